@@ -1,0 +1,1 @@
+"""Jobs: state machine, scheduler, runs, logs, results."""

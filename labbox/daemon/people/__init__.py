@@ -1,0 +1,1 @@
+"""Users, passwords, keys, tokens, the audit trail."""

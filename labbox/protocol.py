@@ -1,0 +1,499 @@
+"""Every message of the API: documentation, validation and wire format in one.
+
+HTTP/1.1 and JSON on the Unix socket `STATE/api.sock`. An error has the status of its code and the body
+`ErrorBody`. Lists are paged: `?limit=&before=` gives the newest first and a `next` to pass as `before`.
+Streams (`/v1/events`, a followed log) are lines of JSON, each a whole message.
+
+Routes, each with the messages it takes and gives:
+
+    GET    /v1/status                                       -> Status
+    GET    /v1/whoami                                       -> Caller
+    GET    /v1/events?after=&limit=&follow=&mine=           -> lines of Event (an Event of kind "alive" each 15 s)
+    GET    /v1/notices                                      -> Notices
+
+    POST   /v1/jobs                JobSpec                   -> Job            (201; the array's parent for arrays)
+    GET    /v1/jobs?owner=&state=&name=&array=&limit=&before=&order=  -> JobPage  (state: comma-separated, or waiting/active/final)
+    GET    /v1/jobs/counts?owner=                           -> JobCounts
+    GET    /v1/jobs/{id}                                    -> JobDetail
+    GET    /v1/jobs/{id}/why                                -> Why
+    GET    /v1/jobs/{id}/log?after=&follow=&attempt=&tail=  -> lines of LogRecord, the last one with `end`
+    GET    /v1/jobs/{id}/history                            -> JobHistory
+    POST   /v1/jobs/{id}/cancel|kill|hold|release|pause|resume|retry   -> Job
+    POST   /v1/jobs/{id}/rerun     JobEdit                   -> Job            (a new job)
+    POST   /v1/jobs/{id}/edit      JobEdit                   -> Job            (while it waits: priority, limits…)
+    POST   /v1/jobs/{id}/input     InputBody                 -> Empty
+    POST   /v1/jobs/{id}/shell     (Upgrade: labbox-shell)  -> 101, then raw bytes of a pty in the container
+    POST   /v1/inspect             InspectBody               -> Inspection
+    GET    /v1/templates                                    -> Templates
+    GET    /v1/usage?owner=                                 -> UsagePage       (accounting and present shares)
+
+    GET    /v1/users                                        -> UserPage        (admin)
+    POST   /v1/users               UserAdd                   -> User            (admin)
+    GET    /v1/users/{name}                                 -> User
+    DELETE /v1/users/{name}?files=keep|delete               -> Empty           (admin)
+    POST   /v1/users/{name}/password   PasswordBody          -> Empty
+    GET    /v1/users/{name}/keys                            -> Keys
+    POST   /v1/users/{name}/keys       KeyBody               -> Key
+    DELETE /v1/users/{name}/keys/{fingerprint}              -> Empty
+    POST   /v1/users/{name}/limits     Limits                -> User            (admin)
+    POST   /v1/users/{name}/admin      AdminBody             -> User            (admin)
+    POST   /v1/users/invite            InviteBody            -> Invite          (admin)
+    GET    /v1/users/{name}/tokens                          -> Tokens
+    POST   /v1/users/{name}/tokens     TokenBody             -> NewToken
+    DELETE /v1/users/{name}/tokens/{id}                     -> Empty
+    GET    /v1/audit?limit=&before=                         -> AuditPage       (admin)
+
+The caller is the Unix socket's peer uid. uid 0 and the uid that runs the daemon are administrators and may act
+for a user with the header `Labbox-As: NAME`. A session that logged in by a token sends nothing: the gate names
+the token's scope to the daemon when it makes the session.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from labbox.model import (
+    JobKind,
+    JobSpec,
+    JobState,
+    Limits,
+    Progress,
+    Reason,
+    Resources,
+    Role,
+    Scope,
+    Stream,
+    Value,
+)
+
+API_VERSION = 1
+
+
+class Empty(Value):
+    """Done; nothing to say."""
+
+
+class ErrorBody(Value):
+    """Why a request was refused; `labbox.errors.LabboxError` on the wire."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Caller(Value):
+    """Who the box takes the caller for."""
+
+    name: str
+    uid: int
+    role: Role
+    scope: Scope | None = None  # None: no limit
+
+
+class EngineStatus(Value):
+    """The container engine as the daemon last saw it."""
+
+    available: bool
+    version: str = ""
+    reason: str = ""  # why not, in a sentence
+
+
+class Status(Value):
+    """The box at a glance."""
+
+    version: str
+    box: str  # the box's name
+    started_at: datetime
+    ready: bool
+    ssh: str  # ADDR:PORT where people log in
+    engine: EngineStatus
+    jobs: dict[JobState, int]
+    users: int
+    total: Resources  # what jobs may take together
+    used: Resources
+    load: tuple[float, float, float]
+    memory_total: int
+    memory_available: int
+    disk_total: int
+    disk_free: int
+    problems: tuple[str, ...] = ()  # sentences; empty on a healthy box
+
+
+class Event(Value):
+    """One change, in the order in which they became durable.
+
+    `cursor` grows without gaps a caller could miss; pass the last one seen as `after`.
+    `kind`: "job" (something about a job changed), "progress" (not stored, cursor of the last stored event),
+    "notice", "user", "alive".
+    """
+
+    cursor: int
+    at: datetime
+    kind: str
+    job: Job | None = None
+    text: str = ""
+
+
+class Job(Value):
+    """A job as lists show it. Times are UTC; `results` is relative to the owner's home."""
+
+    id: int
+    kind: JobKind
+    name: str
+    owner: str
+    project: str | None
+    state: JobState
+    reason: Reason | None
+    attempt: int  # 0 before the first one starts
+    exit_code: int | None
+    submitted_at: datetime
+    started_at: datetime | None  # of the attempt that counts
+    ended_at: datetime | None
+    progress: Progress | None
+    results: str
+    resources: Resources
+    priority: int
+    where: str = ""  # "box" while it runs there
+    array: int | None = None  # the parent's id
+    index: int | None = None  # its place in the array
+    after: tuple[int, ...] = ()
+
+
+class Attempt(Value):
+    """One try at running a job."""
+
+    number: int
+    started_at: datetime
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    state: JobState | None = None  # how it ended
+    reason: Reason | None = None
+    cpu_seconds: float | None = None
+    peak_memory: int | None = None  # bytes
+
+
+class JobDetail(Value):
+    """All that is known about one job."""
+
+    job: Job
+    spec: JobSpec
+    command: tuple[str, ...]
+    template: str | None
+    environment: str | None  # the environment's name (a hash), once known
+    image: str | None  # with its digest, once known
+    network: bool
+    time_limit: float | None  # seconds
+    retries: int
+    attempts: tuple[Attempt, ...]
+    output_bytes: int | None = None
+    elements: JobCounts | None = None  # of an array
+    code_hash: str = ""
+    input_hash: str = ""
+
+
+class JobCounts(Value):
+    """Jobs by state."""
+
+    by_state: dict[JobState, int]
+
+
+class JobPage(Value):
+    """Jobs, newest first unless asked otherwise; `next` is the `before` of the next page, None at the end."""
+
+    jobs: tuple[Job, ...]
+    next: int | None
+    cursor: int  # follow events from here and miss nothing
+
+
+class Why(Value):
+    """Why a job waits (or ended as it did): every reason that holds now, the first one decisive."""
+
+    id: int
+    state: JobState
+    reasons: tuple[Reason, ...]
+    position: int | None = None  # place in the whole queue, from 1
+    expected_start: datetime | None = None
+
+
+class HistoryEntry(Value):
+    """One change of a job's state."""
+
+    at: datetime
+    state: JobState
+    attempt: int
+    reason: Reason | None = None
+    by: str = ""  # who asked for it; empty for the box itself
+
+
+class JobHistory(Value):
+    """A job's changes, oldest first."""
+
+    entries: tuple[HistoryEntry, ...]
+
+
+class LogRecord(Value):
+    """A piece of a job's log, in order. `text` may hold several lines or a part of one.
+
+    `cursor` is the byte offset after this piece: pass it as `after` to go on from here. The last record
+    of a stream has `end` and no text.
+    """
+
+    cursor: int
+    at: datetime
+    stream: Stream
+    text: str = ""
+    attempt: int = 1
+    end: bool = False
+
+
+class JobEdit(Value, forbid_unknown_fields=True):
+    """What to change; None leaves a thing as it was."""
+
+    name: str | None = None
+    command: tuple[str, ...] | None = None
+    cpus: float | None = None
+    memory: int | None = None
+    gpus: int | None = None
+    time_limit: float | None = None
+    priority: int | None = None
+    retries: int | None = None
+    env: dict[str, str] | None = None
+    network: bool | None = None
+    fresh: bool = False  # rerun: take a new snapshot of the folder instead of the one handed in then
+
+
+class InputBody(Value):
+    """Text for the standard input of a job submitted with `stdin`; `close` ends the input."""
+
+    text: str = ""
+    close: bool = False
+
+
+class InspectBody(Value):
+    """Which folder to look at, relative to the caller's home; a spec to check with it."""
+
+    path: str
+    spec: JobSpec | None = None
+
+
+class Finding(Value):
+    """One thing found in a project folder: `level` is "ok", "warning" or "error"; `line` from 1 where known."""
+
+    level: str
+    text: str
+    hint: str = ""
+    file: str = ""
+    line: int | None = None
+
+
+class Inspection(Value):
+    """What a project folder holds and what would run; it can be submitted where no finding is an error."""
+
+    path: str
+    name: str
+    entry: str | None  # the file that runs, relative to the folder
+    command: tuple[str, ...]
+    template: str | None
+    dependencies: tuple[str, ...]  # the files that describe the environment, relative to the folder
+    code_files: int
+    code_bytes: int
+    input_files: int
+    input_bytes: int
+    resources: Resources
+    time_limit: float | None
+    network: bool
+    findings: tuple[Finding, ...]
+    array: tuple[int, ...] = ()
+    submit_on_push: bool = False
+
+
+class TemplateInfo(Value):
+    """A language that the box can run, from `custom/templates/`."""
+
+    name: str
+    title: str
+    entries: tuple[str, ...]  # file names that select it, in order: "app.py"
+    image: str
+
+
+class Templates(Value):
+    """The templates of this box."""
+
+    templates: tuple[TemplateInfo, ...]
+
+
+class Usage(Value):
+    """What one user took: all time, and as the fair share counts it now."""
+
+    owner: str
+    jobs: int
+    cpu_seconds: float
+    memory_byte_seconds: float
+    recent: float  # decayed share units, in CPU-seconds
+    share: float  # of all recent use, 0 to 1
+    running: Resources
+    storage: int | None = None  # bytes
+
+
+class UsagePage(Value):
+    """One row per user."""
+
+    rows: tuple[Usage, ...]
+    half_life: float  # seconds
+
+
+class Notice(Value):
+    """A thing a person should hear of at their next look: a job ended, a limit was reached."""
+
+    id: int
+    at: datetime
+    text: str
+    job: int | None = None
+
+
+class Notices(Value):
+    """Notices not yet seen, newest first."""
+
+    notices: tuple[Notice, ...]
+
+
+class User(Value):
+    """A person."""
+
+    name: str
+    uid: int
+    gid: int
+    admin: bool
+    limits: Limits
+    created_at: datetime
+    last_login: datetime | None = None
+    has_password: bool = False
+    keys: int = 0
+    storage: int | None = None  # bytes in use, where known
+
+
+class UserPage(Value):
+    """All users, by name."""
+
+    users: tuple[User, ...]
+
+
+class UserAdd(Value, forbid_unknown_fields=True):
+    """A new person; `keys` in OpenSSH's format."""
+
+    name: str
+    admin: bool = False
+    password: str | None = None
+    keys: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+class PasswordBody(Value):
+    """A new password; `old` is needed from people who have one and are not administrators."""
+
+    new: str
+    old: str | None = None
+
+
+class KeyBody(Value):
+    """A public key in OpenSSH's format."""
+
+    key: str
+
+
+class Key(Value):
+    """A deposited public key."""
+
+    fingerprint: str
+    kind: str
+    comment: str
+    added_at: datetime
+    last_used: datetime | None = None
+
+
+class Keys(Value):
+    """A person's keys."""
+
+    keys: tuple[Key, ...]
+
+
+class AdminBody(Value):
+    """Whether the person administers the box."""
+
+    admin: bool
+
+
+class InviteBody(Value):
+    """Whom to invite, and for how many seconds the code is good."""
+
+    name: str
+    admin: bool = False
+    valid: float = 7 * 86400.0
+
+
+class Invite(Value):
+    """A one-time code: it is the password of the first login, which deposits a key or sets a password."""
+
+    name: str
+    code: str
+    expires_at: datetime
+
+
+class TokenBody(Value):
+    """A token for scripts."""
+
+    label: str
+    scope: Scope
+    valid: float = 90 * 86400.0  # seconds
+
+
+class Token(Value):
+    """A token as lists show it, without its secret."""
+
+    id: int
+    label: str
+    scope: Scope
+    created_at: datetime
+    expires_at: datetime
+    last_used: datetime | None = None
+    revoked: bool = False
+
+
+class NewToken(Value):
+    """A token with its secret, shown this once: it is given as the password at login."""
+
+    token: Token
+    secret: str
+
+
+class Tokens(Value):
+    """A person's tokens."""
+
+    tokens: tuple[Token, ...]
+
+
+class AuditEntry(Value):
+    """Who did what, when, from where."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    target: str
+    origin: str  # "ssh 192.0.2.7", "local", "box"
+    detail: str = ""
+
+
+class AuditPage(Value):
+    """The trail, newest first; `intact` is False where an entry was edited or removed."""
+
+    entries: tuple[AuditEntry, ...]
+    next: int | None
+    intact: bool = True
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """A message as JSON bytes."""
+    return msgspec.json.encode(message)

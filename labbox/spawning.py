@@ -1,0 +1,112 @@
+"""What the daemon says to the spawner, and how: messages and descriptors over one SEQPACKET socket.
+
+Shared by `labbox.spawner` (which forks) and `labbox.daemon.processes` (which asks). Imports nothing heavy: the
+spawner must stay small enough to be read in one sitting.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Final, Literal
+
+import msgspec
+
+from labbox.model import Value
+
+MAX_MESSAGE: Final = 128 * 1024  # bytes; below the default send buffer of a Unix socket
+MAX_DESCRIPTORS: Final = 8
+
+
+class Mount(Value):
+    """A bind mount for one process alone; `source` must be a path that only root can rearrange."""
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+class SpawnRequest(Value):
+    """One process to fork.
+
+    kind "tui": the interface; "command": a labbox verb, `argv` its words; "exec": the program `argv`;
+    "worker": `labbox.files.worker.serve` on the descriptor 3.
+    The descriptors sent along become 0, 1, 2 and from 3 on, in order; with `pty` one descriptor is sent for 0, 1
+    and 2, the slave of a pty, which becomes the controlling terminal.
+    """
+
+    id: int
+    kind: Literal["tui", "command", "exec", "worker"]
+    name: str  # the user's
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+    argv: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    pty: bool = False
+    memory: int | None = None  # bytes
+    processes: int | None = None
+    mounts: tuple[Mount, ...] = ()
+
+
+class SignalRequest(Value):
+    """Send a signal to a process that the spawner forked, with all its descendants if it is SIGKILL."""
+
+    id: int
+    signal: int
+
+
+class Started(Value):
+    """The process with this id runs; `pid` as the daemon sees it."""
+
+    id: int
+    pid: int
+
+
+class Ended(Value):
+    """The process has ended: `code` as the shell counts (128+N for signal N); `error` if it never started."""
+
+    id: int
+    code: int
+    error: str = ""
+
+
+Request = SpawnRequest | SignalRequest
+Answer = Started | Ended
+
+
+class _Envelope(Value):
+    spawn: SpawnRequest | None = None
+    signal: SignalRequest | None = None
+    started: Started | None = None
+    ended: Ended | None = None
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+
+def send(sock: socket.socket, message: Request | Answer, descriptors: tuple[int, ...] = ()) -> None:
+    """Send one message with its descriptors; ValueError above MAX_MESSAGE or MAX_DESCRIPTORS."""
+    match message:
+        case SpawnRequest():
+            envelope = _Envelope(spawn=message)
+        case SignalRequest():
+            envelope = _Envelope(signal=message)
+        case Started():
+            envelope = _Envelope(started=message)
+        case Ended():
+            envelope = _Envelope(ended=message)
+    data = msgspec.json.encode(envelope)
+    if len(data) > MAX_MESSAGE or len(descriptors) > MAX_DESCRIPTORS:
+        raise ValueError("cannot send to the spawner: the message is too large")
+    socket.send_fds(sock, [data], list(descriptors))
+
+
+def receive(sock: socket.socket) -> tuple[Request | Answer | None, list[int]]:
+    """The next message and its descriptors; None where the other side has gone."""
+    data, descriptors, _flags, _address = socket.recv_fds(sock, MAX_MESSAGE, MAX_DESCRIPTORS)
+    if not data:
+        return None, descriptors
+    envelope = _decode(data)
+    return envelope.spawn or envelope.signal or envelope.started or envelope.ended, descriptors

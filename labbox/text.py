@@ -1,0 +1,65 @@
+"""The one place where text from outside becomes ours: control characters are made visible.
+
+Everything that labbox did not write itself (file names, job output, names from LDAP, USB labels) passes
+through `visible` or `visible_line` before it reaches a terminal or a message.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# C0 and DEL, C1, the bidirectional controls of UAX #9, line and paragraph separators, interlinear
+# annotation, tag characters and lone surrogates (from undecodable bytes).
+_HOSTILE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+_HOSTILE_BUT_TEXT: Final = re.compile(_HOSTILE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)  # the control pictures: ␀ … ␟
+    if code == 0x7F:
+        return "␡"
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as os.fsdecode keeps it
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def visible_line(text: str) -> str:
+    """Outside text for one line of a screen: newlines and tabs are made visible too."""
+    return _HOSTILE.sub(_picture, text)
+
+
+def visible(text: str) -> str:
+    """Outside text of several lines: newlines and tabs stay, all other controls are made visible."""
+    return _HOSTILE_BUT_TEXT.sub(_picture, text)
+
+
+def decode(data: bytes) -> str:
+    """Bytes from outside as text; what is not UTF-8 becomes visible escapes such as ``\\xff``."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def format_bytes(count: float) -> str:
+    """A number of bytes for people, in powers of 1024: ``1.5 GiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if abs(count) < 1024 or unit == "TiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable")
+
+
+def format_duration(seconds: float) -> str:
+    """A duration for people: ``42s``, ``3m12s``, ``2h05m``, ``3d04h``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"

@@ -1,0 +1,1 @@
+"""The screens; they talk to the client."""

@@ -1,0 +1,1 @@
+"""Widgets; they are fed by screens and know no client."""
