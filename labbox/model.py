@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, dataclass_transform
 
 import msgspec
 
@@ -12,6 +12,7 @@ MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """Base of the frozen values; a newer version may send fields that this one ignores."""
 

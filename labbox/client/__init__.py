@@ -1,0 +1,124 @@
+"""The one client of a box's API: what the screens, the command line and people's own scripts use.
+
+    import labbox.client
+
+    with labbox.client.connect() as box:  # on the box itself
+        job = box.submit_job(path="study")
+        for record in box.job_log(job.id, follow=True):
+            print(record.text, end="")
+
+    with labbox.client.connect("ssh://ada@box:2222") as box:  # from anywhere
+        print(box.list_jobs(state="active").jobs)
+
+Everything is synchronous and safe to use from several threads: each thread has a connection of its own.
+What the box refuses is raised as `labbox.errors.LabboxError` with its code, sentence and hint.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from labbox.client.box import BoxCalls
+from labbox.client.jobs import JobCalls
+from labbox.client.people import PeopleCalls
+from labbox.client.transport import Route, SshRoute, Transport, UnixRoute
+from labbox.errors import LabboxError
+
+__all__ = ["Client", "LabboxError", "connect", "default_socket", "default_state"]
+
+_SYSTEM_STATE: Final = Path("/var/lib/labbox")
+
+
+class Client(JobCalls, PeopleCalls, BoxCalls):
+    """A box, as its callers see it; made by `connect`.
+
+    Example:
+        with labbox.client.connect() as box:
+            print(box.status().ready)
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        """Take over the transport; `close` ends it."""
+        self._transport = transport
+
+    @property
+    def where(self) -> str:
+        """What this client talks to, for people: a socket's path or an ``ssh://`` address.
+
+        Example:
+            print(box.where)  # /var/lib/labbox/api.sock
+        """
+        return self._transport.route.where
+
+    def close(self) -> None:
+        """Close the connections of all threads. A later call opens new ones.
+
+        Example:
+            box.close()
+        """
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(where: str | None = None, act_as: str | None = None) -> Client:
+    """A client for the box at `where`; nothing is sent before the first call.
+
+    `where` is the path of an API socket, ``unix:///path`` or ``ssh://user@host:port``; None takes
+    ``LABBOX_SOCKET``, else the socket of this machine's box. `act_as` lets an administrator on the box itself
+    (root) act for a user. Raises LabboxError "usage" for an address that cannot be understood.
+
+    Example:
+        box = labbox.client.connect("ssh://ada@box.example.org:2222")
+    """
+    return Client(Transport(_route(where or os.environ.get("LABBOX_SOCKET")), act_as))
+
+
+def default_state() -> Path:
+    """The state folder of a box on this machine: ``LABBOX_STATE``, root's, or the caller's own.
+
+    Example:
+        print(labbox.client.default_state() / "homes")
+    """
+    if chosen := os.environ.get("LABBOX_STATE"):
+        return Path(chosen)
+    if os.geteuid() == 0:
+        return _SYSTEM_STATE
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "labbox"
+
+
+def default_socket() -> Path:
+    """The API socket of this machine's box: the caller's own box if there is one, else root's.
+
+    Example:
+        box = labbox.client.connect(str(labbox.client.default_socket()))
+    """
+    own = default_state() / "api.sock"
+    system = _SYSTEM_STATE / "api.sock"
+    return own if own.exists() or not system.exists() else system
+
+
+def _route(where: str | None) -> Route:
+    if where is None:
+        return UnixRoute(str(default_socket()))
+    if where.startswith("ssh://"):
+        return SshRoute.parse(where)
+    if where.startswith("unix://"):
+        return UnixRoute(where.removeprefix("unix://"))
+    if "://" in where:
+        raise LabboxError(
+            "usage",
+            f"cannot understand the address {where!r}",
+            "give a socket's path or ssh://USER@HOST:PORT",
+        )
+    return UnixRoute(where)

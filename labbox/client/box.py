@@ -1,0 +1,84 @@
+"""The calls about the box as a whole: its health, its stream of changes, its trail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from labbox.client.transport import PATIENCE, Transport
+from labbox.errors import LabboxError
+from labbox.protocol import AuditPage, Caller, Event, Notices, Status
+
+
+class BoxCalls:
+    """Everything that can be asked about the box itself."""
+
+    _transport: Transport
+
+    def status(self) -> Status:
+        """The box at a glance.
+
+        Example:
+            for problem in box.status().problems:
+                print(problem)
+        """
+        return self._transport.get("/v1/status", Status)
+
+    def whoami(self) -> Caller:
+        """Who the box takes the caller for.
+
+        Example:
+            print(box.whoami().name)
+        """
+        return self._transport.get("/v1/whoami", Caller)
+
+    def events(self, after: int | None = None, follow: bool = False, mine: bool = False) -> Iterator[Event]:
+        """Every change after the cursor `after`, in order; None starts with what happens from now on.
+
+        With `follow` it never ends by itself and goes on through lost connections and restarts of the box
+        without missing a change. An event of kind "alive" comes every 15 seconds at least. `mine` leaves out
+        other people's jobs.
+
+        Example:
+            page = box.list_jobs()
+            for event in box.events(after=page.cursor, follow=True):
+                if event.job:
+                    print(event.job.id, event.job.state)
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                for line in self._transport.lines(
+                    "/v1/events", {"after": after, "follow": follow, "mine": mine}
+                ):
+                    event = msgspec.json.decode(line, type=Event)
+                    after = event.cursor if after is None else max(after, event.cursor)
+                    deadline = time.monotonic() + PATIENCE
+                    yield event
+            except LabboxError as error:
+                if not self._transport.pause_before_retry(error, deadline):
+                    raise
+            else:
+                if not follow:
+                    return
+                time.sleep(0.1)  # the box closed the stream: it restarts, or found this reader too slow
+
+    def notices(self) -> Notices:
+        """What the caller has not yet heard of: jobs that ended, limits that were reached. Read once.
+
+        Example:
+            for notice in box.notices().notices:
+                print(notice.text)
+        """
+        return self._transport.get("/v1/notices", Notices)
+
+    def audit(self, limit: int = 100, before: int | None = None) -> AuditPage:
+        """The trail of who did what, newest first; for administrators.
+
+        Example:
+            for entry in box.audit(limit=20).entries:
+                print(entry.at, entry.who, entry.action, entry.target)
+        """
+        return self._transport.get("/v1/audit", AuditPage, {"limit": limit, "before": before})

@@ -1,0 +1,274 @@
+"""The calls about jobs."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any, overload
+
+import msgspec
+
+from labbox.client.transport import LONG_TIMEOUT, PATIENCE, Transport
+from labbox.errors import LabboxError
+from labbox.model import JobSpec
+from labbox.protocol import (
+    Empty,
+    InputBody,
+    InspectBody,
+    Inspection,
+    Job,
+    JobCounts,
+    JobDetail,
+    JobEdit,
+    JobHistory,
+    JobPage,
+    LogRecord,
+    Templates,
+    UsagePage,
+    Why,
+)
+
+
+class JobCalls:
+    """Everything that can be asked about jobs and done with them."""
+
+    _transport: Transport
+
+    @overload
+    def submit_job(self, spec: JobSpec) -> Job: ...
+    @overload
+    def submit_job(self, spec: None = None, **words: Any) -> Job: ...
+    def submit_job(self, spec: JobSpec | None = None, **words: Any) -> Job:
+        """Hand in a job; returns when it is stored, with its folder copied. An array gives its parent.
+
+        Example:
+            job = box.submit_job(path="study", name="first try", cpus=2, time_limit=3600)
+        """
+        return self._transport.send("POST", "/v1/jobs", Job, spec or JobSpec(**words), timeout=LONG_TIMEOUT)
+
+    def list_jobs(
+        self,
+        owner: str | None = None,
+        state: str | None = None,
+        name: str | None = None,
+        array: int | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        order: str | None = None,
+    ) -> JobPage:
+        """One page of jobs, newest first. Other people's jobs are shown too; `owner` narrows to one person.
+
+        `state` is one or several states with commas between, or "waiting", "active", "final". `name` is a
+        part of the name. `array` gives the elements of that array. Pass a page's `next` as `before` for the
+        one after it.
+
+        Example:
+            for job in box.list_jobs(owner="ada", state="waiting").jobs:
+                print(job.id, job.name, job.reason)
+        """
+        query = {
+            "owner": owner,
+            "state": state,
+            "name": name,
+            "array": array,
+            "limit": limit,
+            "before": before,
+            "order": order,
+        }
+        return self._transport.get("/v1/jobs", JobPage, query)
+
+    def count_jobs(self, owner: str | None = None) -> JobCounts:
+        """How many jobs there are in each state.
+
+        Example:
+            print(box.count_jobs(owner="ada").by_state)
+        """
+        return self._transport.get("/v1/jobs/counts", JobCounts, {"owner": owner})
+
+    def show_job(self, id: int) -> JobDetail:  # noqa: A002 - the word that people use for it
+        """All that is known about one job.
+
+        Example:
+            print(box.show_job(17).image)
+        """
+        return self._transport.get(f"/v1/jobs/{id}", JobDetail)
+
+    def why_job(self, id: int) -> Why:  # noqa: A002 - the word that people use for it
+        """Why a job waits, or ended as it did.
+
+        Example:
+            for reason in box.why_job(17).reasons:
+                print(reason.text)
+        """
+        return self._transport.get(f"/v1/jobs/{id}/why", Why)
+
+    def job_history(self, id: int) -> JobHistory:  # noqa: A002 - the word that people use for it
+        """Every change of a job's state, oldest first.
+
+        Example:
+            for entry in box.job_history(17).entries:
+                print(entry.at, entry.state, entry.by)
+        """
+        return self._transport.get(f"/v1/jobs/{id}/history", JobHistory)
+
+    def job_log(
+        self,
+        id: int,  # noqa: A002 - the word that people use for it
+        after: int = 0,
+        follow: bool = False,
+        attempt: int | None = None,
+        tail: int | None = None,
+    ) -> Iterator[LogRecord]:
+        """A job's log, piece by piece; the last record has `end`.
+
+        With `follow` it goes on until the job has ended, through lost connections and restarts of the box
+        (nothing is given twice). `tail` starts so many lines before the end. Text is as the job wrote it:
+        pass it through `labbox.text.visible` before it reaches a terminal.
+
+        Example:
+            for record in box.job_log(17, follow=True):
+                print(record.text, end="")
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            query = {"after": after, "follow": follow, "attempt": attempt, "tail": tail}
+            try:
+                for line in self._transport.lines(f"/v1/jobs/{id}/log", {**query}):
+                    record = msgspec.json.decode(line, type=LogRecord)
+                    deadline = time.monotonic() + PATIENCE
+                    if record.text or record.end:
+                        after, tail = record.cursor, None
+                        yield record
+                    if record.end:
+                        return
+            except LabboxError as error:
+                if not self._transport.pause_before_retry(error, deadline):
+                    raise
+            else:
+                if not follow:
+                    return
+                time.sleep(0.1)  # the box ended the stream without saying that the log ended: it restarts
+
+    def cancel_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
+        """End a job: asked politely, then by force after the box's grace time.
+
+        Example:
+            box.cancel_job(17)
+        """
+        return self._act(id, "cancel")
+
+    def kill_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
+        """End a job by force, at once.
+
+        Example:
+            box.kill_job(17)
+        """
+        return self._act(id, "kill")
+
+    def hold_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
+        """Keep a waiting job from starting until it is released.
+
+        Example:
+            box.hold_job(17)
+        """
+        return self._act(id, "hold")
+
+    def release_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
+        """Let a held job go back into the queue.
+
+        Example:
+            box.release_job(17)
+        """
+        return self._act(id, "release")
+
+    def pause_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
+        """Freeze a running job in memory.
+
+        Example:
+            box.pause_job(17)
+        """
+        return self._act(id, "pause")
+
+    def resume_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
+        """Let a paused job go on.
+
+        Example:
+            box.resume_job(17)
+        """
+        return self._act(id, "resume")
+
+    def retry_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
+        """Queue a new attempt of a job that has ended without success.
+
+        Example:
+            box.retry_job(17)
+        """
+        return self._act(id, "retry")
+
+    def rerun_job(self, id: int, edit: JobEdit | None = None) -> Job:  # noqa: A002 - as above
+        """Make a new job from an old one, with changes.
+
+        Example:
+            again = box.rerun_job(17, JobEdit(memory=4 << 30))
+        """
+        return self._transport.send(
+            "POST", f"/v1/jobs/{id}/rerun", Job, edit or JobEdit(), timeout=LONG_TIMEOUT
+        )
+
+    def edit_job(self, id: int, edit: JobEdit) -> Job:  # noqa: A002 - the word that people use for it
+        """Change a job that waits.
+
+        Example:
+            box.edit_job(17, JobEdit(priority=5))
+        """
+        return self._transport.send("POST", f"/v1/jobs/{id}/edit", Job, edit)
+
+    def job_input(self, id: int, text: str = "", close: bool = False) -> None:  # noqa: A002 - as above
+        r"""Write to a running job that was submitted with `stdin`; `close` ends its standard input.
+
+        Example:
+            box.job_input(17, "next trial\n")
+        """
+        self._transport.send("POST", f"/v1/jobs/{id}/input", Empty, InputBody(text=text, close=close))
+
+    def open_shell(self, id: int, rows: int = 24, columns: int = 80) -> socket.socket:  # noqa: A002 - as above
+        r"""A shell inside a running job: a socket with the raw bytes of its terminal. Close it when done.
+
+        Example:
+            with box.open_shell(17) as terminal:
+                terminal.sendall(b"nvidia-smi; exit\n")
+        """
+        return self._transport.upgrade(
+            f"/v1/jobs/{id}/shell", "labbox-shell", {"rows": rows, "columns": columns}
+        )
+
+    def inspect(self, body: InspectBody | str) -> Inspection:
+        """What a project folder holds, what would run, and what is wrong with it. A path is below the home.
+
+        Example:
+            for finding in box.inspect("study").findings:
+                print(finding.level, finding.text)
+        """
+        body = InspectBody(path=body) if isinstance(body, str) else body
+        return self._transport.send("POST", "/v1/inspect", Inspection, body, timeout=LONG_TIMEOUT)
+
+    def templates(self) -> Templates:
+        """The languages that the box can run.
+
+        Example:
+            print([template.title for template in box.templates().templates])
+        """
+        return self._transport.get("/v1/templates", Templates)
+
+    def usage(self, owner: str | None = None) -> UsagePage:
+        """What people used, all time and as the fair share counts it now.
+
+        Example:
+            for row in box.usage().rows:
+                print(row.owner, row.cpu_seconds, row.share)
+        """
+        return self._transport.get("/v1/usage", UsagePage, {"owner": owner})
+
+    def _act(self, id: int, verb: str) -> Job:  # noqa: A002 - the word that people use for it
+        return self._transport.send("POST", f"/v1/jobs/{id}/{verb}", Job)
