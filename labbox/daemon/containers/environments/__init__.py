@@ -1,0 +1,11 @@
+"""Environments: the software of a run, named by what it is made from, made once, shared by whoever asks."""
+
+from labbox.daemon.containers.environments.plan import (
+    EnvFile,
+    EnvironmentPlan,
+    FileKind,
+    Prepared,
+    Report,
+)
+
+__all__ = ["EnvFile", "EnvironmentPlan", "FileKind", "Prepared", "Report"]
