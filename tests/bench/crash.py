@@ -1,0 +1,146 @@
+"""kill -9 of the daemon at random moments under load, and the count of what went wrong: it must be nothing.
+
+The engine itself is the witness: its event stream tells how often each container started. Each job prints numbered
+lines, so that a line lost or doubled shows. Used by the suite (20 kills) and by the benchmark (1,000).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from harness import Box, percentile
+
+from labbox.errors import LabboxError
+from labbox.model import FINAL, JobSpec, JobState
+
+LINES = 300
+SCRIPT = (
+    f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; [ $((i % 20)) != 0 ] || sleep 0.02; done\n"
+)
+
+
+@dataclass
+class Findings:
+    """What a crash run found."""
+
+    kills: int = 0
+    jobs: int = 0
+    lost: list[int] = field(default_factory=list)
+    started_twice: list[str] = field(default_factory=list)
+    wrong_lines: list[int] = field(default_factory=list)
+    illegal: list[str] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not (self.lost or self.started_twice or self.wrong_lines or self.illegal)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.kills} kills, {self.jobs} jobs: {len(self.lost)} lost, {len(self.started_twice)} started twice, "
+            f"{len(self.wrong_lines)} with lines lost or doubled, {len(self.illegal)} in an illegal state; "
+            f"back after p99 {percentile(self.recoveries, 0.99):.2f} s"
+        )
+
+
+class _Witness:
+    """Counts container starts of this box, from the engine's own events."""
+
+    def __init__(self) -> None:
+        self.starts: Counter[str] = Counter()
+        self._process = subprocess.Popen(
+            [
+                "docker",
+                "events",
+                "--filter",
+                "event=start",
+                "--filter",
+                "type=container",
+                "--format",
+                "{{json .}}",
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            attributes = json.loads(line)["Actor"]["Attributes"]
+            if "labbox.job" in attributes:
+                self.starts[attributes["name"]] += 1
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+def crash(box: Box, kills: int, seed: int = 1, concurrency: int = 3) -> Findings:
+    """Kill the daemon `kills` times while people submit; then let all finish and look at every job."""
+    findings, chance = Findings(), random.Random(seed)  # noqa: S311 - a schedule, not a secret
+    box.put("ada", "lines", {"code/run.sh": SCRIPT})
+    accepted: list[int] = []
+    stop = threading.Event()
+
+    def submit() -> None:
+        client = box.client(act_as="ada")
+        while not stop.is_set():
+            try:
+                waiting = sum(
+                    count for state, count in client.count_jobs().by_state.items() if state not in FINAL
+                )
+                if waiting < 2 * concurrency + 4:
+                    accepted.append(client.submit_job(JobSpec(path="lines", cpus=0.5, memory=64 << 20)).id)
+                else:
+                    stop.wait(0.1)
+            except LabboxError:  # the daemon was just killed: nothing was acknowledged
+                stop.wait(0.05)
+
+    witness = _Witness()
+    threads = [threading.Thread(target=submit) for _ in range(concurrency)]
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(kills):
+            time.sleep(chance.uniform(0.02, 1.2))
+            box.kill()
+            findings.recoveries.append(box.start())
+            findings.kills += 1
+        stop.set()
+        for thread in threads:
+            thread.join()
+        _settle(box, accepted, findings)
+    finally:
+        stop.set()
+        witness.stop()
+    findings.started_twice += [name for name, count in witness.starts.items() if count > 1]
+    return findings
+
+
+def _settle(box: Box, accepted: list[int], findings: Findings) -> None:
+    client = box.client(act_as="ada")
+    findings.jobs = len(accepted)
+    expected = [f"line {number}" for number in range(1, LINES + 1)]
+    for number in accepted:
+        try:
+            end = time.monotonic() + 120
+            while (detail := client.show_job(number)).job.state not in FINAL and time.monotonic() < end:
+                time.sleep(0.05)
+        except LabboxError:
+            findings.lost.append(number)
+            continue
+        if detail.job.state is not JobState.SUCCEEDED:
+            findings.illegal.append(f"{number}: {detail.job.state} {detail.job.reason}")
+            continue
+        if detail.job.attempt != 1:
+            findings.started_twice.append(f"job {number} took {detail.job.attempt} attempts")
+        log = (box.state / "homes" / "ada" / detail.job.results / "log.txt").read_text()
+        if [line for line in log.splitlines() if line.startswith("line ")] != expected:
+            findings.wrong_lines.append(number)
