@@ -1,4 +1,7 @@
-"""The benchmark: every figure a ratio to a peer, or against a limit, from one run. `./tests/run bench [NAME…]`."""
+"""The benchmark: every figure a ratio to a peer, or against a limit, from one run.
+
+`./tests/run bench [NAME…]`
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ def machine() -> str:
     with Path("/proc/cpuinfo").open() as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "?")
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / (1 << 30)
-    return f"{os.cpu_count()} × {model}, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    system = f"Linux {platform.release()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} × {model}, {memory:.0f} GiB, {system}"
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """kill -9 of the daemon at random moments under load, and the count of what went wrong: it must be nothing.
 
-The engine itself is the witness: its event stream tells how often each container started. Each job prints numbered
-lines, so that a line lost or doubled shows. Used by the suite (20 kills) and by the benchmark (1,000).
+The engine itself is the witness: its event stream tells how often each container started. Each job prints
+numbered lines, so that a line lost or doubled shows. Used by the suite (20 kills) and by the benchmark (1,000).
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Witness:
 
 def crash(box: Box, kills: int, seed: int = 1, concurrency: int = 3) -> Findings:
     """Kill the daemon `kills` times while people submit; then let all finish and look at every job."""
-    findings, chance = Findings(), random.Random(seed)  # noqa: S311 - a schedule, not a secret
+    findings, chance = Findings(), random.Random(seed)
     box.put("ada", "lines", {"code/run.sh": SCRIPT})
     accepted: list[int] = []
     stop = threading.Event()

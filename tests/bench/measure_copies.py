@@ -60,9 +60,12 @@ def measure(table: Table, _options: argparse.Namespace) -> None:
             for way, (ours, theirs) in results.items():
                 ratio = median(ours) / median(theirs)
                 table.add(
-                    f"`scp` of 1 GiB {way} the box (AES-GCM)", "OpenSSH's sshd, in turns", "≤ 1.3",
-                    f"{ratio:.2f} ({median(ours):.2f} s against {median(theirs):.2f} s)", ratio <= 1.3,
-                )  # fmt: skip
+                    f"`scp` of 1 GiB {way} the box (AES-GCM)",
+                    "OpenSSH's sshd, in turns",
+                    "≤ 1.3",
+                    f"{ratio:.2f} ({median(ours):.2f} s against {median(theirs):.2f} s)",
+                    ratio <= 1.3,
+                )
             slow = percentile(keys, 0.95)
             table.add(
                 "a key in another login meanwhile",

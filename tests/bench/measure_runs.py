@@ -16,12 +16,38 @@ from labbox.model import FINAL, JobSpec
 def docker_run(image: str, *command: str) -> list[str]:
     """The same image, mounts, limits and command as a job has, by the engine's own client."""
     return [
-        "docker", "run", "--rm", "--init", "--network", "none", "--user", "70000:70000", "--cap-drop", "ALL",
-        "--security-opt", "no-new-privileges", "--read-only", "--tmpfs", "/tmp", "--memory", "2g", "--cpus", "1",
-        "--pids-limit", "512", "-v", "/var/tmp/labbox-bench-mounts/code:/code:ro",
-        "-v", "/var/tmp/labbox-bench-mounts/input:/input:ro", "-v", "/var/tmp/labbox-bench-mounts/output:/output",
-        "-w", "/code", image, *command,
-    ]  # fmt: skip
+        "docker",
+        "run",
+        "--rm",
+        "--init",
+        "--network",
+        "none",
+        "--user",
+        "70000:70000",
+        "--cap-drop",
+        "ALL",
+        "--security-opt",
+        "no-new-privileges",
+        "--read-only",
+        "--tmpfs",
+        "/tmp",
+        "--memory",
+        "2g",
+        "--cpus",
+        "1",
+        "--pids-limit",
+        "512",
+        "-v",
+        "/var/tmp/labbox-bench-mounts/code:/code:ro",
+        "-v",
+        "/var/tmp/labbox-bench-mounts/input:/input:ro",
+        "-v",
+        "/var/tmp/labbox-bench-mounts/output:/output",
+        "-w",
+        "/code",
+        image,
+        *command,
+    ]
 
 
 def first_line(client: Client, spec: JobSpec) -> float:
@@ -78,9 +104,12 @@ def measure(table: Table, _options: argparse.Namespace) -> None:
             theirs.append(_first_docker(image))
         ratio = median(ours) / median(theirs)
         table.add(
-            "API submit to first line of output, known environment", "`docker run` of the same", "≤ 1.5",
-            f"{ratio:.2f} ({median(ours) * 1000:.0f} ms against {median(theirs) * 1000:.0f} ms)", ratio <= 1.5,
-        )  # fmt: skip
+            "API submit to first line of output, known environment",
+            "`docker run` of the same",
+            "≤ 1.5",
+            f"{ratio:.2f} ({median(ours) * 1000:.0f} ms against {median(theirs) * 1000:.0f} ms)",
+            ratio <= 1.5,
+        )
         started = time.perf_counter()
         ids = [client.submit_job(JobSpec(path="echo")).id for _ in range(200)]
         wait_all(client, ids)
@@ -94,9 +123,12 @@ def measure(table: Table, _options: argparse.Namespace) -> None:
         loop = time.perf_counter() - started
         ratio = queue / loop
         table.add(
-            "200 no-op jobs, 4 at a time", "the same as a shell loop of `docker run`", "≤ 1.15",
-            f"{ratio:.2f} ({queue:.1f} s against {loop:.1f} s)", ratio <= 1.15,
-        )  # fmt: skip
+            "200 no-op jobs, 4 at a time",
+            "the same as a shell loop of `docker run`",
+            "≤ 1.15",
+            f"{ratio:.2f} ({queue:.1f} s against {loop:.1f} s)",
+            ratio <= 1.15,
+        )
 
 
 def _first_docker(image: str) -> float:

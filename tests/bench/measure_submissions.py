@@ -42,8 +42,10 @@ def measure(table: Table, _options: argparse.Namespace) -> None:
         stored = sum(box.client().count_jobs().by_state.values())
         slow = percentile(took, 0.99)
         table.add(
-            "2,000 submissions from 20 people at once", "–", "all accepted, none lost, p99 < 250 ms",
+            "2,000 submissions from 20 people at once",
+            "–",
+            "all accepted, none lost, p99 < 250 ms",
             f"{len(set(ids))} accepted, {stored} stored, p99 {slow * 1000:.0f} ms, {len(ids) / whole:.0f}/s"
             + (f"; {errors[0]}" if errors else ""),
             len(set(ids)) == stored == 2000 and slow < 0.25,
-        )  # fmt: skip
+        )

@@ -1,0 +1,199 @@
+"""Bad input: each gets its sentence and exit code, and a neighbour's job goes on."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from conftest import Person
+from harness import Box
+
+from labbox.model import JobSpec
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+RUN = "echo ran\n"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A folder, the words of the submission, and what must be said."""
+
+    files: dict[str, str]
+    says: tuple[str, ...]  # all of them, somewhere on standard error
+    code: int = 1
+    words: tuple[str, ...] = ()
+    links: dict[str, str] = field(default_factory=dict)
+
+
+REFUSED = {
+    "nothing to run": Case({"notes.txt": "later\n"}, ("nothing to run", "hint:")),
+    "two entry points": Case({"app.py": "", "run.sh": ""}, ("app.py", "run.sh", "hint:")),
+    "broken requirements.txt": Case(
+        {"app.py": "", "requirements.txt": "numpy\n=>2 what\n"}, ("requirements.txt", "line 2")
+    ),
+    "bad job.toml: every wrong key with its line": Case(
+        {"run.sh": RUN, "job.toml": "cpu = 2\nmemory = 'lots'\n\nretires = 3\n"},
+        ("line 1", "cpus", "line 2", "memory", "line 4", "retries"),
+    ),
+    "job.toml that is no TOML": Case({"run.sh": RUN, "job.toml": "name = \n"}, ("job.toml", "line 1")),
+    "a link out of the project": Case(
+        {"run.sh": RUN}, ("passwd", "hint:"), links={"code-link": "/etc/passwd"}
+    ),
+    "a folder that is not there": Case({}, ("missing-folder", "hint:"), words=("missing-folder",)),
+    "more CPUs than the box has": Case({"run.sh": RUN}, ("CPU", "hint:"), words=("--cpus", "5000")),
+    "more memory than the box has": Case({"run.sh": RUN}, ("memory", "hint:"), words=("--memory", "900T")),
+    "a memory that is no size": Case({"run.sh": RUN}, ("lots",), code=2, words=("--memory", "lots")),
+    "an array that is no range": Case({"run.sh": RUN}, ("1-x",), code=2, words=("--array", "1-x")),
+    "after a job that is not there": Case({"run.sh": RUN}, ("999999",), words=("--after", "999999")),
+    "an option that does not exist": Case(
+        {"run.sh": RUN}, ("--cpu-count",), code=2, words=("--cpu-count", "1")
+    ),
+    "Julia without an image": Case({"app.jl": "println(1)\n"}, ("Julia", "hint:")),
+    "environment.yml that is no YAML": Case(
+        {"app.py": "", "environment.yml": "dependencies: [\n"}, ("environment.yml",)
+    ),
+}
+
+FAILS = {
+    "a package that does not exist": Case(
+        {"app.py": "", "requirements.txt": "labbox-no-such-package-at-all\n"},
+        ("labbox-no-such-package-at-all",),
+        code=125,
+    ),
+    "a version that does not exist": Case(
+        {"app.py": "", "requirements.txt": "six==99.99\n"}, ("six",), code=125
+    ),
+    "a Dockerfile that fails": Case(
+        {"Dockerfile": "FROM labbox/base\nRUN echo about-to-fail && false\n", "run.sh": RUN},
+        ("about-to-fail",),
+        code=125,
+    ),
+    "a Dockerfile with a base that is not allowed": Case(
+        {"Dockerfile": "FROM somewhere/else\n", "run.sh": RUN}, ("somewhere/else",), code=125
+    ),
+    "an apt package that does not exist": Case(
+        {"apt.txt": "labbox-no-such-deb\n", "run.sh": RUN}, ("labbox-no-such-deb",), code=125
+    ),
+    "a command that does not exist": Case(
+        {"run.sh": RUN}, ("no-such-command",), code=127, words=("--", "no-such-command")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_submission_is_refused_in_words(name: str, ada: Person, box: Box) -> None:
+    case = REFUSED[name]
+    folder = _folder(ada, box, name, case)
+    words = case.words if case.words[:1] == ("missing-folder",) else (folder, *case.words)
+    done = ada.run("job", "submit", *words)
+    assert done.returncode == case.code, done.stderr
+    for text in case.says:
+        assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("name", FAILS)
+def test_a_job_that_cannot_run_says_why(
+    name: str, ada: Person, box: Box, neighbour: Callable[[], None]
+) -> None:
+    case = FAILS[name]
+    folder = _folder(ada, box, name, case)
+    done = ada.run("job", "submit", folder, "--follow", *case.words)
+    assert done.returncode == case.code, done.stderr
+    number = ada.json("job", "list")["jobs"][0]["id"]
+    why = ada.run("job", "why", str(number)).stdout
+    everything = done.stdout + done.stderr + why
+    for text in case.says:
+        assert text in everything
+    assert "Traceback" not in everything
+    neighbour()
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "words", "says", "state"),
+    [
+        (
+            "a fork bomb",
+            "bomb() { bomb | bomb & }; bomb; sleep 20\n",
+            ("--time", "5s"),
+            "",
+            "timed_out failed",
+        ),
+        ("memory", "tail /dev/zero\n", ("--memory", "64M"), "memory", "failed"),
+        ("an endless log", "yes\n", (), "log", "failed"),
+        ("a full disk", "cat /dev/zero >/output/zeros\n", (), "", "failed"),
+        (
+            "a full disk by many files",
+            "i=0; while :; do i=$((i+1)); head -c 20000000 /dev/zero >/output/$i || exit 3; done\n",
+            (),
+            "output",
+            "failed",
+        ),
+        ("no network", "cat </dev/tcp/192.0.2.1/80 || exit 9\n", (), "", "failed"),
+    ],
+)
+def test_a_run_that_behaves_badly_ends_alone(
+    name: str,
+    script: str,
+    words: tuple[str, ...],
+    says: str,
+    state: str,
+    ada: Person,
+    neighbour: Callable[[], None],
+) -> None:
+    folder = name.replace(" ", "-")
+    ada.project(folder, {"run.sh": script})
+    done = ada.run("job", "submit", folder, "--follow", *words)
+    assert done.returncode != 0
+    job = ada.json("job", "list")["jobs"][0]
+    assert job["state"] in state
+    assert says in ada.run("job", "why", str(job["id"])).stdout
+    neighbour()
+
+
+@pytest.mark.parametrize("name", ["größe und länge", "new\nline", "esc\x1b[31mred", "-rf", "a" * 120])
+def test_hostile_names_run_and_are_shown_harmless(name: str, ada: Person, box: Box) -> None:
+    home = box.state / "homes" / "ada"
+    (home / name / "code").mkdir(parents=True)
+    (home / name / "code" / "run.sh").write_text("echo fine\n")
+    subprocess.run(["chown", "-R", f"--reference={home}", "--", str(home / name)], check=True)
+    job = box.client(act_as="ada").submit_job(_spec(name))
+    assert "fine" in ada.run("job", "log", str(job.id), "--follow").stdout
+    listed = ada.run("job", "list").stdout
+    assert "\x1b" not in listed
+    assert str(job.id) in listed
+
+
+def _spec(path: str) -> JobSpec:
+    return JobSpec(path=path)
+
+
+def test_an_empty_input_file_is_handed_in(ada: Person) -> None:
+    ada.project("empty", {"run.sh": "wc -c </input/nothing\n", "input/nothing": ""})
+    assert "0" in ada.run("job", "submit", "empty", "--follow").stdout
+
+
+def test_logs_come_as_they_come(ada: Person) -> None:
+    ada.project(
+        "logs",
+        {
+            "app.py": "import sys\nprint('x' * 65536)\nprint('e', file=sys.stderr)\nsys.stdout.write('no newline')\n"
+        },
+    )
+    done = ada.run("job", "submit", "logs", "--follow")
+    assert "x" * 65536 in done.stdout
+    assert "no newline" in done.stdout
+    assert "e" in (done.stdout + done.stderr).split()
+
+
+def _folder(ada: Person, box: Box, name: str, case: Case) -> str:
+    folder = "bad-" + "".join(letter if letter.isalnum() else "-" for letter in name)
+    ada.project(folder, case.files or {"keep": ""})
+    for link, target in case.links.items():
+        path = box.state / "homes" / "ada" / folder / link
+        path.symlink_to(target)
+    return folder
