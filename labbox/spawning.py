@@ -1,7 +1,7 @@
 """What the daemon says to the spawner, and how: messages and descriptors over one SEQPACKET socket.
 
-Shared by `labbox.spawner` (which forks) and `labbox.daemon.processes` (which asks). Imports nothing heavy: the
-spawner must stay small enough to be read in one sitting.
+Shared by `labbox.spawner` (which forks) and `labbox.daemon.processes` (which asks). Imports nothing heavy:
+the spawner must stay small enough to be read in one sitting.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class SpawnRequest(Value):
 
     kind "tui": the interface; "command": a labbox verb, `argv` its words; "exec": the program `argv`;
     "worker": `labbox.files.worker.serve` on the descriptor 3.
-    The descriptors sent along become 0, 1, 2 and from 3 on, in order; with `pty` one descriptor is sent for 0, 1
-    and 2, the slave of a pty, which becomes the controlling terminal.
+    The descriptors sent along become 0, 1, 2 and from 3 on, in order; with `pty` one descriptor is sent for
+    0, 1 and 2, the slave of a pty, which becomes the controlling terminal.
     """
 
     id: int
@@ -42,12 +42,13 @@ class SpawnRequest(Value):
     groups: tuple[int, ...]
     home: str
     argv: tuple[str, ...] = ()
-    env: dict[str, str] = {}
+    env: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     cwd: str | None = None
     pty: bool = False
     memory: int | None = None  # bytes
     processes: int | None = None
     mounts: tuple[Mount, ...] = ()
+    descriptors: int = 0  # how many were sent along: the kernel drops those that the receiver has no room for
 
 
 class SignalRequest(Value):

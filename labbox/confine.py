@@ -1,0 +1,235 @@
+"""What holds one forked process: namespaces, mounts, control groups, limits, and the loss of root for good.
+
+Used by `labbox.spawner` alone, in the child it has just forked. Linux only. Without root nothing here is
+called but `set_limits`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from labbox.spawning import Mount, SpawnRequest
+
+# <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>
+CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWPID: Final = 0x20000000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
+_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 32, 4096, 16384, 1 << 19
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+
+OPEN_FILES: Final = 4096  # descriptors that one process may hold
+OUT_OF_MEMORY_SCORE: Final = (
+    500  # a login is ended before the daemon is, where the machine runs out of memory
+)
+_CONTROLLERS: Final = (
+    "pids",
+    "memory",
+    "cpu",
+)  # `cpu` with its default weight: each login has an equal share
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, doing: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot {doing}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces that `flags` names; see the manual page of the same name."""
+    _check(_libc.unshare(flags), "make a namespace")
+
+
+def enter_namespace(descriptor: int, flags: int) -> None:
+    """Enter the namespace of a descriptor, as setns(2) does."""
+    _check(_libc.setns(descriptor, flags), "return to the own namespace")
+
+
+def end_with_parent(signal_number: int) -> None:
+    """Have the kernel send this signal when the parent dies; is lost where the user id changes."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "follow the parent")
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
+    arguments = (os.fsencode(source), os.fsencode(target), kind.encode() if kind else None)
+    _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), f"mount on {target}")
+
+
+def _bind(mount: Mount) -> None:
+    _mount(mount.source, mount.target, None, _MS_BIND)
+    flags = _MS_REMOUNT | _MS_BIND | _MS_NOSUID | _MS_NODEV | (_MS_RDONLY if mount.read_only else 0)
+    _mount("none", mount.target, None, flags)
+
+
+def private_mounts(request: SpawnRequest, workshop: Path) -> None:
+    """A mount namespace with the user in passwd and group, an own /proc, and the request's mounts.
+
+    Mounts made outside later are seen here and unmounted here too (slave), so that a session pins no stick.
+    `workshop` is a folder of root's for the moment between writing a file and binding it.
+    """
+    unshare(CLONE_NEWNS)
+    _mount("none", "/", None, _MS_REC | _MS_SLAVE)
+    for name, text in (("passwd", _passwd(request)), ("group", _group(request))):
+        made = workshop / f"{name}.{request.id}"
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.fchmod(descriptor, 0o644)
+        os.write(descriptor, text)
+        os.close(descriptor)
+        _bind(Mount(source=str(made), target=f"/etc/{name}"))
+        made.unlink()  # the mount keeps it
+    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    for mount in request.mounts:
+        _bind(mount)
+
+
+def _entries(path: str, name: str, number: int) -> list[str]:
+    """The machine's own lines, without any that has this name or number."""
+    lines = Path(path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    fields = [(line, line.split(":")) for line in lines]
+    return [line for line, parts in fields if len(parts) > 2 and parts[0] != name and parts[2] != str(number)]
+
+
+def _passwd(request: SpawnRequest) -> bytes:
+    own = f"{request.name}:x:{request.uid}:{request.gid}:{request.name}:{request.home}:/usr/sbin/nologin"
+    lines = [*_entries("/etc/passwd", request.name, request.uid), own]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def _group(request: SpawnRequest) -> bytes:
+    lines = [*_entries("/etc/group", request.name, request.gid), f"{request.name}:x:{request.gid}:"]
+    known = {line.split(":")[2] for line in lines}
+    lines += [f"g{gid}:x:{gid}:{request.name}" for gid in request.groups if str(gid) not in known]
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
+
+
+def set_limits(memory: int | None, processes: int | None) -> None:
+    """Limits of the process itself; `memory` and `processes` are None where a control group holds them.
+
+    RLIMIT_NPROC counts everything that the uid runs, containers too, so it is the second choice.
+    """
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
+    if memory is not None:
+        _lower(resource.RLIMIT_DATA, memory)
+    if processes is not None:
+        _lower(resource.RLIMIT_NPROC, processes)
+
+
+def _lower(which: int, value: int) -> None:
+    _soft, hard = resource.getrlimit(which)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def drop_root(request: SpawnRequest) -> None:
+    """Groups, gid and uid of the user, for good: no program started from here gains anything back."""
+    if request.uid == 0 or request.gid == 0 or 0 in request.groups:
+        raise PermissionError("cannot run a session as root")
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "give up new privileges")
+    os.setgroups(request.groups)
+    os.setresgid(request.gid, request.gid, request.gid)
+    os.setresuid(request.uid, request.uid, request.uid)
+    if os.getresuid() != (request.uid,) * 3 or os.getresgid() != (request.gid,) * 3:
+        raise PermissionError("cannot give up root")
+
+
+def expect_to_be_ended_first() -> None:
+    """Tell the kernel which to end where the machine runs out of memory."""
+    Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))
+
+
+class ControlGroups:
+    """A control group per forked process, version 1 or 2, where this process may make them.
+
+    `controllers` are those that work here; the others' limits fall back to `set_limits`.
+    """
+
+    def __init__(self) -> None:
+        """Make this box's own group beneath the one that the spawner runs in."""
+        self._parents: dict[str, Path] = {}  # controller -> the folder that the groups are made in
+        self._unified = False
+        with suppress(OSError):  # no control groups, or not ours: limits per process remain
+            self._find()
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """The controllers that hold limits here."""
+        return frozenset(self._parents)
+
+    def _find(self) -> None:
+        own = {}
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _number, names, path = line.split(":", 2)
+            own.update(dict.fromkeys(names.split(","), path))
+        root = Path("/sys/fs/cgroup")
+        if (root / "cgroup.controllers").exists():
+            self._unified = True
+            self._find_unified(root / own[""].lstrip("/"))
+            return
+        for name in _CONTROLLERS:
+            if name in own and (root / name).is_dir():
+                with suppress(OSError):
+                    parent = root / name / own[name].lstrip("/") / f"labbox-{os.getpid()}"
+                    parent.mkdir(exist_ok=True)
+                    self._parents[name] = parent
+
+    def _find_unified(self, here: Path) -> None:
+        """Version 2 lets a group hold processes or groups, not both: its processes move into a leaf first."""
+        if (here / "cgroup.type").exists():  # all but the root of the hierarchy
+            leaf = here / "labbox-main"
+            leaf.mkdir(exist_ok=True)
+            for pid in (here / "cgroup.procs").read_text().split():
+                (leaf / "cgroup.procs").write_text(pid)
+        parent = here / f"labbox-{os.getpid()}"
+        parent.mkdir(exist_ok=True)
+        for name in _CONTROLLERS:
+            with suppress(OSError):
+                for folder in (here, parent):
+                    (folder / "cgroup.subtree_control").write_text(f"+{name}")
+                self._parents[name] = parent
+
+    def _folders(self, number: int) -> dict[Path, set[str]]:
+        folders: dict[Path, set[str]] = {}
+        for controller, parent in self._parents.items():
+            folders.setdefault(parent / str(number), set()).add(controller)
+        return folders
+
+    def make(self, request: SpawnRequest) -> None:
+        """Make the group of this request with its limits."""
+        for folder, controllers in self._folders(request.id).items():
+            folder.mkdir()
+            if "pids" in controllers and request.processes is not None:
+                (folder / "pids.max").write_text(
+                    str(request.processes + 1)
+                )  # and the namespace's first process
+            if "memory" in controllers and request.memory is not None:
+                (folder / ("memory.max" if self._unified else "memory.limit_in_bytes")).write_text(
+                    str(request.memory)
+                )
+
+    def join(self, request: SpawnRequest) -> None:
+        """Move the calling process into the group of this request."""
+        for folder in self._folders(request.id):
+            (folder / "cgroup.procs").write_text("0")
+
+    def remove(self, number: int) -> None:
+        """Remove the group of a request that has ended; where the kernel still holds it, `close` does."""
+        for folder in self._folders(number):
+            with suppress(OSError):
+                folder.rmdir()
+
+    def close(self) -> None:
+        """Remove all groups."""
+        for parent in set(self._parents.values()):
+            for folder in parent.iterdir():
+                if folder.is_dir():
+                    with suppress(OSError):
+                        folder.rmdir()
+            with suppress(OSError):
+                parent.rmdir()

@@ -1,0 +1,360 @@
+"""The zygote: forks one confined process per request of the daemon, with our own code imported already.
+
+It is forked from the daemon before that has threads or an event loop, imports the screens and the command
+line once, freezes the garbage collector, and then only forks. As root every process stands in a pid namespace
+of its own, whose first process is a few lines of ours (`_first_process`): it holds the mounts and the control
+group, passes signals on, and when the program ends, so does it, and the kernel ends whatever else was
+started. So a login leaves nothing running. Without root there are no namespaces, and a process group is ended
+instead.
+
+What a child does is in `_first_process` and `_become`, in that order; nothing of the user's runs before
+`_become` has returned.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import io
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import termios
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Final, NoReturn
+
+from labbox import spawning
+from labbox.confine import (
+    CLONE_NEWPID,
+    ControlGroups,
+    drop_root,
+    end_with_parent,
+    enter_namespace,
+    expect_to_be_ended_first,
+    private_mounts,
+    set_limits,
+    unshare,
+)
+from labbox.errors import LabboxError
+from labbox.spawning import Ended, SignalRequest, SpawnRequest, Started
+
+Runner = Callable[[SpawnRequest], int]
+
+_FORWARDED: Final = (
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
+    signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH,
+)  # fmt: skip
+_HIGH: Final = 512  # descriptors are moved above this while 0, 1, 2, 3… are filled
+
+
+def _run_tui(_request: SpawnRequest) -> int:
+    client, app = import_module("labbox.client"), import_module("labbox.tui.app")
+    return int(app.main(client.connect()) or 0)
+
+
+def _run_command(request: SpawnRequest) -> int:
+    return int(import_module("labbox.cli").main(list(request.argv)) or 0)
+
+
+def _run_worker(_request: SpawnRequest) -> int:
+    with socket.socket(fileno=3) as sock:
+        import_module("labbox.files.worker").serve(sock)
+    return 0
+
+
+def _run_program(request: SpawnRequest) -> NoReturn:
+    os.execve(request.argv[0], request.argv, dict(os.environ))  # noqa: S606 - this is what it is for
+
+
+RUNNERS: Final[Mapping[str, Runner]] = {
+    "tui": _run_tui,
+    "command": _run_command,
+    "worker": _run_worker,
+    "exec": _run_program,
+}
+PRELOADS: Final = ("labbox.tui.app:preload", "labbox.client", "labbox.cli:preload", "labbox.files.worker")
+
+
+def start(runners: Mapping[str, Runner] = RUNNERS, preloads: Sequence[str] = PRELOADS) -> socket.socket:
+    """Fork the spawner and return the daemon's end of its socket; call it before threads and event loop.
+
+    `runners` says what each kind of request runs; `preloads` names modules, or functions as
+    `module:function`.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        code = 1
+        try:
+            ours.close()
+            serve(theirs, runners, preloads)
+            code = 0
+        finally:
+            os._exit(code)
+    theirs.close()
+    return ours
+
+
+def serve(sock: socket.socket, runners: Mapping[str, Runner], preloads: Sequence[str]) -> None:
+    """Be the spawner until the other end of the socket closes; then end everything that still runs."""
+    with suppress(PermissionError):  # a leader already
+        os.setsid()  # the keys of the terminal that the daemon was started from are not for us
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the daemon says when to end
+    _trust_only_our_folders()
+    for name in preloads:
+        module, _, function = name.partition(":")
+        loaded = import_module(module)
+        if function:
+            getattr(loaded, function)()
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    Spawner(sock, runners).run()
+
+
+def _trust_only_our_folders() -> None:
+    """What a child imports late must not come from a folder that a user can write."""
+    if os.geteuid() == 0:
+        found = [(entry, Path(entry)) for entry in sys.path if entry.startswith("/")]
+        sys.path[:] = [entry for entry, path in found if not path.exists() or _only_root_writes(path)]
+    else:
+        sys.path[:] = [entry for entry in sys.path if entry.startswith("/")]
+
+
+def _only_root_writes(path: Path) -> bool:
+    status = path.stat()
+    return status.st_uid == 0 and not status.st_mode & 0o022
+
+
+class Spawner:
+    """The loop: requests come in, processes are forked, their ends are told."""
+
+    def __init__(self, sock: socket.socket, runners: Mapping[str, Runner]) -> None:
+        """Take the socket; as root, make the control groups too."""
+        self._sock = sock
+        self._runners = runners
+        self._root = os.geteuid() == 0
+        self._groups = ControlGroups() if self._root else None
+        self._workshop = Path(tempfile.mkdtemp(prefix="labbox-"))
+        self._running: dict[int, int] = {}  # pid -> id of the request
+
+    def run(self) -> None:
+        """Serve until the daemon has gone."""
+        wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        try:
+            going = True
+            while going:
+                ready = [descriptor for descriptor, _event in poll.poll()]
+                if wake in ready:
+                    with suppress(BlockingIOError):
+                        os.read(wake, 4096)
+                    self._reap()
+                if self._sock.fileno() in ready:
+                    going = self._serve_one()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the daemon has gone in the middle of an answer
+        finally:
+            self._end_all()
+
+    def _serve_one(self) -> bool:
+        request, descriptors = spawning.receive(self._sock)
+        match request:
+            case SpawnRequest():
+                self._spawn(request, descriptors)
+            case SignalRequest():
+                self._signal(request)
+            case _:
+                return False
+        return True
+
+    def _spawn(self, request: SpawnRequest, descriptors: list[int]) -> None:
+        try:
+            if len(descriptors) != request.descriptors:
+                raise OSError("cannot start a process: too many open files")
+            if self._groups:
+                self._groups.make(request)
+            pid = self._fork(request, descriptors)
+        except OSError as error:
+            if self._groups:
+                self._groups.remove(request.id)
+            spawning.send(self._sock, Ended(id=request.id, code=1, error=str(error)))
+        else:
+            self._running[pid] = request.id
+            spawning.send(self._sock, Started(id=request.id, pid=pid))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _fork(self, request: SpawnRequest, descriptors: list[int]) -> int:
+        if not self._root:
+            return os.fork() or self._child(request, descriptors)
+        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            unshare(CLONE_NEWPID)  # for the children forked from here on …
+            pid = os.fork() or self._child(request, descriptors)
+            enter_namespace(own, CLONE_NEWPID)  # … and no longer
+        finally:
+            os.close(own)
+        return pid
+
+    def _child(self, request: SpawnRequest, descriptors: list[int]) -> NoReturn:
+        """Everything after the fork; returns never, raises never."""
+        signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *_FORWARDED})
+        code = 1
+        try:
+            _place(request, descriptors)
+            end_with_parent(signal.SIGKILL)
+            if self._groups:
+                _first_process(request, self._groups, self._workshop)
+            _become(request, self._groups.controllers if self._groups else frozenset())
+            code = _run(self._runners[request.kind], request)
+        except (OSError, ValueError, TypeError) as error:
+            os.write(2, f"error: cannot start the session: {error}\n".encode(errors="replace"))
+        finally:
+            os._exit(code & 0xFF)
+
+    def _signal(self, request: SignalRequest) -> None:
+        for pid, number in self._running.items():
+            if number == request.id:
+                with suppress(ProcessLookupError):
+                    if request.signal == signal.SIGKILL and not self._root:
+                        os.killpg(pid, signal.SIGKILL)
+                    else:
+                        os.kill(pid, request.signal)
+
+    def _reap(self) -> None:
+        while self._running:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            number = self._running.pop(pid)
+            if self._groups:
+                self._groups.remove(number)
+            else:
+                with suppress(ProcessLookupError):  # what it left in its process group
+                    os.killpg(pid, signal.SIGKILL)
+            spawning.send(self._sock, Ended(id=number, code=_shell_code(status)))
+
+    def _end_all(self) -> None:
+        for pid in self._running:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL) if self._root else os.killpg(pid, signal.SIGKILL)
+        for pid in self._running:
+            os.waitpid(pid, 0)
+        if self._groups:
+            self._groups.close()
+        shutil.rmtree(self._workshop, ignore_errors=True)
+
+
+def _shell_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _place(request: SpawnRequest, descriptors: list[int]) -> None:
+    """Put the descriptors where they belong and close all others."""
+    wanted = [descriptors[0]] * 3 + descriptors[1:] if request.pty else list(descriptors)
+    while len(wanted) < 3:
+        wanted.append(os.open(os.devnull, os.O_RDWR))
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in wanted]
+    for number, descriptor in enumerate(high):
+        os.dup2(descriptor, number)
+    os.closerange(len(wanted), os.sysconf("SC_OPEN_MAX"))
+
+
+def _first_process(request: SpawnRequest, groups: ControlGroups, workshop: Path) -> None:
+    """Pid 1 of the namespace: confine, fork, return in the fork; it stays here itself until all ends."""
+    groups.join(request)
+    private_mounts(request, workshop)
+    expect_to_be_ended_first()
+    main = os.fork()
+    if main == 0:
+        return
+    os.closerange(
+        0, os.sysconf("SC_OPEN_MAX")
+    )  # the other side sees the end of file when the program closes its own
+    while True:
+        number = signal.sigwait({signal.SIGCHLD, *_FORWARDED})
+        if number != signal.SIGCHLD:
+            os.kill(main, number)
+            continue
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] == main:
+                    os._exit(_shell_code(ended[1]))
+
+
+def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
+    """Session, terminal, limits, ids, folder, environment, signals: what makes the process the user's."""
+    os.setsid()
+    if request.pty:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    set_limits(
+        memory=None if "memory" in controllers else request.memory,
+        processes=None if "pids" in controllers else request.processes,
+    )
+    os.umask(0o027)
+    if os.geteuid() == 0:
+        drop_root(request)
+    os.chdir(request.cwd or request.home)
+    os.environ.clear()
+    os.environ.update({"HOME": request.home, "USER": request.name, "LOGNAME": request.name, **request.env})
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if request.kind != "exec":  # as Python itself starts
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        gc.enable()
+
+
+def _run(runner: Runner, request: SpawnRequest) -> int:
+    """Run and give the exit code; whatever goes wrong becomes a sentence."""
+    if request.kind != "exec":
+        _renew_standard_streams()
+    code: object
+    try:
+        code = runner(request)
+    except SystemExit as stop:
+        code = stop.code
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except LabboxError as error:
+        code = error.exit_code
+        sys.stderr.write(f"error: {error.message}\n" + (f"hint: {error.hint}\n" if error.hint else ""))
+    except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, never a traceback
+        code = 1
+        sys.stderr.write(f"error: cannot go on: {type(error).__name__}: {error}\n")
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+    return code if isinstance(code, int) else 0 if code is None else 1
+
+
+def _renew_standard_streams() -> None:
+    """Python's own are made for the spawner's descriptors: unbuffered or not, terminal or not."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = _text(descriptor, "w" if descriptor else "r")
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _text(descriptor: int, mode: str) -> io.TextIOWrapper:
+    raw = open(descriptor, mode + "b", closefd=False)
+    errors = "backslashreplace" if descriptor == 2 else "surrogateescape"
+    line_buffering = descriptor == 2 or os.isatty(descriptor)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors=errors, line_buffering=line_buffering)
