@@ -1,0 +1,555 @@
+"""The tables of jobs: submissions, jobs, dependencies, an array's elements, attempts, transitions.
+
+Plain functions over a connection. A job's state is written by `labbox.daemon.jobs.machine.move` alone, which calls
+`set_state` and `append_transition` here. Moments are stamps (see times.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from labbox.errors import LabboxError
+from labbox.model import FINAL, JobKind, JobState, Reason, ReasonCode, Resources, Value
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection, Row
+
+_OPEN: Final = tuple(state.value for state in JobState if state not in FINAL)
+
+
+class JobRow(Value):
+    """One row of jobs."""
+
+    id: int
+    kind: JobKind
+    submission: int
+    name: str
+    owner: str
+    project: str | None
+    state: JobState
+    reason: Reason | None
+    attempt: int
+    exit_code: int | None
+    submitted_at: int
+    started_at: int | None
+    ended_at: int | None
+    results: str
+    resources: Resources
+    priority: int
+    time_limit: float | None
+    retries: int
+    not_before: int | None
+    backing_off: bool
+    stop: str | None
+    stop_by: str | None
+    array: int | None
+    index: int | None
+    parallel: int | None
+    parameters: dict[str, str]
+    output_bytes: int | None
+
+
+class AttemptRow(Value):
+    """One row of attempts."""
+
+    job: int
+    number: int
+    container: str
+    begun_at: int
+    begun_boot: float
+    running_at: int | None
+    running_boot: float | None
+    paused: float
+    boot: str
+    rate: float
+    environment: str | None
+    image: str | None
+    ended_at: int | None
+    seconds: float | None
+    exit_code: int | None
+    state: JobState | None
+    reason: Reason | None
+    cpu_seconds: float | None
+    peak_memory: int | None
+
+
+class TransitionRow(Value):
+    """One row of transitions."""
+
+    at: int
+    state: JobState
+    attempt: int
+    reason: Reason | None
+    by: str
+
+
+class NewJob(Value):
+    """What a job is made of; `state` is held or queued."""
+
+    kind: JobKind
+    name: str
+    owner: str
+    project: str | None
+    state: JobState
+    submitted_at: int
+    day: str  # YYYY/MM/DD of the submission, the first part of the results' path
+    resources: Resources
+    priority: int
+    time_limit: float | None
+    retries: int
+    not_before: int | None = None
+    array: int | None = None
+    index: int | None = None
+    parallel: int | None = None
+    parameters: dict[str, str] = {}
+
+
+def add_submission(connection: Connection, *, spec: str, handed: str) -> int:
+    """Keep what was handed in and return its id."""
+    row = connection.execute("INSERT INTO submissions (spec, handed) VALUES (?, ?)", (spec, handed))
+    return _id(row.lastrowid)
+
+
+def submission(connection: Connection, number: int) -> tuple[str, str]:
+    """The spec and what was handed in, both as JSON."""
+    row = connection.execute("SELECT spec, handed FROM submissions WHERE id = ?", (number,)).fetchone()
+    return row["spec"], row["handed"]
+
+
+def trees_in_use(connection: Connection, owner: str) -> list[str]:
+    """What was handed in (JSON) by each of this owner's submissions that still have a job."""
+    rows = connection.execute(
+        "SELECT handed FROM submissions WHERE id IN (SELECT submission FROM jobs WHERE owner = ?)", (owner,)
+    )
+    return [row["handed"] for row in rows]
+
+
+def add(connection: Connection, new: NewJob, submission: int, after: Iterable[int] = ()) -> int:
+    """Add a job with the first line of its history; the caller appends the event."""
+    cursor = connection.execute(
+        "INSERT INTO jobs (kind, submission, name, owner, project, state, submitted_at, results, cpus, memory, gpus,"
+        " priority, time_limit, retries, not_before, array_id, array_index, parallel, parameters)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(new.kind, submission, new.name, new.owner, new.project, new.state, new.submitted_at),
+            *(new.resources.cpus, new.resources.memory, new.resources.gpus),
+            *(new.priority, new.time_limit, new.retries, new.not_before),
+            *(new.array, new.index, new.parallel),
+            msgspec.json.encode(new.parameters).decode() if new.parameters else "{}",
+        ),
+    )
+    job = _id(cursor.lastrowid)
+    connection.execute("UPDATE jobs SET results = ? WHERE id = ?", (f"{new.day}/{job}", job))
+    for other in after:
+        connection.execute("INSERT INTO dependencies (job, other) VALUES (?, ?)", (job, other))
+    append_transition(
+        connection, job, at=new.submitted_at, state=new.state, attempt=0, reason=None, by=new.owner
+    )
+    return job
+
+
+def find(connection: Connection, job: int) -> JobRow | None:
+    """A job, or None."""
+    row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone()
+    return None if row is None else _job(row)
+
+
+def get(connection: Connection, job: int) -> JobRow:
+    """A job; LabboxError "not_found" where there is none."""
+    row = find(connection, job)
+    if row is None:
+        raise LabboxError("not_found", f"cannot find job {job}", "labbox job list shows the jobs there are")
+    return row
+
+
+def get_many(connection: Connection, jobs: Sequence[int]) -> dict[int, JobRow]:
+    """Those of these jobs that exist, by id."""
+    marks = ",".join("?" * len(jobs))
+    rows = connection.execute(f"SELECT * FROM jobs WHERE id IN ({marks})", tuple(jobs))  # noqa: S608 - marks only
+    return {row["id"]: _job(row) for row in rows}
+
+
+def all_open(connection: Connection) -> list[JobRow]:
+    """Every container job that has not ended, oldest first."""
+    marks = ",".join("?" * len(_OPEN))
+    query = f"SELECT * FROM jobs WHERE state IN ({marks}) AND kind = 'container' ORDER BY id"  # noqa: S608 - marks only
+    return [_job(row) for row in connection.execute(query, _OPEN)]
+
+
+def page(
+    connection: Connection,
+    *,
+    owner: str | None,
+    states: Sequence[JobState],
+    name: str | None,
+    array: int | None,
+    limit: int,
+    before: int | None,
+    oldest_first: bool = False,
+) -> list[JobRow]:
+    """A page of jobs by id; `array` 0 leaves out the elements of arrays. Each state is a short walk of an index."""
+    where, values = ["1"], list[object]()
+    if owner is not None:
+        where.append("owner = ?")
+        values.append(owner)
+    if array == 0:
+        where.append("array_id IS NULL")
+    elif array is not None:
+        where.append("array_id = ?")
+        values.append(array)
+    if name is not None:
+        where.append("instr(lower(name), lower(?)) > 0")
+        values.append(name)
+    if before is not None:
+        where.append("id > ?" if oldest_first else "id < ?")
+        values.append(before)
+    order = "ASC" if oldest_first else "DESC"
+    base = f"SELECT id FROM jobs WHERE {' AND '.join(where)}"  # noqa: S608 - the parts are the constants above
+    if not states:
+        rows = connection.execute(f"{base} ORDER BY id {order} LIMIT ?", (*values, limit))
+        ids = [row["id"] for row in rows]
+    else:
+        ids = []
+        for state in states:
+            query = f"{base} AND state = ? ORDER BY id {order} LIMIT ?"
+            ids += [row["id"] for row in connection.execute(query, (*values, state, limit))]
+        ids = sorted(ids, reverse=not oldest_first)[:limit]
+    found = get_many(connection, ids)
+    return [found[job] for job in ids]
+
+
+def count_by_state(connection: Connection, owner: str | None = None) -> dict[JobState, int]:
+    """How many jobs are in each state; arrays by their elements, not their parents."""
+    if owner is None:
+        rows = connection.execute(
+            "SELECT state, count(*) AS n FROM jobs INDEXED BY jobs_state GROUP BY state"
+        )
+        parents = connection.execute(
+            "SELECT state, count(*) AS n FROM jobs WHERE id IN (SELECT array_id FROM elements) GROUP BY state"
+        )
+    else:
+        rows = connection.execute(
+            "SELECT state, count(*) AS n FROM jobs WHERE owner = ? GROUP BY state", (owner,)
+        )
+        parents = connection.execute(
+            "SELECT state, count(*) AS n FROM jobs WHERE id IN (SELECT array_id FROM elements) AND owner = ?"
+            " GROUP BY state",
+            (owner,),
+        )
+    counts = {JobState(row["state"]): int(row["n"]) for row in rows}
+    for row in parents:
+        counts[JobState(row["state"])] -= int(row["n"])
+    return {state: count for state, count in counts.items() if count}
+
+
+def element_ids(connection: Connection, array: int) -> list[int]:
+    """The elements of an array, in order."""
+    rows = connection.execute("SELECT id FROM jobs WHERE array_id = ? ORDER BY id", (array,))
+    return [row["id"] for row in rows]
+
+
+def element_counts(connection: Connection, array: int) -> dict[JobState, int]:
+    """How many elements of an array are in each state."""
+    rows = connection.execute("SELECT state, count FROM elements WHERE array_id = ?", (array,))
+    return {JobState(row["state"]): int(row["count"]) for row in rows if row["count"]}
+
+
+def set_element_counts(connection: Connection, array: int, counts: Mapping[JobState, int]) -> None:
+    """Say how an array begins."""
+    connection.executemany(
+        "INSERT INTO elements (array_id, state, count) VALUES (?, ?, ?)",
+        [(array, state, count) for state, count in counts.items()],
+    )
+
+
+def count_element(connection: Connection, array: int, *, old: JobState, new: JobState) -> dict[JobState, int]:
+    """Count an element that went from one state to another; returns the counts."""
+    for state, step in ((old, -1), (new, 1)):
+        connection.execute(
+            "INSERT INTO elements (array_id, state, count) VALUES (?, ?, ?)"
+            " ON CONFLICT (array_id, state) DO UPDATE SET count = count + excluded.count",
+            (array, state, step),
+        )
+    return element_counts(connection, array)
+
+
+def set_state(
+    connection: Connection,
+    job: int,
+    *,
+    state: JobState,
+    reason: Reason | None,
+    attempt: int,
+    exit_code: int | None,
+    started_at: int | None,
+    ended_at: int | None,
+) -> None:
+    """Write where a job stands; only for `machine.move`."""
+    connection.execute(
+        "UPDATE jobs SET state = ?, reason_code = ?, reason_text = ?, attempt = ?, exit_code = ?, started_at = ?,"
+        " ended_at = ? WHERE id = ?",
+        (state, *_reason_columns(reason), attempt, exit_code, started_at, ended_at, job),
+    )
+
+
+def append_transition(
+    connection: Connection,
+    job: int,
+    *,
+    at: int,
+    state: JobState,
+    attempt: int,
+    reason: Reason | None,
+    by: str,
+) -> None:
+    """Write a line of a job's history; only for `machine.move`."""
+    connection.execute(
+        "INSERT INTO transitions (job, at, state, attempt, reason_code, reason_text, by) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (job, at, state, attempt, *_reason_columns(reason), by),
+    )
+
+
+def transitions(connection: Connection, job: int) -> list[TransitionRow]:
+    """A job's history, oldest first."""
+    rows = connection.execute("SELECT * FROM transitions WHERE job = ? ORDER BY id", (job,))
+    return [
+        TransitionRow(
+            at=row["at"],
+            state=JobState(row["state"]),
+            attempt=row["attempt"],
+            reason=_reason(row),
+            by=row["by"],
+        )
+        for row in rows
+    ]
+
+
+def after(connection: Connection, job: int) -> dict[int, JobState]:
+    """The jobs that a job was submitted after, with their states now."""
+    rows = connection.execute(
+        "SELECT other, state FROM dependencies JOIN jobs ON jobs.id = other WHERE job = ?", (job,)
+    )
+    return {row["other"]: JobState(row["state"]) for row in rows}
+
+
+def all_after(connection: Connection) -> dict[int, dict[int, JobState]]:
+    """The same for every job that waits."""
+    rows = connection.execute(
+        "SELECT job, other, o.state AS state FROM jobs AS w JOIN dependencies ON job = w.id"
+        " JOIN jobs AS o ON o.id = other WHERE w.state IN ('held', 'queued')"
+    )
+    found: dict[int, dict[int, JobState]] = {}
+    for row in rows:
+        found.setdefault(row["job"], {})[row["other"]] = JobState(row["state"])
+    return found
+
+
+def after_of(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The jobs that each of these was submitted after."""
+    marks = ",".join("?" * len(jobs))
+    query = f"SELECT job, other FROM dependencies WHERE job IN ({marks}) ORDER BY other"  # noqa: S608 - marks only
+    found: dict[int, tuple[int, ...]] = {}
+    for row in connection.execute(query, tuple(jobs)):
+        found[row["job"]] = (*found.get(row["job"], ()), row["other"])
+    return found
+
+
+def set_stop(connection: Connection, job: int, stop: str | None, by: str | None) -> None:
+    """Remember that somebody asked for the job's end, so that a restart does not forget it."""
+    connection.execute("UPDATE jobs SET stop = ?, stop_by = ? WHERE id = ?", (stop, by, job))
+
+
+def set_back_off(connection: Connection, job: int, *, not_before: int | None, retries: int) -> None:
+    """Let a new attempt wait, and say how many more the rule allows."""
+    connection.execute(
+        "UPDATE jobs SET not_before = ?, backing_off = 1, retries = ? WHERE id = ?",
+        (not_before, retries, job),
+    )
+
+
+def set_output_bytes(connection: Connection, job: int, count: int) -> None:
+    """Note the size of a job's output."""
+    connection.execute("UPDATE jobs SET output_bytes = ? WHERE id = ?", (count, job))
+
+
+def change(
+    connection: Connection,
+    job: int,
+    *,
+    submission: int,
+    name: str,
+    resources: Resources,
+    priority: int,
+    time_limit: float | None,
+    retries: int,
+) -> None:
+    """Write what `job edit` changed of a waiting job."""
+    connection.execute(
+        "UPDATE jobs SET submission = ?, name = ?, cpus = ?, memory = ?, gpus = ?, priority = ?, time_limit = ?,"
+        " retries = ? WHERE id = ?",
+        (
+            *(submission, name, resources.cpus, resources.memory, resources.gpus),
+            *(priority, time_limit, retries, job),
+        ),
+    )
+
+
+def add_attempt(
+    connection: Connection,
+    *,
+    job: int,
+    number: int,
+    container: str,
+    at: int,
+    boot_seconds: float,
+    boot: str,
+    rate: float,
+) -> None:
+    """Store the intent to make this attempt's container."""
+    connection.execute(
+        "INSERT INTO attempts (job, number, container, begun_at, begun_boot, boot, rate) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (job, number, container, at, boot_seconds, boot, rate),
+    )
+
+
+def set_attempt_software(
+    connection: Connection, job: int, number: int, *, environment: str | None, image: str
+) -> None:
+    """Note what the attempt runs in."""
+    connection.execute(
+        "UPDATE attempts SET environment = ?, image = ? WHERE job = ? AND number = ?",
+        (environment, image, job, number),
+    )
+
+
+def set_attempt_running(
+    connection: Connection, job: int, number: int, *, at: int, boot_seconds: float
+) -> None:
+    """Note when the attempt's command started."""
+    connection.execute(
+        "UPDATE attempts SET running_at = ?, running_boot = ? WHERE job = ? AND number = ?",
+        (at, boot_seconds, job, number),
+    )
+
+
+def add_paused(connection: Connection, job: int, number: int, seconds: float) -> None:
+    """Add to the time that does not count against the limit."""
+    connection.execute(
+        "UPDATE attempts SET paused = paused + ? WHERE job = ? AND number = ?", (seconds, job, number)
+    )
+
+
+def end_attempt(
+    connection: Connection,
+    job: int,
+    number: int,
+    *,
+    at: int,
+    seconds: float,
+    state: JobState,
+    reason: Reason | None,
+    exit_code: int | None,
+    cpu_seconds: float | None,
+    peak_memory: int | None,
+) -> None:
+    """Write how an attempt ended."""
+    connection.execute(
+        "UPDATE attempts SET ended_at = max(?, begun_at), seconds = ?, state = ?, reason_code = ?, reason_text = ?,"
+        " exit_code = ?, cpu_seconds = ?, peak_memory = ? WHERE job = ? AND number = ?",
+        (
+            *(at, seconds, state, *_reason_columns(reason)),
+            *(exit_code, cpu_seconds, peak_memory, job, number),
+        ),
+    )
+
+
+def attempts(connection: Connection, job: int) -> list[AttemptRow]:
+    """A job's attempts, in order."""
+    rows = connection.execute("SELECT * FROM attempts WHERE job = ? ORDER BY number", (job,))
+    return [_attempt(row) for row in rows]
+
+
+def attempt(connection: Connection, job: int, number: int) -> AttemptRow:
+    """One attempt; LabboxError "not_found" where there is none."""
+    row = connection.execute("SELECT * FROM attempts WHERE job = ? AND number = ?", (job, number)).fetchone()
+    if row is None:
+        raise LabboxError("not_found", f"cannot find attempt {number} of job {job}")
+    return _attempt(row)
+
+
+def _job(row: Row) -> JobRow:
+    return JobRow(
+        id=row["id"],
+        kind=JobKind(row["kind"]),
+        submission=row["submission"],
+        name=row["name"],
+        owner=row["owner"],
+        project=row["project"],
+        state=JobState(row["state"]),
+        reason=_reason(row),
+        attempt=row["attempt"],
+        exit_code=row["exit_code"],
+        submitted_at=row["submitted_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        results=row["results"],
+        resources=Resources(cpus=row["cpus"], memory=row["memory"], gpus=row["gpus"]),
+        priority=row["priority"],
+        time_limit=row["time_limit"],
+        retries=row["retries"],
+        not_before=row["not_before"],
+        backing_off=bool(row["backing_off"]),
+        stop=row["stop"],
+        stop_by=row["stop_by"],
+        array=row["array_id"],
+        index=row["array_index"],
+        parallel=row["parallel"],
+        parameters=_parameters(row["parameters"]),
+        output_bytes=row["output_bytes"],
+    )
+
+
+def _attempt(row: Row) -> AttemptRow:
+    return AttemptRow(
+        job=row["job"],
+        number=row["number"],
+        container=row["container"],
+        begun_at=row["begun_at"],
+        begun_boot=row["begun_boot"],
+        running_at=row["running_at"],
+        running_boot=row["running_boot"],
+        paused=row["paused"],
+        boot=row["boot"],
+        rate=row["rate"],
+        environment=row["environment"],
+        image=row["image"],
+        ended_at=row["ended_at"],
+        seconds=row["seconds"],
+        exit_code=row["exit_code"],
+        state=None if row["state"] is None else JobState(row["state"]),
+        reason=_reason(row),
+        cpu_seconds=row["cpu_seconds"],
+        peak_memory=row["peak_memory"],
+    )
+
+
+def _parameters(text: str) -> dict[str, str]:
+    return {} if text == "{}" else msgspec.json.decode(text, type=dict[str, str])
+
+
+def _reason(row: Row) -> Reason | None:
+    code: Any = row["reason_code"]
+    return None if code is None else Reason(code=ReasonCode(code), text=row["reason_text"])
+
+
+def _reason_columns(reason: Reason | None) -> tuple[str | None, str | None]:
+    return (None, None) if reason is None else (reason.code.value, reason.text)
+
+
+def _id(value: int | None) -> int:
+    if value is None:
+        raise AssertionError("an insert gives a row id")
+    return value
