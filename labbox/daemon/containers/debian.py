@@ -1,0 +1,223 @@
+"""A bare Debian as an image, made on the box itself where no image registry can be reached.
+
+`debootstrap` makes the system from the box's own package archive. What the box needs to reach that archive
+(sources, keys, proxy settings, certificate authorities) is put in, so that `apt` works in image builds too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import Final, cast
+
+from labbox.errors import LabboxError
+from labbox.model import Value
+from labbox.text import decode, visible_line
+
+_MAKE_SECONDS: Final = 1800.0
+_PROGRESS: Final = re.compile(r"P: (\d+) (\d+) (\w+)")
+# debootstrap's names of what it counts, and which hundredths of the whole they take by experience
+_STAGES: Final = {
+    "DOWNDEBS": (0, 30),
+    "EXTRACTPKGS": (30, 45),
+    **dict.fromkeys(("INSTCORE", "UNPACKREQ", "CONFREQ", "UNPACKBASE", "CONFBASE"), (45, 100)),
+}
+_SIGNED_BY: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+class Archive(Value):
+    """One line of the box's package sources that serves Debian itself."""
+
+    address: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+
+
+def suite_of_this_box(os_release: Path = Path("/etc/os-release")) -> str:
+    """The code name of the Debian that runs here: "bookworm". LabboxError where it is none."""
+    match = re.search(r"^VERSION_CODENAME=\"?([a-z]+)\"?$", os_release.read_text(), re.MULTILINE)
+    if match is None:
+        raise LabboxError(
+            "unavailable",
+            "cannot make the job base image: this system names no Debian release",
+            "set base_image in custom/box.toml to an image that the engine has",
+        )
+    return match[1]
+
+
+def archives(etc_apt: Path, suite: str) -> tuple[Archive, ...]:
+    """The Debian archives among the box's sources, in both forms that apt reads; no other vendors'."""
+    found: list[Archive] = []
+    for path in sorted([etc_apt / "sources.list", *etc_apt.glob("sources.list.d/*")]):
+        if path.suffix == ".sources":
+            found += _stanzas(path.read_text())
+        elif path.suffix == ".list" and path.is_file():
+            found += _lines(path.read_text())
+    return tuple(
+        archive
+        for archive in found
+        if archive.suites and all(name.split("-")[0].split("/")[0] == suite for name in archive.suites)
+    )
+
+
+def _stanzas(text: str) -> Iterable[Archive]:
+    for stanza in re.split(
+        r"\n\s*\n", "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    ):
+        fields: dict[str, str] = {}
+        name = ""
+        for line in stanza.splitlines():
+            if line[:1].isspace():
+                fields[name] += " " + line.strip()
+            elif ":" in line:
+                name, _, value = line.partition(":")
+                name = name.lower()
+                fields[name] = value.strip()
+        if "deb" not in fields.get("types", "").split() or fields.get("enabled", "yes") == "no":
+            continue
+        for address in fields.get("uris", "").split():
+            suites, components = fields.get("suites", "").split(), fields.get("components", "").split()
+            yield Archive(address=address, suites=tuple(suites), components=tuple(components))
+
+
+def _lines(text: str) -> Iterable[Archive]:
+    for line in text.splitlines():
+        words = re.sub(r"\[[^]]*\]", "", line.partition("#")[0]).split()
+        if len(words) >= 4 and words[0] == "deb":
+            yield Archive(address=words[1], suites=(words[2],), components=tuple(words[3:]))
+
+
+@contextlib.asynccontextmanager
+async def bare_system(
+    suite: str, scratch: Path, progress: Callable[[float, float], None], etc: Path = Path("/etc")
+) -> AsyncIterator[Path]:
+    """A folder below `scratch` that holds a minimal Debian with this box's settings; it is gone afterwards.
+
+    `progress` gets hundredths done, and 100. LabboxError "unavailable" where debootstrap is missing or fails,
+    with the end of what it said.
+    """
+    if os.geteuid() != 0:
+        raise LabboxError(
+            "unavailable",
+            "cannot make the job base image without root",
+            "give the engine one: docker build -t labbox/base . with labbox's Dockerfile",
+        )
+    if shutil.which("debootstrap") is None:
+        raise LabboxError(
+            "unavailable",
+            "cannot make the job base image: debootstrap is missing, and no image registry can be reached",
+            "install it: apt-get install debootstrap",
+        )
+    root = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="debian-", dir=scratch))
+    try:
+        sources = archives(etc / "apt", suite)
+        mirror = [sources[0].address] if sources else []
+        command = ["debootstrap", "--debian-installer", "--variant=minbase", suite, str(root), *mirror]
+        await _debootstrap(command, progress)
+        await asyncio.to_thread(_furnish, root, sources, etc)
+        await _copy_apt_settings(root)
+        yield root
+    finally:
+        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+
+
+async def _debootstrap(command: list[str], progress: Callable[[float, float], None]) -> None:
+    """Run it and read the protocol of its --debian-installer mode (`functions` of debootstrap)."""
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        'exec "$@" 3>&1 >/dev/null 2>&1',
+        "sh",
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+    )
+    said = cast(asyncio.StreamReader, process.stdout)  # a pipe was asked for
+    errors: list[str] = []
+    try:
+        async with asyncio.timeout(_MAKE_SECONDS):
+            async for raw in said:
+                line = visible_line(decode(raw.rstrip(b"\n")))
+                match = _PROGRESS.match(line)
+                if match and match[3] in _STAGES:
+                    begin, end = _STAGES[match[3]]
+                    progress(begin + (end - begin) * int(match[1]) / max(1, int(match[2])), 100)
+                elif line.startswith(("E: ", "EA: ", "W: ", "WA: ")):
+                    errors.append(line.partition(": ")[2])
+            code = await process.wait()
+    except TimeoutError:
+        raise LabboxError(
+            "unavailable",
+            f"cannot make the job base image: debootstrap was not done in {_MAKE_SECONDS:.0f} s",
+        ) from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, 9)
+            await process.wait()
+    if code != 0:
+        raise LabboxError(
+            "unavailable",
+            f"cannot make the job base image: debootstrap failed: {' '.join(errors[-4:]) or code}",
+            "can this machine reach its Debian package archive? apt-get update tells",
+        )
+
+
+def _furnish(root: Path, sources: tuple[Archive, ...], etc: Path) -> None:
+    """Put the box's package sources and certificate authorities in, and caches out."""
+    if sources:
+        (root / "etc/apt/sources.list").unlink(missing_ok=True)
+        (root / "etc/apt/sources.list.d/debian.sources").write_text(
+            "\n".join(
+                f"Types: deb\nURIs: {one.address}\nSuites: {' '.join(one.suites)}\n"
+                f"Components: {' '.join(one.components)}\nSigned-By: {_SIGNED_BY}\n"
+                for one in sources
+            )
+        )
+    bundle = etc / "ssl/certs/ca-certificates.crt"
+    if bundle.exists():
+        (root / "etc/ssl/certs").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(bundle, root / "etc/ssl/certs/ca-certificates.crt")
+    local = Path("/usr/local/share/ca-certificates")
+    if local.is_dir():
+        shutil.copytree(local, root / local.relative_to("/"), dirs_exist_ok=True)
+    for path in (etc / "apt/auth.conf.d").glob("*.conf"):
+        target = root / "etc/apt/auth.conf.d" / path.name
+        target.touch(mode=0o600)  # no job can read it: none is root
+        target.write_bytes(path.read_bytes())
+    (root / "etc/apt/apt.conf.d/80small").write_text(
+        'APT::Install-Recommends "false";\nAcquire::Languages "none";\nAcquire::GzipIndexes "true";\n'
+        'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
+        'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb || true"; };\n'
+    )
+    (root / "usr/sbin/policy-rc.d").write_text("#!/bin/sh\nexit 101\n")
+    (root / "usr/sbin/policy-rc.d").chmod(0o755)
+    for cache in ("var/cache/apt/archives", "var/lib/apt/lists"):
+        for path in (root / cache).iterdir():
+            if path.is_file() and path.name != "lock":
+                path.unlink()
+    (root / "etc/resolv.conf").unlink(missing_ok=True)
+    (root / "etc/hostname").unlink(missing_ok=True)
+
+
+async def _copy_apt_settings(root: Path) -> None:
+    """How apt reaches its archive from here: proxies, certificates, time limits. They may hold a password."""
+    process = await asyncio.create_subprocess_exec(
+        "apt-config", "dump", "Acquire", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(30):
+        settings, _ = await process.communicate()
+    wanted = re.compile(
+        rb'Acquire::(https?|ftp|Retries|Check-|Max-FutureTime|ForceIPv)[^ ]* "[^"]*";$', re.IGNORECASE
+    )
+    target = root / "etc/apt/apt.conf.d/90box"
+    target.touch(mode=0o600)  # read by root in builds; no job can
+    target.write_bytes(b"".join(line + b"\n" for line in settings.splitlines() if wanted.match(line)))

@@ -1,0 +1,174 @@
+"""Images in the engine: finding, pulling, building and importing them, with progress."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+import docker
+
+from labbox.daemon.containers.connection import Connection
+from labbox.errors import LabboxError
+from labbox.model import Progress
+from labbox.text import visible_line
+
+Report = Callable[[Progress | str], None]
+"""Follows the work: a `Progress` moves a bar, a `str` is one line for a log."""
+
+_PULL_SECONDS: Final = 3600.0
+_BUILD_SECONDS: Final = 7200.0
+_CHUNK: Final = 1 << 20  # bytes
+_STEP: Final = re.compile(r"Step (\d+)/(\d+) : ")
+_CHATTER: Final = re.compile(r" ?---> |Removing intermediate container |Successfully ")
+_ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours that build steps print; noise in a log
+
+
+async def find_image(connection: Connection, name: str) -> dict[str, Any] | None:
+    """What the engine tells of an image it has (`Id`, `Config`, …); None where it has none of that name."""
+
+    def work(api: docker.APIClient) -> dict[str, Any]:
+        found: dict[str, Any] = api.inspect_image(name)
+        return found
+
+    try:
+        return await connection.call(work)
+    except LabboxError as error:
+        if error.code == "not_found":
+            return None
+        raise
+
+
+async def pull_image(connection: Connection, name: str, report: Report) -> None:
+    """Get an image from its registry; LabboxError "not_found" where that cannot be done, whatever the reason."""
+    layers: dict[str, tuple[float, float]] = {}
+    failure = ""
+
+    def each(message: dict[str, Any]) -> None:
+        nonlocal failure
+        failure = str(message.get("error", "")) or failure
+        detail = message.get("progressDetail") or {}
+        if message.get("status") == "Downloading" and detail.get("total"):
+            layers[str(message.get("id"))] = (float(detail.get("current", 0)), float(detail["total"]))
+        elif (
+            message.get("status") in ("Download complete", "Pull complete")
+            and str(message.get("id")) in layers
+        ):
+            total = layers[str(message["id"])][1]
+            layers[str(message["id"])] = (total, total)
+        if layers:
+            done, total = (sum(part) for part in zip(*layers.values(), strict=True))
+            report(Progress(phase="image: download", done=done, total=total, unit="bytes"))
+
+    def work(api: docker.APIClient) -> Iterator[dict[str, Any]]:
+        stream: Iterator[dict[str, Any]] = api.pull(name, stream=True, decode=True)
+        return stream
+
+    report(f"pulling the image {visible_line(name)}")
+    try:
+        await connection.stream(work, each, seconds=_PULL_SECONDS)
+    except LabboxError as error:
+        if error.code == "unavailable":
+            raise
+        failure = error.message
+    if failure:
+        raise LabboxError(
+            "not_found",
+            f"cannot pull the image {visible_line(name)}: {visible_line(failure)}",
+            "is its name right, and can this box reach that registry?",
+        )
+
+
+async def build_image(
+    connection: Connection,
+    context: IO[bytes],
+    name: str,
+    report: Report,
+    *,
+    phase: str = "image: build",
+    build_args: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    network: str = "bridge",
+    dockerfile: str = "Dockerfile",
+) -> None:
+    """Build a tar archive that holds a Dockerfile and tag the image; what the steps print goes to `report`.
+
+    LabboxError "invalid" with the end of the output where a step fails.
+    """
+    failure = ""
+    last_lines: list[str] = []
+
+    def each(message: dict[str, Any]) -> None:
+        nonlocal failure
+        failure = str(message.get("error", "")) or failure
+        for raw in str(message.get("stream", "")).splitlines():
+            line = visible_line(_ESCAPE.sub("", raw).rstrip())
+            if not line.strip() or _CHATTER.match(line):
+                continue
+            if step := _STEP.match(line):
+                report(Progress(phase=phase, done=int(step[1]) - 1, total=int(step[2])))
+            report(line)
+            last_lines.append(line)
+            del last_lines[:-3]
+
+    def work(api: docker.APIClient) -> Iterator[dict[str, Any]]:
+        context.seek(0)
+        stream: Iterator[dict[str, Any]] = api.build(
+            fileobj=context,
+            custom_context=True,
+            tag=name,
+            rm=True,
+            forcerm=True,
+            decode=True,
+            dockerfile=dockerfile,
+            buildargs=dict(build_args or {}),
+            labels=dict(labels or {}),
+            network_mode=network,
+        )
+        return stream
+
+    await connection.stream(work, each, seconds=_BUILD_SECONDS)
+    if failure:
+        raise LabboxError(
+            "invalid",
+            f"cannot build the image {name}: {visible_line(failure)}",
+            "the end of its output: " + " / ".join(last_lines) if last_lines else "",
+        )
+
+
+async def import_folder(connection: Connection, root: Path, name: str) -> None:
+    """Make an image of one layer from a folder, as it is: owners, modes and all."""
+    repository, _, tag = name.partition(":")
+
+    def chunks() -> Iterator[bytes]:
+        command = ["tar", "-C", str(root), "--numeric-owner", "--one-file-system", "-c", "."]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as archive:  # noqa: S603 - our own fixed words
+            said = cast(IO[bytes], archive.stdout)  # a pipe was asked for
+            while chunk := said.read(_CHUNK):
+                yield chunk
+        if archive.returncode != 0:
+            raise LabboxError("unavailable", f"cannot read {root} to make the image {name}")
+
+    def work(api: docker.APIClient) -> Iterator[dict[str, Any]]:
+        api.import_image(
+            src=chunks(), repository=repository, tag=tag, stream_src=True, changes=['CMD ["/bin/sh"]']
+        )
+        yield {}
+
+    await connection.stream(work, lambda _message: None)
+
+
+def context_of(files: Mapping[str, bytes]) -> IO[bytes]:
+    """A build context in memory: without owners or times, so that equal files make equal contexts."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        for name, content in sorted(files.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    context.seek(0)
+    return context
