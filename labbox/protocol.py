@@ -90,6 +90,7 @@ class Caller(Value):
     uid: int
     role: Role
     scope: Scope | None = None  # None: no limit
+    home: str = ""  # on the box; empty for root itself
 
 
 class EngineStatus(Value):
@@ -237,7 +238,7 @@ class LogRecord(Value):
     """A piece of a job's log, in order. `text` may hold several lines or a part of one.
 
     `cursor` is the byte offset after this piece: pass it as `after` to go on from here. The last record
-    of a stream has `end` and no text.
+    of a stream has `end` and no text; one without both is a sign of life.
     """
 
     cursor: int
@@ -246,6 +247,7 @@ class LogRecord(Value):
     text: str = ""
     attempt: int = 1
     end: bool = False
+    raw: bytes | None = None  # (base64) the bytes themselves where they are not UTF-8; `text` then shows them
 
 
 class JobEdit(Value, forbid_unknown_fields=True):

@@ -27,7 +27,7 @@ from labbox.client.people import PeopleCalls
 from labbox.client.transport import Route, SshRoute, Transport, UnixRoute
 from labbox.errors import LabboxError
 
-__all__ = ["Client", "LabboxError", "connect", "default_socket", "default_state"]
+__all__ = ["Client", "LabboxError", "connect", "default_socket", "default_state", "route_to"]
 
 _SYSTEM_STATE: Final = Path("/var/lib/labbox")
 
@@ -54,7 +54,7 @@ class Client(JobCalls, PeopleCalls, BoxCalls):
         return self._transport.route.where
 
     def close(self) -> None:
-        """Close the connections of all threads. A later call opens new ones.
+        """Close the connections of all threads, for good; whoever still waits for an answer gets an error.
 
         Example:
             box.close()
@@ -80,7 +80,7 @@ def connect(where: str | None = None, act_as: str | None = None) -> Client:
     Example:
         box = labbox.client.connect("ssh://ada@box.example.org:2222")
     """
-    return Client(Transport(_route(where or os.environ.get("LABBOX_SOCKET")), act_as))
+    return Client(Transport(route_to(where), act_as))
 
 
 def default_state() -> Path:
@@ -108,7 +108,13 @@ def default_socket() -> Path:
     return own if own.exists() or not system.exists() else system
 
 
-def _route(where: str | None) -> Route:
+def route_to(where: str | None = None) -> Route:
+    """The way to a box, for those who carry raw bytes; `where` as for `connect`.
+
+    Example:
+        sock = labbox.client.route_to("ssh://ada@box:2222").open()
+    """
+    where = where or os.environ.get("LABBOX_SOCKET")
     if where is None:
         return UnixRoute(str(default_socket()))
     if where.startswith("ssh://"):

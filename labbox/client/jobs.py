@@ -28,6 +28,7 @@ from labbox.protocol import (
     UsagePage,
     Why,
 )
+from labbox.text import decode
 
 
 class JobCalls:
@@ -124,7 +125,8 @@ class JobCalls:
 
         With `follow` it goes on until the job has ended, through lost connections and restarts of the box
         (nothing is given twice). `tail` starts so many lines before the end. Text is as the job wrote it:
-        pass it through `labbox.text.visible` before it reaches a terminal.
+        pass it through `labbox.text.visible` before it reaches a terminal; `text.encode("utf-8",
+        "surrogateescape")` gives the bytes, whatever they were.
 
         Example:
             for record in box.job_log(17, follow=True):
@@ -135,7 +137,7 @@ class JobCalls:
             query = {"after": after, "follow": follow, "attempt": attempt, "tail": tail}
             try:
                 for line in self._transport.lines(f"/v1/jobs/{id}/log", {**query}):
-                    record = msgspec.json.decode(line, type=LogRecord)
+                    record = _whole(msgspec.json.decode(line, type=LogRecord))
                     deadline = time.monotonic() + PATIENCE
                     if record.text or record.end:
                         after, tail = record.cursor, None
@@ -272,3 +274,10 @@ class JobCalls:
 
     def _act(self, id: int, verb: str) -> Job:  # noqa: A002 - the word that people use for it
         return self._transport.send("POST", f"/v1/jobs/{id}/{verb}", Job)
+
+
+def _whole(record: LogRecord) -> LogRecord:
+    """With its text as the job wrote it: what is not UTF-8 travels as bytes."""
+    if record.raw is None:
+        return record
+    return msgspec.structs.replace(record, text=decode(record.raw), raw=None)

@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final, Protocol, TypeVar, cast, get_args
 from urllib.parse import quote, urlencode
 
@@ -139,6 +140,13 @@ class _Connection(http.client.HTTPConnection):
     def __del__(self) -> None:
         self.close()  # the thread that used it has ended
 
+    def shut(self) -> None:
+        """Close, and wake up whoever waits on it in another thread."""
+        if self.sock is not None:
+            with suppress(OSError):  # it was not connected any more
+                self.sock.shutdown(socket.SHUT_RDWR)
+        self.close()
+
     @property
     def usable(self) -> bool:
         """Open, and not closed by the other side while it was idle."""
@@ -166,11 +174,13 @@ class Transport:
         self._mine = threading.local()
         self._all: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._reached = False
+        self._closed = False
 
     def close(self) -> None:
-        """Close all connections, of all threads."""
+        """Close all connections, of all threads, for good."""
+        self._closed = True
         for connection in list(self._all):
-            connection.close()
+            connection.shut()
 
     def get(self, path: str, answer: type[Message], query: Query | None = None) -> Message:
         """Ask for something; asked again for a while if the box is being restarted."""
@@ -192,7 +202,14 @@ class Transport:
         timeout: float = REQUEST_TIMEOUT,
     ) -> Message:
         """Ask for a change; never sent twice."""
-        data = None if body is None else msgspec.json.encode(body)
+        try:
+            data = None if body is None else msgspec.json.encode(body)
+        except UnicodeEncodeError as error:
+            raise LabboxError(
+                "invalid",
+                f"cannot send {error.object[:80]!r}: it is not text in UTF-8",
+                "rename the file or folder",
+            ) from error
         return msgspec.json.decode(
             self._exchange(method, _target(path, query), data, timeout=timeout), type=answer
         )
@@ -248,7 +265,8 @@ class Transport:
         Only a box that has answered before, and does not answer now, is waited for.
         """
         refused = isinstance(error, _RefusedError)
-        if error.code != "unavailable" or refused or not self._reached or time.monotonic() >= deadline:
+        hopeless = self._closed or not self._reached or time.monotonic() >= deadline
+        if error.code != "unavailable" or refused or hopeless:
             return False
         time.sleep(0.1)
         return True
@@ -279,6 +297,8 @@ class Transport:
     def _request(
         self, connection: _Connection, method: str, target: str, data: bytes | None, timeout: float
     ) -> http.client.HTTPResponse:
+        if self._closed:
+            raise LabboxError("unavailable", "cannot ask the box: this client was closed")
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
         try:
             connection.limit(timeout)

@@ -1,0 +1,138 @@
+"""Following a job to its end: its log, its progress, and its exit code as ours."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from labbox.cli.progress import Bar
+from labbox.cli.session import Session
+from labbox.client import Client
+from labbox.errors import LabboxError
+from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Stream
+from labbox.protocol import Job
+from labbox.text import visible, visible_line
+
+OWN_FAILURE: Final = 125  # labbox could not run it, as `docker run` says it
+TIMED_OUT: Final = 124  # as `timeout` says it
+CANCELLED: Final = 130  # as a shell says an interrupt
+_WATCH: Final = 10.0  # seconds between two looks at an array
+
+
+def exit_code(job: Job) -> int:
+    """What following this job ends with: its own code, 128+N, 124, 130 or 125."""
+    match job.state:
+        case JobState.SUCCEEDED:
+            return 0
+        case JobState.TIMED_OUT:
+            return TIMED_OUT
+        case JobState.CANCELLED:
+            return CANCELLED
+        case JobState.FAILED if job.kind is JobKind.ARRAY:
+            return 1
+        case JobState.FAILED if job.exit_code:
+            return job.exit_code & 0xFF or 1
+        case _:
+            return OWN_FAILURE
+
+
+def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True) -> int:
+    """Stay with a job until it has ended and return its exit code; Ctrl+C leaves the job and its caller.
+
+    Its standard output goes to ours and its standard error to ours, byte for byte where they are no
+    terminals; what the box says of itself, and the progress bar, go to standard error.
+    """
+    bar = Bar(quiet=quiet or session.json)
+    try:
+        with _progress(session, job, bar):
+            if log and job.kind is not JobKind.ARRAY:
+                _copy_log(session.box, job.id, bar, quiet=quiet)
+            job = _wait(session.box, job.id)
+    except KeyboardInterrupt:
+        bar.close()
+        print(
+            f"\njob {job.id} goes on without you; come back with `labbox job log -f {job.id}`, "
+            f"end it with `labbox job cancel {job.id}`",
+            file=sys.stderr,
+        )
+        return CANCELLED
+    finally:
+        bar.close()
+    if job.state is not JobState.SUCCEEDED and not quiet:
+        reason = f": {visible(job.reason.text)}" if job.reason is not None else ""
+        print(f"job {job.id} {job.state.value.replace('_', ' ')}{reason}", file=sys.stderr)
+    return exit_code(job)
+
+
+def _copy_log(box: Client, number: int, bar: Bar, *, quiet: bool) -> None:
+    for record in box.job_log(number, follow=True):
+        match record.stream:
+            case Stream.OUT:
+                bar.write(visible(record.text) if sys.stdout.isatty() else record.text, raw=True)
+            case Stream.ERR:
+                bar.write(visible(record.text) if sys.stderr.isatty() else record.text, raw=True, error=True)
+            case Stream.BOX if not quiet:
+                bar.write(visible(record.text), error=True)
+
+
+def _wait(box: Client, number: int) -> Job:
+    """The job once it has ended: the stream of changes says when to look."""
+    page = box.list_jobs(limit=1)
+    job = box.show_job(number).job
+    if job.state in FINAL:
+        return job
+    for event in box.events(after=page.cursor, follow=True):
+        if event.job is not None and event.job.id == number and event.job.state in FINAL:
+            return event.job
+        if event.kind == "alive":
+            job = box.show_job(number).job
+            if job.state in FINAL:
+                return job
+    raise LabboxError("unavailable", f"cannot follow job {number} any longer: the box closed the stream")
+
+
+@contextmanager
+def _progress(session: Session, job: Job, bar: Bar) -> Iterator[None]:
+    """Draw the job's progress from a second connection while the body runs."""
+    if not bar.live:
+        yield
+        return
+    box = session.another_client()
+
+    def watch() -> None:
+        try:
+            _show(bar, box.show_job(job.id).job)
+            for event in box.events(follow=True, mine=False):
+                if event.job is not None and event.job.id == job.id:
+                    _show(bar, event.job)
+        except LabboxError:
+            return  # closed, or lost for good: then the log's own connection says so
+
+    watcher = threading.Thread(target=watch, name="progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        box.close()
+        watcher.join(5)
+
+
+def _show(bar: Bar, job: Job) -> None:
+    if job.state in WAITING:
+        reason = f": {job.reason.text}" if job.reason is not None else ""
+        bar.show(None, f"job {job.id} waits{reason}")
+    elif job.state in ACTIVE and job.progress is not None:
+        bar.show(job.progress)
+    elif job.state in ACTIVE and job.state is not JobState.RUNNING:
+        bar.show(None, f"job {job.id}: {job.state.value}")
+    else:
+        bar.show(None)
+
+
+def announce(job: Job) -> str:
+    """One sentence about a job just handed in."""
+    what = "array" if job.kind is JobKind.ARRAY else "job"
+    return f"{what} {job.id} ({visible_line(job.name)}) is {job.state.value}"

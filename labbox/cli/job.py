@@ -1,0 +1,357 @@
+"""`labbox job`: everything about jobs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import click
+import msgspec
+
+from labbox.cli import fetch, submit
+from labbox.cli.completion import complete_jobs
+from labbox.cli.follow import exit_code, follow
+from labbox.cli.output import (
+    format_elapsed,
+    format_resources,
+    format_time,
+    format_why,
+    print_facts,
+    print_jobs,
+    print_table,
+    write_raw,
+)
+from labbox.cli.session import Session, shared_options
+from labbox.cli.values import JOB
+from labbox.client import Client
+from labbox.errors import LabboxError
+from labbox.model import Role, Stream
+from labbox.protocol import Job, JobDetail
+from labbox.text import format_bytes, format_duration
+
+_PAGE = 500
+
+
+@click.group()
+def job() -> None:
+    """Hand in jobs, watch them, steer them."""
+
+
+job.add_command(submit.submit)
+job.add_command(submit.rerun)
+job.add_command(submit.edit)
+job.add_command(fetch.fetch)
+
+_id = click.argument("number", metavar="ID", type=JOB, shell_complete=complete_jobs)
+_ids = click.argument("ids", type=JOB, nargs=-1, required=True, shell_complete=complete_jobs)
+
+
+@job.command("list")
+@click.option("--all", "everybody", is_flag=True, help="Everybody's jobs; the default for root.")
+@click.option("--mine", is_flag=True, help="Your jobs only; the default for everybody else.")
+@click.option("--user", metavar="NAME", help="This person's jobs.")
+@click.option("--state", metavar="S", help="waiting, active, final, or states such as running,failed.")
+@click.option("--name", metavar="PART", help="Jobs with this in their name.")
+@click.option("--array", type=JOB, metavar="ID", help="The jobs of this array.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many, newest first."
+)
+@shared_options
+def list_jobs(
+    session: Session,
+    everybody: bool,
+    mine: bool,
+    user: str | None,
+    state: str | None,
+    name: str | None,
+    array: int | None,
+    limit: int,
+) -> None:
+    """List jobs, newest first; --json gives an array of them."""
+    if everybody + mine + (user is not None) > 1:
+        raise LabboxError("usage", "cannot combine --all, --mine and --user", "use one of them")
+    owner = user
+    if not everybody and user is None:
+        caller = session.box.whoami()
+        owner = None if caller.role is Role.ADMIN and caller.uid == 0 and not mine else caller.name
+    jobs: list[Job] = []
+    before: int | None = None
+    while len(jobs) < limit:
+        page = session.box.list_jobs(
+            owner=owner,
+            state=state,
+            name=name,
+            array=array,
+            limit=min(_PAGE, limit - len(jobs)),
+            before=before,
+        )
+        jobs += page.jobs
+        before = page.next
+        if before is None:
+            break
+    if session.json:
+        session.print_json(jobs)
+    elif jobs or not sys.stdout.isatty():
+        print_jobs(jobs)
+    else:
+        print("no jobs", file=sys.stderr)
+
+
+@job.command()
+@_id
+@shared_options
+def show(session: Session, number: int) -> None:
+    """Show one job in short: state, reason, times, results."""
+    detail = session.box.show_job(number)
+    if session.json:
+        _print_detail_json(session, detail)
+    else:
+        print_facts(_facts(detail))
+
+
+@job.command()
+@_id
+@shared_options
+def describe(session: Session, number: int) -> None:
+    """Show all that is known about a job: what it was made from, its limits, every attempt."""
+    detail = session.box.show_job(number)
+    if session.json:
+        _print_detail_json(session, detail)
+        return
+    spec = detail.spec
+    print_facts(
+        [
+            *_facts(detail),
+            ("folder", spec.path or ""),
+            ("template", detail.template or ""),
+            ("image", detail.image or ""),
+            ("environment", detail.environment or ""),
+            ("network", "allowed" if detail.network else "none"),
+            ("retries", str(detail.retries)),
+            ("variables", "\n".join(f"{key}={value}" for key, value in spec.env.items())),
+            ("sweep", "\n".join(f"{sweep.name}={','.join(sweep.values)}" for sweep in spec.sweep)),
+            ("code", detail.code_hash),
+            ("input", detail.input_hash),
+            ("commit", spec.commit or ""),
+        ]
+    )
+    if detail.attempts:
+        print()
+        print_table(
+            ("ATTEMPT", "STARTED", "ENDED", "EXIT", "CPU TIME", "PEAK MEMORY", "WHY"),
+            [
+                (
+                    str(attempt.number),
+                    format_time(attempt.started_at),
+                    format_time(attempt.ended_at),
+                    "-" if attempt.exit_code is None else str(attempt.exit_code),
+                    "-" if attempt.cpu_seconds is None else format_duration(attempt.cpu_seconds),
+                    "-" if attempt.peak_memory is None else format_bytes(attempt.peak_memory),
+                    attempt.reason.text if attempt.reason is not None else "",
+                )
+                for attempt in detail.attempts
+            ],
+        )
+
+
+def _facts(detail: JobDetail) -> list[tuple[str, str]]:
+    job = detail.job
+    elements = ""
+    if detail.elements is not None:
+        elements = ", ".join(
+            f"{count} {state.value}" for state, count in detail.elements.by_state.items() if count
+        )
+    return [
+        ("job", f"{job.id} {job.name}"),
+        ("owner", job.owner),
+        ("project", job.project or ""),
+        (
+            "state",
+            job.state.value + (f" with exit code {job.exit_code}" if job.exit_code is not None else ""),
+        ),
+        ("why", format_why(job)),
+        ("submitted", format_time(job.submitted_at)),
+        ("started", format_time(job.started_at) if job.started_at else ""),
+        ("ended", format_time(job.ended_at) if job.ended_at else ""),
+        ("elapsed", format_elapsed(job) if job.started_at else ""),
+        ("attempt", str(job.attempt) if job.attempt > 1 else ""),
+        ("elements", elements),
+        ("array", f"{job.array}, element {job.index}" if job.array is not None else ""),
+        ("after", ", ".join(map(str, job.after))),
+        ("command", " ".join(detail.command)),
+        ("resources", format_resources(job.resources)),
+        ("time limit", format_duration(detail.time_limit) if detail.time_limit else ""),
+        ("priority", str(job.priority) if job.priority else ""),
+        ("results", f"~/{job.results}"),
+        ("output", format_bytes(detail.output_bytes) if detail.output_bytes is not None else ""),
+    ]
+
+
+def _print_detail_json(session: Session, detail: JobDetail) -> None:
+    """The job's own fields stand at the top, as in a list; the details beside them."""
+    fields = msgspec.to_builtins(detail, builtin_types=())
+    session.print_json({**fields.pop("job"), **fields})
+
+
+@job.command()
+@_id
+@click.option("--follow", "-f", "following", is_flag=True, help="Go on until the job has ended.")
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="Only this attempt.")
+@click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+@click.option("--stream", type=click.Choice([s.value for s in Stream]), help="Only this stream.")
+@click.option("--timestamps", "-t", is_flag=True, help="Put the time before each piece.")
+@shared_options
+def log(
+    session: Session,
+    number: int,
+    following: bool,
+    attempt: int | None,
+    tail: int | None,
+    stream: str | None,
+    timestamps: bool,
+) -> None:
+    """Print a job's log, both streams as they came.
+
+    On a terminal control characters are made visible; into a file or a pipe every byte is as the job wrote
+    it.
+    --json gives a line of JSON for each piece.
+    """
+    try:
+        line_start = True
+        for record in session.box.job_log(number, follow=following, attempt=attempt, tail=tail):
+            if stream is not None and record.stream != stream:
+                continue
+            if session.json:
+                session.print_json_line(record)
+            elif timestamps and record.text:
+                stamp = record.at.astimezone().strftime("%H:%M:%S ")
+                body = record.text.removesuffix("\n")
+                text = (stamp if line_start else "") + body.replace("\n", "\n" + stamp)
+                line_start = record.text.endswith("\n")
+                write_raw(text + ("\n" if line_start else ""))
+            elif record.text:
+                write_raw(record.text)
+    except KeyboardInterrupt:
+        print(f"\njob {number} goes on; `labbox job log -f {number}` comes back to it", file=sys.stderr)
+
+
+@job.command()
+@_id
+@shared_options
+def why(session: Session, number: int) -> None:
+    """Say why a job waits, or why it ended as it did."""
+    found = session.box.why_job(number)
+    if session.json:
+        session.print_json(found)
+        return
+    place = f", place {found.position} in the queue" if found.position else ""
+    when = f", expected to start at {format_time(found.expected_start)}" if found.expected_start else ""
+    print(f"job {found.id} is {found.state.value.replace('_', ' ')}{place}{when}")
+    for reason in found.reasons:
+        print_facts([(reason.code.value.replace("_", " "), reason.text)])
+
+
+@job.command()
+@_id
+@shared_options
+def history(session: Session, number: int) -> None:
+    """Show every change of a job's state, and who asked for it."""
+    found = session.box.job_history(number)
+    if session.json:
+        session.print_json(found.entries)
+        return
+    rows = [
+        (
+            format_time(e.at),
+            e.state.value,
+            str(e.attempt),
+            e.by or "the box",
+            e.reason.text if e.reason else "",
+        )
+        for e in found.entries
+    ]
+    print_table(("TIME", "STATE", "ATTEMPT", "BY", "WHY"), rows)
+
+
+@job.command()
+@_ids
+@shared_options
+def wait(session: Session, ids: tuple[int, ...]) -> int:
+    """Wait until the jobs have ended; ends with the exit code of the first one that did not succeed."""
+    codes = [follow(session, session.box.show_job(number).job, quiet=True, log=False) for number in ids]
+    jobs = [session.box.show_job(number).job for number in ids]
+    if session.json:
+        session.print_json(jobs if len(jobs) > 1 else jobs[0])
+    return next((code for code in codes if code), 0)
+
+
+@job.command("input")
+@_id
+@click.argument("text", required=False)
+@click.option("--close", is_flag=True, help="End the job's input after this.")
+@shared_options
+def write_input(session: Session, number: int, text: str | None, close: bool) -> None:
+    """Send TEXT and a newline, or standard input, to a running job submitted with --stdin."""
+    if text is not None or close:
+        session.box.job_input(number, f"{text}\n" if text is not None else "", close=close)
+    else:
+        while piece := sys.stdin.readline(1 << 16):
+            session.box.job_input(number, piece)
+        if not sys.stdin.isatty():
+            session.box.job_input(number, close=True)
+    if session.json:
+        session.print_json({})
+
+
+@job.command()
+@_id
+@shared_options
+def shell(session: Session, number: int) -> None:
+    """Open a shell inside a running job."""
+    from labbox.cli.shell import open_shell
+
+    open_shell(session.box, number)
+
+
+def _add_act(verb: str, help_text: str, done: str, act: Callable[[Client, int], Job]) -> None:
+    """One of the verbs that change jobs: each job is tried, one refusal does not keep the others from it."""
+
+    @job.command(verb, help=help_text)
+    @_ids
+    @shared_options
+    def command(session: Session, ids: tuple[int, ...]) -> int:
+        jobs: list[Job] = []
+        refusals: list[LabboxError] = []
+        for number in ids:
+            try:
+                jobs.append(act(session.box, number))
+            except LabboxError as error:
+                if len(ids) == 1:
+                    raise
+                refusals.append(error)
+                print(f"error: {error.message}", file=sys.stderr)
+        if session.json:
+            session.print_json(jobs if len(ids) > 1 else jobs[0])
+        else:
+            for changed in jobs:
+                print(f"job {changed.id} {done}")
+        return 1 if refusals else 0
+
+
+for _verb, _help, _done, _act in (
+    (
+        "cancel",
+        "End jobs: politely, then by force after the box's grace time.",
+        "is being cancelled",
+        Client.cancel_job,
+    ),
+    ("kill", "End jobs by force, at once.", "is being killed", Client.kill_job),
+    ("hold", "Keep waiting jobs from starting.", "is held", Client.hold_job),
+    ("release", "Let held jobs go back into the queue.", "is released", Client.release_job),
+    ("pause", "Freeze running jobs in memory.", "is paused", Client.pause_job),
+    ("resume", "Let paused jobs go on.", "goes on", Client.resume_job),
+    ("retry", "Queue a new attempt of jobs that ended without success.", "is queued again", Client.retry_job),
+):
+    _add_act(_verb, _help, _done, _act)
+
+__all__ = ["exit_code", "job"]

@@ -1,0 +1,127 @@
+"""The root of the verbs, and what becomes of errors: a sentence, a hint, an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from labbox import __version__
+from labbox.cli.session import Session, global_options
+from labbox.errors import LabboxError
+from labbox.text import visible
+
+if TYPE_CHECKING:
+    from labbox.cli import Screens, Serve
+
+# verb -> (module:command, one line for the overview)
+_VERBS: Final[dict[str, tuple[str, str]]] = {
+    "job": ("labbox.cli.job:job", "Hand in jobs, watch them, steer them."),
+    "user": ("labbox.cli.user:user", "People: add, invite, passwords, keys, limits, tokens."),
+    "status": ("labbox.cli.box:status", "The box at a glance."),
+    "usage": ("labbox.cli.box:usage", "What people used, and their present shares."),
+    "events": ("labbox.cli.box:events", "Everything that changes, as it changes."),
+    "audit": ("labbox.cli.box:audit", "Who did what, when, from where."),
+    "notices": ("labbox.cli.box:notices", "What happened since the last look."),
+    "templates": ("labbox.cli.box:templates", "The languages that the box can run."),
+    "whoami": ("labbox.cli.box:whoami", "Who the box takes you for."),
+    "tui": ("labbox.cli.box:tui", "The full-screen interface."),
+    "up": ("labbox.cli.up:up", "Start a box, in the foreground."),
+    "api": ("labbox.cli.api:api", "Raw access to the API on standard input and output."),
+    "completion": ("labbox.cli.completion:completion", "Completion for bash, zsh or fish."),
+}
+
+
+class _Root(click.Group):
+    """Imports a verb's module when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        module, _, name = _VERBS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{module}:{name} is not a command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, line) for name, (_, line) in _VERBS.items()])
+
+
+@click.command(
+    cls=_Root,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`labbox VERB --help` says more. LABBOX_SOCKET names the box: a socket's path, or ssh://USER@HOST:PORT.",
+)
+@click.version_option(__version__, prog_name="labbox")
+@global_options
+def root() -> None:
+    """One machine in a lab that people reach over SSH to run their studies."""
+
+
+def preload() -> None:
+    """Import all verbs."""
+    context = click.Context(root)
+    for verb in _VERBS:
+        root.get_command(context, verb)
+    for module in ("labbox.cli.submit", "labbox.cli.follow", "labbox.cli.progress", "labbox.cli.shell"):
+        import_module(module)
+    import_module("labbox.units")
+
+
+def run(argv: list[str], serve: Serve | None, screens: Screens | None) -> int:
+    """Serve one command; see `labbox.cli.run`."""
+    session = Session(serve=serve, screens=screens)
+    try:
+        code = _invoke(argv, session)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be said, not at the interpreter's end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
+    except OSError as error:
+        _say_error(f"cannot write the output: {error.strerror}", "")
+        return 1
+    finally:
+        session.close()
+    return code
+
+
+def _invoke(argv: list[str], session: Session) -> int:
+    try:
+        answer: Any = root.main(args=argv, prog_name="labbox", standalone_mode=False, obj=session)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx is not None else "labbox"
+        _say_error(_sentence(error.format_message()), f"`{path} --help` shows how it is used")
+        return 2
+    except click.ClickException as error:
+        _say_error(_sentence(error.format_message()), "")
+        return 1
+    except click.Abort:
+        _say_error("cannot go on: interrupted", "")
+        return 130
+    except LabboxError as error:
+        sys.stdout.flush()
+        _say_error(error.message, error.hint)
+        return error.exit_code
+    return answer if isinstance(answer, int) else 0
+
+
+def _sentence(message: str) -> str:
+    """Click's complaints in our form."""
+    message = message.strip().rstrip(".")
+    return f"cannot understand the command: {message[:1].lower()}{message[1:]}"
+
+
+def _say_error(message: str, hint: str) -> None:
+    lines = [f"error: {visible(message)}"]
+    if hint:
+        lines.append(f"hint: {visible(hint)}")
+    print("\n".join(lines), file=sys.stderr, flush=True)

@@ -1,0 +1,56 @@
+"""Option values that have a form of their own: sizes, durations, moments, arrays, sweeps, job numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from labbox import units
+from labbox.cli import sweeps
+from labbox.errors import LabboxError
+
+Parsed = TypeVar("Parsed")
+
+
+class Value(click.ParamType[Parsed]):
+    """A click type around a parser of ours; a wrong value is a wrong use of the command."""
+
+    def __init__(self, name: str, parse: Callable[[str], Parsed]) -> None:
+        """Name it for the help text."""
+        self.name = name
+        self.parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Parsed:
+        """The parsed value; LabboxError "usage" with the parser's hint."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]  # a default, parsed already
+        try:
+            return self.parse(value)
+        except LabboxError as error:
+            where = f" in {param.opts[0]}" if param is not None and param.opts[0].startswith("-") else ""
+            raise LabboxError("usage", error.message + where, error.hint) from error
+
+
+def _parse_id(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise LabboxError(
+            "usage", f"cannot read {text!r} as a job's number", "`labbox job list` shows the numbers"
+        )
+    return int(text)
+
+
+def _parse_ids(text: str) -> tuple[int, ...]:
+    return tuple(_parse_id(part) for part in text.split(","))
+
+
+SIZE = Value("size", units.parse_size)
+DURATION = Value("duration", units.parse_duration)
+CPUS = Value("cpus", units.parse_cpus)
+MOMENT = Value("moment", units.parse_when)
+ARRAY = Value("array", sweeps.parse_array)
+SWEEP = Value("sweep", sweeps.parse_sweep)
+VARIABLE = Value("K=V", sweeps.parse_variable)
+JOB = Value("id", _parse_id)
+JOBS = Value("ids", _parse_ids)

@@ -1,0 +1,63 @@
+"""The box as a whole over the API: status, caller, changes, notices, trail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from labbox.daemon.api.call import Call, changes, reads
+from labbox.daemon.api.streams import stream_lines
+from labbox.protocol import AuditPage, Caller, Event, Notices, Status
+
+
+async def status(call: Call) -> Status:
+    """The box at a glance."""
+    return await call.services.status()
+
+
+async def whoami(call: Call) -> Caller:
+    """Who the caller is taken for."""
+    caller = call.caller
+    account = caller.account
+    return Caller(
+        name=account.name,
+        uid=account.uid,
+        role=caller.role,
+        scope=caller.scope,
+        home=str(account.home) if caller.person else "",
+    )
+
+
+async def events(call: Call) -> web.StreamResponse:
+    """What changes, as a stream."""
+    after = call.number("after")
+    changed = call.services.jobs.events(
+        call.caller.account, after=after, follow=call.flag("follow"), mine=call.flag("mine")
+    )
+
+    def alive() -> Event:
+        return Event(cursor=after or 0, at=datetime.now(UTC), kind="alive")
+
+    return await stream_lines(call.request, changed, alive)
+
+
+async def notices(call: Call) -> Notices:
+    """What the caller has not heard of yet."""
+    return await call.services.jobs.notices(call.caller.account)
+
+
+async def audit(call: Call) -> AuditPage:
+    """The trail of who did what."""
+    call.caller.need_admin("read the audit trail")
+    return await call.services.people.audit_page(limit=call.limit(), before=call.number("before"))
+
+
+routes: Final = (
+    reads("/v1/status", status),
+    reads("/v1/whoami", whoami),
+    reads("/v1/events", events),
+    reads("/v1/notices", notices),
+    changes("/v1/audit", audit, method="GET"),
+)

@@ -1,0 +1,128 @@
+"""One request as the handlers see it: who calls, what they ask with, and how the answer goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from labbox.daemon.api.callers import ApiCaller
+from labbox.daemon.api.services import Services
+from labbox.errors import LabboxError
+from labbox.model import Scope
+
+Message = TypeVar("Message", bound=msgspec.Struct)
+
+BODY_LIMIT: Final = 8 << 20  # bytes; the largest message is a spec with 10,000 sweep values
+BODY_TIME: Final = 30.0  # seconds in which a body has to arrive
+PAGE_LIMIT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request with its caller and the services that can answer it."""
+
+    request: web.Request
+    caller: ApiCaller
+    services: Services
+
+    @property
+    def id(self) -> int:
+        """The number in the path."""
+        text = self.request.match_info["id"]
+        if not text.isdigit() or len(text) > 15:
+            raise LabboxError("invalid", f"cannot read {text!r} as a number", "ids are numbers such as 17")
+        return int(text)
+
+    @property
+    def name(self) -> str:
+        """The person's name in the path."""
+        return self.request.match_info["name"]
+
+    async def body(self, kind: type[Message]) -> Message:
+        """The request's message; what is wrong with it is said by its place."""
+        try:
+            async with asyncio.timeout(BODY_TIME):
+                data = await self.request.read()
+        except TimeoutError as error:
+            raise LabboxError("invalid", "cannot read the request: it did not arrive in time") from error
+        try:
+            strict = msgspec.json.decode(data or b"{}", type=_strict(kind))
+        except msgspec.DecodeError as error:
+            raise LabboxError(
+                "invalid", f"cannot read the request: {error}", "labbox/protocol.py describes every message"
+            ) from error
+        return kind(**{field: getattr(strict, field) for field in kind.__struct_fields__})
+
+    def text(self, key: str) -> str | None:
+        """A word of the query; None where it is missing or empty."""
+        return self.request.query.get(key) or None
+
+    def number(self, key: str, low: int = 0, high: int = 1 << 62) -> int | None:
+        """A number of the query, in its bounds; None where it is missing."""
+        text = self.text(key)
+        if text is None:
+            return None
+        try:
+            number = int(text)
+        except ValueError as error:
+            raise LabboxError("invalid", f"cannot read {key}={text!r} as a number") from error
+        if not low <= number <= high:
+            raise LabboxError("invalid", f"cannot use {key}={number}: it must be from {low} to {high}")
+        return number
+
+    def flag(self, key: str) -> bool:
+        """A yes or no of the query; a missing one is no."""
+        text = (self.text(key) or "false").lower()
+        if text in {"1", "true", "yes"}:
+            return True
+        if text in {"0", "false", "no"}:
+            return False
+        raise LabboxError("invalid", f"cannot read {key}={text!r}", "it is true or false")
+
+    def limit(self) -> int:
+        """How many rows a page shall have."""
+        return self.number("limit", 1, PAGE_LIMIT) or 100
+
+
+Answer = msgspec.Struct | web.StreamResponse
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the table in `labbox.protocol`, with the least that a token must allow for it."""
+
+    method: str
+    path: str
+    handler: Handler
+    scope: Scope | None  # None: no token is enough
+    status: int = 200
+
+
+def reads(path: str, handler: Handler, method: str = "GET") -> Route:
+    """A route that changes nothing; every token may use it."""
+    return Route(method, path, handler, Scope.READ)
+
+
+def submits(path: str, handler: Handler, method: str = "POST", status: int = 200) -> Route:
+    """A route about the caller's jobs; tokens of scope "submit" may use it."""
+    return Route(method, path, handler, Scope.SUBMIT, status)
+
+
+def changes(path: str, handler: Handler, method: str = "POST", status: int = 200) -> Route:
+    """A route that needs a whole login."""
+    return Route(method, path, handler, None, status)
+
+
+@functools.cache
+def _strict(kind: type[Message]) -> type[Message]:
+    """The same message, refusing unknown fields: a person typed it, and a slip must not pass silently."""
+    return msgspec.defstruct(
+        kind.__name__, [], bases=(kind,), frozen=True, kw_only=True, forbid_unknown_fields=True
+    )

@@ -1,0 +1,174 @@
+"""Jobs over the API. The rights of each call are checked by the jobs themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from labbox.daemon.api.call import Call, reads, submits
+from labbox.daemon.api.services import JobsService
+from labbox.daemon.api.streams import stream_lines, upgrade
+from labbox.daemon.people import Account
+from labbox.errors import LabboxError
+from labbox.model import JobSpec, Stream
+from labbox.protocol import (
+    Empty,
+    InputBody,
+    InspectBody,
+    Inspection,
+    Job,
+    JobCounts,
+    JobDetail,
+    JobEdit,
+    JobHistory,
+    JobPage,
+    LogRecord,
+    Templates,
+    UsagePage,
+    Why,
+)
+
+
+async def submit(call: Call) -> Job:
+    """Take a job in."""
+    account = call.caller.need_person()
+    return await call.services.jobs.submit(account, await call.body(JobSpec), call.caller.origin)
+
+
+async def list_page(call: Call) -> JobPage:
+    """A page of jobs."""
+    return await call.services.jobs.page(
+        call.caller.account,
+        owner=call.text("owner"),
+        state=call.text("state"),
+        name=call.text("name"),
+        array=call.number("array"),
+        limit=call.limit(),
+        before=call.number("before"),
+        order=call.text("order"),
+    )
+
+
+async def counts(call: Call) -> JobCounts:
+    """Jobs by state."""
+    return await call.services.jobs.counts(call.caller.account, call.text("owner"))
+
+
+async def show(call: Call) -> JobDetail:
+    """One job."""
+    return await call.services.jobs.show(call.caller.account, call.id)
+
+
+async def why(call: Call) -> Why:
+    """Why a job is where it is."""
+    return await call.services.jobs.why(call.caller.account, call.id)
+
+
+async def history(call: Call) -> JobHistory:
+    """A job's changes."""
+    return await call.services.jobs.history(call.caller.account, call.id)
+
+
+async def log(call: Call) -> web.StreamResponse:
+    """A job's log as a stream."""
+    after = call.number("after") or 0
+    records = call.services.jobs.log(
+        call.caller.account,
+        call.id,
+        after=after,
+        follow=call.flag("follow"),
+        attempt=call.number("attempt", 1),
+        tail=call.number("tail"),
+    )
+
+    def alive() -> LogRecord:
+        return LogRecord(cursor=after, at=datetime.now(UTC), stream=Stream.BOX)
+
+    return await stream_lines(call.request, records, alive)
+
+
+Act = Callable[[JobsService], Callable[[Account, int, str], Awaitable[Job]]]
+
+
+def _act(pick: Act) -> Callable[[Call], Awaitable[Job]]:
+    async def act(call: Call) -> Job:
+        return await pick(call.services.jobs)(call.caller.account, call.id, call.caller.origin)
+
+    return act
+
+
+async def rerun(call: Call) -> Job:
+    """Make a new job from an old one."""
+    edit = await call.body(JobEdit)
+    return await call.services.jobs.rerun(call.caller.need_person(), call.id, edit, call.caller.origin)
+
+
+async def edit(call: Call) -> Job:
+    """Change a waiting job."""
+    change = await call.body(JobEdit)
+    return await call.services.jobs.edit(call.caller.account, call.id, change, call.caller.origin)
+
+
+async def write_input(call: Call) -> Empty:
+    """Write to a job's standard input."""
+    await call.services.jobs.input(call.caller.account, call.id, await call.body(InputBody))
+    return Empty()
+
+
+async def inspect(call: Call) -> Inspection:
+    """Look at a project folder."""
+    return await call.services.jobs.inspect(call.caller.need_person(), await call.body(InspectBody))
+
+
+async def templates(call: Call) -> Templates:
+    """The languages of the box."""
+    return call.services.jobs.templates()
+
+
+async def usage(call: Call) -> UsagePage:
+    """What people used."""
+    return await call.services.jobs.usage(call.caller.account, call.text("owner"))
+
+
+async def shell(call: Call) -> web.StreamResponse:
+    """Turn the connection into the raw bytes of a terminal in the job's container."""
+    if call.request.headers.get("Upgrade", "").lower() != "labbox-shell":
+        raise LabboxError("usage", "cannot open a shell: the request has no `Upgrade: labbox-shell`")
+    terminal = await call.services.jobs.shell(
+        call.caller.account,
+        call.id,
+        call.number("rows", 1, 1000) or 24,
+        call.number("columns", 1, 1000) or 80,
+    )
+    try:
+        return await upgrade(call.request, "labbox-shell", terminal)
+    finally:
+        await terminal.close()
+
+
+routes: Final = (
+    submits("/v1/jobs", submit, status=201),
+    reads("/v1/jobs", list_page),
+    reads("/v1/jobs/counts", counts),
+    reads("/v1/jobs/{id}", show),
+    reads("/v1/jobs/{id}/why", why),
+    reads("/v1/jobs/{id}/log", log),
+    reads("/v1/jobs/{id}/history", history),
+    submits("/v1/jobs/{id}/cancel", _act(lambda jobs: jobs.cancel)),
+    submits("/v1/jobs/{id}/kill", _act(lambda jobs: jobs.kill)),
+    submits("/v1/jobs/{id}/hold", _act(lambda jobs: jobs.hold)),
+    submits("/v1/jobs/{id}/release", _act(lambda jobs: jobs.release)),
+    submits("/v1/jobs/{id}/pause", _act(lambda jobs: jobs.pause)),
+    submits("/v1/jobs/{id}/resume", _act(lambda jobs: jobs.resume)),
+    submits("/v1/jobs/{id}/retry", _act(lambda jobs: jobs.retry)),
+    submits("/v1/jobs/{id}/rerun", rerun, status=201),
+    submits("/v1/jobs/{id}/edit", edit),
+    submits("/v1/jobs/{id}/input", write_input),
+    submits("/v1/jobs/{id}/shell", shell),
+    reads("/v1/inspect", inspect, method="POST"),
+    reads("/v1/templates", templates),
+    reads("/v1/usage", usage),
+)

@@ -1,0 +1,212 @@
+"""The API's server: a Unix socket, the table of routes, and the one place where errors become answers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+import weakref
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import web
+
+from labbox.daemon.api import box, jobs, users
+from labbox.daemon.api.call import BODY_LIMIT, Call, Route
+from labbox.daemon.api.callers import ApiCaller, Peer, superuser
+from labbox.daemon.api.services import Services
+from labbox.daemon.api.wire import encode
+from labbox.errors import LabboxError
+from labbox.protocol import ErrorBody
+
+log = logging.getLogger("labbox.api")
+
+CONNECTIONS_PER_USER: Final = 256  # a screen takes a handful
+SILENCE: Final = 30.0  # seconds in which a new connection has to send its first request
+KEEP_ALIVE: Final = 300.0  # seconds that an idle connection is kept
+STOP_TIME: Final = 2.0  # seconds that requests get to finish when the daemon ends
+
+_PEER: Final = web.RequestKey("peer", Peer)
+
+
+class Api:
+    """Serves `labbox.protocol` on a Unix socket."""
+
+    def __init__(self, services: Services, path: Path) -> None:
+        """Keep what is served; `start` opens the socket at `path`."""
+        self._services = services
+        self._path = path
+        app = web.Application(client_max_size=BODY_LIMIT, middlewares=[self._errors])
+        for route in (*box.routes, *jobs.routes, *users.routes):
+            app.router.add_route(route.method, route.path, self._handler(route))
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=KEEP_ALIVE,
+            shutdown_timeout=STOP_TIME,
+        )
+        self._server: asyncio.AbstractServer | None = None
+        self._open: dict[int, weakref.WeakSet[asyncio.BaseTransport]] = {}
+        self._silent: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
+        self._streams: set[asyncio.Task[object]] = set()
+
+    async def start(self) -> None:
+        """Listen. Whoever holds the state folder's lock owns the socket, so an old one is a leftover."""
+        await self._runner.setup()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        fresh = self._path.with_name(f".{self._path.name}.new")
+        try:
+            fresh.unlink(missing_ok=True)
+            sock.bind(str(fresh))
+            fresh.chmod(0o666)
+            self._server = await asyncio.get_running_loop().create_unix_server(
+                lambda: _Door(self), sock=sock, backlog=512
+            )
+            fresh.replace(self._path)  # a client finds either no socket or one that answers
+        except OSError as error:
+            sock.close()
+            raise LabboxError(
+                "unavailable",
+                f"cannot open the API socket {self._path}: {error.strerror or error}",
+                "the path of the state folder must be short (sockets allow 107 bytes) and writable",
+            ) from error
+
+    async def stop(self) -> None:
+        """Take no more requests, end the streams, let the rest finish for a moment."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._streams:
+            task.cancel()
+        await self._runner.cleanup()
+        self._path.unlink(missing_ok=True)
+
+    def admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
+        """The HTTP protocol for a new connection, or None for one too many of its user."""
+        uid = Peer.of(cast("socket.socket", transport.get_extra_info("socket"))).uid
+        mine = self._open.setdefault(uid, weakref.WeakSet())
+        if sum(not other.is_closing() for other in mine) >= CONNECTIONS_PER_USER:
+            log.warning("too many API connections: uid=%d", uid)
+            return None
+        mine.add(transport)
+        self._silent.add(transport)
+        asyncio.get_running_loop().call_later(SILENCE, self._end_silent, weakref.ref(transport))
+        server = self._runner.server
+        if server is None:
+            return None
+        return server()
+
+    def _end_silent(self, reference: weakref.ref[asyncio.Transport]) -> None:
+        transport = reference()
+        if transport is not None and transport in self._silent:
+            transport.abort()
+
+    def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            transport = request.transport
+            if transport is None:
+                raise ConnectionResetError("the caller has gone")
+            self._silent.discard(transport)
+            caller = await self._caller(request, transport)
+            if not caller.may(route.scope):
+                raise LabboxError(
+                    "forbidden",
+                    f"cannot do this with a token of scope {caller.scope}",
+                    "log in with a key or a password",
+                )
+            task = asyncio.current_task()
+            if task is not None and request.method == "GET" and "follow" in request.query:
+                self._streams.add(task)
+                task.add_done_callback(self._streams.discard)
+            answer = await route.handler(Call(request, caller, self._services))
+            if isinstance(answer, web.StreamResponse):
+                return answer
+            return web.Response(body=encode(answer), content_type="application/json", status=route.status)
+
+        return handle
+
+    async def _caller(self, request: web.Request, transport: asyncio.Transport) -> ApiCaller:
+        """Whom the kernel names, or for whom an administrator of the box acts."""
+        peer = Peer.of(cast("socket.socket", transport.get_extra_info("socket")))
+        people = self._services.people
+        account = await people.account_by_uid(peer.uid)
+        login = None if peer.runs_the_box else self._services.login_of(peer.pid)
+        origin = login.origin if login is not None else "local"
+        wanted = request.headers.get("Labbox-As")
+        if wanted is not None:
+            name = unquote(wanted)
+            if not peer.runs_the_box:
+                raise LabboxError("forbidden", f"cannot act for {name}: only root on the box may")
+            other = await people.account(name)
+            if other is None:
+                raise LabboxError("not_found", f"cannot act for {name!r}: there is no such user")
+            return ApiCaller(other, None, origin, person=True)
+        if account is None and peer.runs_the_box:
+            return ApiCaller(superuser(peer.uid), None, origin, person=False)
+        if account is None:
+            raise LabboxError(
+                "unauthenticated",
+                f"cannot serve uid {peer.uid}: it is not a user of this box",
+                "log in to the box over SSH, or ask an administrator for an account",
+            )
+        scope = login.scope if login is not None else None
+        if scope is not None:
+            account = msgspec.structs.replace(account, admin=False)
+        return ApiCaller(account, scope, origin, person=True)
+
+    @web.middleware
+    async def _errors(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Every refusal as an `ErrorBody`; a fault of ours is logged and told without its insides."""
+        started = time.monotonic()
+        try:
+            response = await handler(request)
+        except LabboxError as error:
+            return _refusal(error)
+        except web.HTTPRequestEntityTooLarge:
+            return _refusal(
+                LabboxError("limit", f"cannot read the request: it is larger than {BODY_LIMIT >> 20} MiB")
+            )
+        except web.HTTPNotFound:
+            return _refusal(LabboxError("not_found", f"cannot find {request.path}: there is no such route"))
+        except web.HTTPMethodNotAllowed:
+            return _refusal(LabboxError("usage", f"cannot {request.method} {request.path}"))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:  # the boundary: whatever it is, the caller gets a sentence
+            log.exception("request failed: %s %s", request.method, request.path)
+            return _refusal(
+                LabboxError(
+                    "internal", "cannot answer: a fault in labbox", "the daemon's log has the details"
+                )
+            )
+        if (took := time.monotonic() - started) > 1.0 and not isinstance(response, web.StreamResponse):
+            log.info("slow request: %s %s %.1f s", request.method, request.path, took)
+        return response
+
+
+class _Door(asyncio.Protocol):
+    """Looks at who connects before a byte is read."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError("a Unix stream socket has a read and write transport")
+        http = self._api.admit(transport)
+        if http is None:
+            transport.abort()
+            return
+        transport.set_protocol(http)
+        http.connection_made(transport)
+
+
+def _refusal(error: LabboxError) -> web.Response:
+    body = ErrorBody(code=error.code, message=error.message, hint=error.hint)
+    return web.Response(body=encode(body), content_type="application/json", status=error.http_status)
