@@ -67,7 +67,7 @@ def list_jobs(
     array: int | None,
     limit: int,
 ) -> None:
-    """List jobs, newest first; --json gives an array of them."""
+    """List jobs, newest first; --json gives them as `jobs`."""
     if everybody + mine + (user is not None) > 1:
         raise LabboxError("usage", "cannot combine --all, --mine and --user", "use one of them")
     owner = user
@@ -76,7 +76,7 @@ def list_jobs(
         owner = None if caller.role is Role.ADMIN and caller.uid == 0 and not mine else caller.name
     jobs: list[Job] = []
     before: int | None = None
-    while len(jobs) < limit:
+    while True:
         page = session.box.list_jobs(
             owner=owner,
             state=state,
@@ -87,10 +87,10 @@ def list_jobs(
         )
         jobs += page.jobs
         before = page.next
-        if before is None:
+        if before is None or len(jobs) >= limit:
             break
     if session.json:
-        session.print_json(jobs)
+        session.print_json(msgspec.structs.replace(page, jobs=tuple(jobs)))
     elif jobs or not sys.stdout.isatty():
         print_jobs(jobs)
     else:
@@ -258,7 +258,7 @@ def history(session: Session, number: int) -> None:
     """Show every change of a job's state, and who asked for it."""
     found = session.box.job_history(number)
     if session.json:
-        session.print_json(found.entries)
+        session.print_json(found)
         return
     rows = [
         (
@@ -281,7 +281,7 @@ def wait(session: Session, ids: tuple[int, ...]) -> int:
     codes = [follow(session, session.box.show_job(number).job, quiet=True, log=False) for number in ids]
     jobs = [session.box.show_job(number).job for number in ids]
     if session.json:
-        session.print_json(jobs if len(jobs) > 1 else jobs[0])
+        session.print_json({"jobs": jobs} if len(jobs) > 1 else jobs[0])
     return next((code for code in codes if code), 0)
 
 
@@ -331,7 +331,7 @@ def _add_act(verb: str, help_text: str, done: str, act: Callable[[Client, int], 
                 refusals.append(error)
                 print(f"error: {error.message}", file=sys.stderr)
         if session.json:
-            session.print_json(jobs if len(ids) > 1 else jobs[0])
+            session.print_json({"jobs": jobs} if len(ids) > 1 else jobs[0])
         else:
             for changed in jobs:
                 print(f"job {changed.id} {done}")

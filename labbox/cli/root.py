@@ -42,6 +42,8 @@ class _Root(click.Group):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "help":
+            return _help
         if cmd_name not in _VERBS:
             return None
         module, _, name = _VERBS[cmd_name][0].partition(":")
@@ -53,6 +55,21 @@ class _Root(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl([(name, line) for name, (_, line) in _VERBS.items()])
+
+
+@click.command("help", add_help_option=False)
+@click.argument("words", nargs=-1)
+@click.pass_context
+def _help(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Show how a verb is used."""
+    parent = ctx.find_root()
+    command: click.Command = parent.command
+    for word in words:
+        found = command.get_command(parent, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise click.UsageError(f"no such verb: {word}", parent)
+        command, parent = found, click.Context(found, info_name=word, parent=parent)
+    click.echo(command.get_help(parent))
 
 
 @click.command(

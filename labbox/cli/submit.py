@@ -25,6 +25,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class WordsAfterDashes(click.Command):
     """Keeps the words after ``--`` apart as `command`, and lets ``--sweep`` take several words."""
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Show the words after the dashes too."""
+        return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Split at the first ``--``; repeat ``--sweep`` before each NAME=VALUES that follows it."""
         words: list[str] = args
@@ -49,7 +53,7 @@ class WordsAfterDashes(click.Command):
 
 def _limits(command: Command) -> Command:
     """What submit, rerun and edit have in common."""
-    for option in (
+    options = (
         click.option("--name", metavar="N", help="A name for the job."),
         click.option("--cpus", type=CPUS, metavar="X", help="CPUs, such as 2 or 0.5."),
         click.option("--memory", type=SIZE, metavar="SIZE", help="Memory, such as 2G."),
@@ -67,7 +71,8 @@ def _limits(command: Command) -> Command:
         click.option(
             "--env", type=VARIABLE, metavar="K=V", multiple=True, help="An environment variable; repeatable."
         ),
-    ):
+    )
+    for option in reversed(options):  # as decorators would be written, so that the help has this order
         command = option(command)
     return command
 

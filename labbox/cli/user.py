@@ -14,7 +14,7 @@ from labbox.cli.session import Session, shared_options
 from labbox.cli.values import CPUS, DURATION, SIZE, Value
 from labbox.errors import LabboxError
 from labbox.model import Role, Scope
-from labbox.protocol import User, UserAdd
+from labbox.protocol import Keys, User, UserAdd
 from labbox.text import format_bytes, visible_line
 
 
@@ -42,9 +42,9 @@ def add(session: Session, name: str, keys: tuple[str, ...], password_stdin: bool
 @shared_options
 def list_users(session: Session) -> None:
     """List all people; for administrators."""
-    users = session.box.list_users().users
+    page = session.box.list_users()
     if session.json:
-        session.print_json(users)
+        session.print_json(page)
         return
     rows = [
         (
@@ -56,7 +56,7 @@ def list_users(session: Session) -> None:
             format_time(one.last_login),
             "-" if one.storage is None else format_bytes(one.storage),
         )
-        for one in users
+        for one in page.users
     ]
     print_table(("NAME", "UID", "ROLE", "PASSWORD", "KEYS", "LAST LOGIN", "STORAGE"), rows, flexible=0)
 
@@ -133,12 +133,13 @@ def key() -> None:
 @shared_options
 def list_keys(session: Session, name: str | None) -> None:
     """List public keys: your own, or anybody's for administrators."""
-    keys = session.box.list_keys(session.myself(name)).keys
+    page = session.box.list_keys(session.myself(name))
     if session.json:
-        session.print_json(keys)
+        session.print_json(page)
         return
     rows = [
-        (k.fingerprint, k.kind, format_time(k.added_at), format_time(k.last_used), k.comment) for k in keys
+        (k.fingerprint, k.kind, format_time(k.added_at), format_time(k.last_used), k.comment)
+        for k in page.keys
     ]
     print_table(("FINGERPRINT", "KIND", "ADDED", "LAST USED", "COMMENT"), rows)
 
@@ -152,7 +153,7 @@ def add_key(session: Session, words: tuple[str, ...]) -> None:
     owner = session.myself(name)
     added = [session.box.add_key(owner, line) for line in _read_keys(file)]
     if session.json:
-        session.print_json(added)
+        session.print_json(Keys(keys=tuple(added)))
         return
     for one in added:
         print(f"{one.fingerprint} {visible_line(one.comment)}".rstrip())
@@ -238,9 +239,9 @@ def token() -> None:
 @shared_options
 def list_tokens(session: Session, name: str | None) -> None:
     """List tokens: your own, or anybody's for administrators."""
-    tokens = session.box.list_tokens(session.myself(name)).tokens
+    page = session.box.list_tokens(session.myself(name))
     if session.json:
-        session.print_json(tokens)
+        session.print_json(page)
         return
     rows = [
         (
@@ -250,7 +251,7 @@ def list_tokens(session: Session, name: str | None) -> None:
             format_time(one.last_used),
             one.label,
         )
-        for one in tokens
+        for one in page.tokens
     ]
     print_table(("ID", "SCOPE", "GOOD UNTIL", "LAST USED", "LABEL"), rows)
 
