@@ -50,7 +50,8 @@ CREATE TABLE keys (
 CREATE TABLE invitations (
     owner      TEXT PRIMARY KEY REFERENCES users (name) ON DELETE CASCADE,
     hash       TEXT NOT NULL,
-    expires_at INTEGER NOT NULL
+    expires_at INTEGER NOT NULL,
+    opened     INTEGER NOT NULL DEFAULT 0 CHECK (opened IN (0, 1))  -- the code was given at a login
 ) STRICT;
 
 CREATE TABLE tokens (

@@ -1,0 +1,56 @@
+"""Secrets that labbox makes: tokens, one-time codes, the key of the audit trail."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+TOKEN_PREFIX: Final = "lbx_"  # noqa: S105 - says that a token follows; programs that look for leaked ones know it
+_CODE_BYTES: Final = 15  # 120 bits: 24 letters of base32
+_KEY_BYTES: Final = 32
+
+
+def new_token() -> str:
+    """A token of 256 random bits."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_code() -> str:
+    """A one-time code that can be read out on the telephone: six groups of four letters and digits."""
+    letters = base64.b32encode(secrets.token_bytes(_CODE_BYTES)).decode().lower()
+    return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
+def hash_token(token: str) -> str:
+    """What is kept of a token. A fast hash is enough for 256 random bits."""
+    return hashlib.sha256(b"token\0" + token.encode()).hexdigest()
+
+
+def hash_code(code: str) -> str:
+    """What is kept of a code; hyphens, spaces and upper case do not matter."""
+    letters = code.replace("-", "").replace(" ", "").strip().lower()
+    return hashlib.sha256(b"code\0" + letters.encode()).hexdigest()
+
+
+def audit_key(folder: Path) -> bytes:
+    """The key in `secrets/audit.key`, made at the first start and kept."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / "audit.key"
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        key = b""
+    if len(key) == _KEY_BYTES:
+        return key
+    key = secrets.token_bytes(_KEY_BYTES)
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    return key

@@ -1,0 +1,231 @@
+"""The people of the box: who comes, what they may, who goes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import pwd
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from labbox.custom import Configuration
+from labbox.daemon.people import homes, uids
+from labbox.daemon.people.accounts import BOX, Account, Actor, Removal
+from labbox.daemon.people.keys import PublicKey, parse_key
+from labbox.daemon.people.logins import Logins
+from labbox.daemon.people.names import check_name, check_no_system_user
+from labbox.daemon.people.passwords import check_password
+from labbox.daemon.store import Store, users
+from labbox.daemon.store.times import now
+from labbox.errors import LabboxError
+from labbox.model import Limits
+from labbox.protocol import Invite, InviteBody, Key, User, UserAdd, UserPage
+from labbox.units import MAX_SIZE
+
+Departure = Callable[[Account, bool], Awaitable[None]]
+"""What has to happen before a user is gone; the bool says whether their files are to be deleted."""
+
+_ID_TRIES: Final = 1000
+
+
+class People(Logins):
+    """The users of the box: every change is audited in the transaction that makes it.
+
+    Whether the one who asks (`by`) may is the caller's to check: rights belong to the API.
+    """
+
+    def __init__(self, store: Store, configuration: Configuration, state: Path) -> None:
+        """As in `Directory`; `departures` are called in order when a user is removed."""
+        super().__init__(store, configuration, state)
+        self.departures: list[Departure] = []
+        self._adding = asyncio.Lock()
+
+    async def start(self) -> None:
+        """As in `Directory`; without root, the one who started the box becomes its administrator."""
+        await super().start()
+        if not self._root and not self._accounts:
+            await self.add(UserAdd(name=_own_name(), admin=True), BOX)
+
+    async def list(self) -> UserPage:
+        """All users, by name."""
+        return UserPage(users=await self._store.read(users.everyone))
+
+    async def show(self, name: str) -> User:
+        """One user."""
+        return await self._store.read(lambda db: self._required(db, name))
+
+    async def add(self, user: UserAdd, by: Actor) -> User:
+        """Make a user with ids of their own and a home; limits not given are the box's for new users."""
+        check_name(user.name)
+        if user.password is not None:
+            check_password(user.name, user.password)
+        keys = {key.fingerprint: key for key in map(parse_key, user.keys)}
+        limits = _merge(user.limits, self._configuration.settings.people.limits)
+        check_limits(limits)
+        if self._root:
+            await self._ask_system(check_no_system_user, user.name)
+        password = None if user.password is None else await self._passwords.hash(user.password)
+        async with self._adding:
+            await self._check_free(user.name)
+            uid = await self._allot(user.name)
+            await self._on_disk(homes.make, self._state, user.name, uid, uid, self._configuration.skeleton)
+            try:
+                _, added = await self._write(
+                    lambda db: self._insert(db, user, uid, password, limits, tuple(keys.values()), by),
+                    self._remember,
+                )
+            except BaseException:  # cancelled as well: the row may be there or not
+                if await self._store.write(lambda db: users.find(db, user.name)) is None:
+                    await self._on_disk(homes.take_back, self._state, user.name)
+                raise
+            return added
+
+    async def remove(self, name: str, *, delete_files: bool, by: Actor) -> Removal:
+        """Remove a user: no login from now on, then the departures, then the row; the uid is never given again.
+
+        A departure that fails leaves the user without login, and to be removed again.
+        """
+        account, user = await self._write(
+            lambda db: self._begin_removal(db, name, delete_files, by), lambda user: self._forget(user.name)
+        )
+        for departure in self.departures:
+            await departure(account, delete_files)
+        if delete_files:
+            await self._on_disk(homes.drop_emptied, self._state, name)
+
+        def finish(db: sqlite3.Connection) -> None:
+            users.delete(db, name)
+            self.trail.record(db, by.name, "user removed", name, by.origin, f"uid {user.uid}")
+
+        await self._store.write(finish)
+        return Removal(name=name, uid=user.uid, left=await self._on_disk(homes.leftovers, self._state, name))
+
+    async def set_limits(self, name: str, limits: Limits, by: Actor) -> User:
+        """Replace what a user may take at once."""
+        check_limits(limits)
+        given = {key: value for key, value in msgspec.structs.asdict(limits).items() if value is not None}
+        detail = ", ".join(f"{key}={value}" for key, value in given.items()) or "none"
+        _, user = await self._change(
+            by, "user limits", name, lambda db, _: users.set_limits(db, name, limits), detail
+        )
+        return user
+
+    async def set_admin(self, name: str, admin: bool, by: Actor) -> User:
+        """Say whether a user administers the box; the last one who does stays so."""
+
+        def change(db: sqlite3.Connection, user: User) -> None:
+            if not admin:
+                _keep_an_admin(db, user, "make")
+            users.set_admin(db, name, admin)
+
+        _, user = await self._change(by, "user admin", name, change, "yes" if admin else "no")
+        return user
+
+    async def invite(self, body: InviteBody, by: Actor) -> Invite:
+        """A one-time code for somebody new, who is added; or for a user who lost key and password."""
+        if body.name not in self._accounts:
+            await self.add(UserAdd(name=body.name, admin=body.admin), by)
+        elif body.admin and not self._accounts[body.name].admin:
+            raise LabboxError(
+                "conflict",
+                f"cannot invite {body.name} as administrator: there is such a user, who is none",
+                f"labbox user admin {body.name} on",
+            )
+        return await self._invite_existing(body.name, body.valid, by)
+
+    async def _check_free(self, name: str) -> None:
+        if await self._store.read(lambda db: users.find(db, name)) is not None:
+            raise LabboxError(
+                "conflict", f"cannot add {name}: there is a user of that name", "choose another name"
+            )
+        left = await self._on_disk(homes.leftovers, self._state, name)
+        if left:
+            raise LabboxError(
+                "conflict",
+                f"cannot add {name}: {left[0]} of an earlier user of that name is still there",
+                "move it away first, so that nobody gets another person's files; or choose another name",
+            )
+
+    async def _allot(self, name: str) -> int:
+        """An id that nobody has or had; those of the system are passed over."""
+        first = self._configuration.settings.people.first_uid
+        for _ in range(_ID_TRIES):
+            uid = await self._store.write(lambda db: users.allot(db, name, first, self._taken))
+            if not self._root or await self._ask_system(uids.id_owner, uid) is None:
+                return uid
+        raise LabboxError(
+            "conflict",
+            f"cannot find a free id for {name}: the system has {_ID_TRIES} in a row",
+            "set first_uid in the section [people] of box.toml to a number with free ids above it",
+        )
+
+    def _insert(
+        self,
+        db: sqlite3.Connection,
+        user: UserAdd,
+        uid: int,
+        password: str | None,
+        limits: Limits,
+        keys: tuple[PublicKey, ...],
+        by: Actor,
+    ) -> tuple[None, User]:
+        users.insert(db, user.name, uid, admin=user.admin, password=password, limits=limits)
+        at = now()
+        for key in keys:
+            stored = Key(fingerprint=key.fingerprint, kind=key.kind, comment=key.comment, added_at=at)
+            users.add_key(db, user.name, key.line, stored)
+        opened_by = [f"uid {uid}", *(["admin"] if user.admin else []), *(["password"] if password else [])]
+        detail = ", ".join((*opened_by, *(key.fingerprint for key in keys)))
+        self.trail.record(db, by.name, "user add", user.name, by.origin, detail)
+        return None, self._required(db, user.name)
+
+    def _begin_removal(
+        self, db: sqlite3.Connection, name: str, delete_files: bool, by: Actor
+    ) -> tuple[Account, User]:
+        user = self._required(db, name)
+        if name not in users.leaving(db):
+            _keep_an_admin(db, user, "remove")
+        users.mark_leaving(db, name)
+        detail = "files are deleted" if delete_files else "files are kept"
+        self.trail.record(db, by.name, "user remove", name, by.origin, detail)
+        return self._account(user), user
+
+
+def check_limits(limits: Limits) -> None:
+    """LabboxError "invalid" for a limit that is no amount."""
+    for name, value in msgspec.structs.asdict(limits).items():
+        if value is not None and not (math.isfinite(value) and 0 <= value <= MAX_SIZE):
+            raise LabboxError(
+                "invalid", f"cannot set {name} to {value}", "give a number from 0 up, or nothing for no limit"
+            )
+
+
+def _merge(given: Limits, box: Limits) -> Limits:
+    """What was said for this user, else what the box says for new ones."""
+    said = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}
+    return msgspec.structs.replace(box, **said)
+
+
+def _keep_an_admin(db: sqlite3.Connection, user: User, what: str) -> None:
+    if user.admin and users.count_admins(db) == 1:
+        sentence = f"cannot {what} {user.name}" + (" an ordinary user" if what == "make" else "")
+        raise LabboxError(
+            "conflict",
+            f"{sentence}: nobody else administers the box",
+            "make somebody else administrator first: labbox user admin NAME on",
+        )
+
+
+def _own_name() -> str:
+    """The name of the one who runs the box, where it can be a user's."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+        check_name(name)
+    except (KeyError, LabboxError):
+        return "me"
+    return name
