@@ -7,5 +7,6 @@ from labbox.daemon.containers.environments.plan import (
     Prepared,
     Report,
 )
+from labbox.daemon.containers.environments.service import Environments
 
-__all__ = ["EnvFile", "EnvironmentPlan", "FileKind", "Prepared", "Report"]
+__all__ = ["EnvFile", "EnvironmentPlan", "Environments", "FileKind", "Prepared", "Report"]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from labbox.custom import Template
 from labbox.model import Progress, Value
 
@@ -16,7 +18,7 @@ Report = Callable[[Progress | str], None]
 
 
 class EnvFile(Value):
-    """One file of a project that describes its software; `name` is what people call it: "code/requirements.txt"."""
+    """One file that describes a project's software; `name` is what people call it: "code/requirements.txt"."""
 
     kind: FileKind
     name: str
@@ -26,8 +28,8 @@ class EnvFile(Value):
 class EnvironmentPlan(Value):
     """All that decides what software a run gets.
 
-    `context` is the snapshot's code tree, for a Dockerfile; `image` is one that the job itself asks for and goes
-    before the template's.
+    `context` is the snapshot's code tree, for a Dockerfile; `image` is one that the job itself asks for and
+    goes before the template's.
     """
 
     template: Template
@@ -35,14 +37,18 @@ class EnvironmentPlan(Value):
     context: Path | None = None
     image: str | None = None
 
+    def file(self, kind: FileKind) -> EnvFile | None:
+        """The plan's file of a kind."""
+        return next((file for file in self.files if file.kind == kind), None)
+
 
 class Prepared(Value):
     """An environment that stands ready.
 
-    `image` is what a container is made from (an id, so that no tag moved under it), `digest` names its content.
-    `environment` is the folder to mount read-only at its own path, None where the image has all that is needed.
-    `path` goes before the image's own PATH; `env` is what else the run's environment needs. `lock` lists what was
-    installed, exactly, for the record of the job.
+    `image` is what a container is made from (an id, so that no tag moved under it), `digest` names its
+    content. `environment` is the folder to mount read-only at its own path, None where the image has all that
+    is needed. `path` goes before the image's own PATH; `env` is what else the run's environment needs. `lock`
+    lists what was installed, exactly, for the record of the job.
     """
 
     image: str
@@ -50,5 +56,5 @@ class Prepared(Value):
     environment: Path | None = None
     name: str = ""
     path: tuple[str, ...] = ()
-    env: dict[str, str] = {}
+    env: dict[str, str] = msgspec.field(default_factory=dict)
     lock: str = ""

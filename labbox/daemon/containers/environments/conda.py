@@ -1,0 +1,221 @@
+"""Conda environments from environment.yml, solved and installed by py-rattler; no script of a package is run."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from labbox.daemon.containers.environments.folders import Folders, digest
+from labbox.daemon.containers.environments.index import PackageIndex
+from labbox.daemon.containers.environments.plan import EnvFile, Report
+from labbox.daemon.containers.environments.programs import Programs, disk_error
+from labbox.daemon.containers.environments.target import OUR_SERIES, PythonTarget
+from labbox.errors import LabboxError
+from labbox.model import Progress, Value
+from labbox.text import visible_line
+
+_SOLVE_SECONDS: Final = 600.0
+_INSTALL_SECONDS: Final = 3600.0
+_SUBDIRS: Final = {"x86_64": "linux-64", "aarch64": "linux-aarch64", "ppc64le": "linux-ppc64le"}
+_DEFAULT_CHANNEL: Final = "conda-forge"
+_PIP_ALONE: Final = frozenset({"python", "pip"})
+_MAX_SIZE: Final = 1 << 20  # bytes of an environment.yml
+
+
+class CondaPlan(Value):
+    """What an environment.yml asks for."""
+
+    file: str
+    specs: tuple[str, ...]
+    channels: tuple[str, ...]
+    pip: tuple[str, ...]
+
+    @property
+    def needs_conda(self) -> bool:
+        """Whether there is anything that pip does not do: more than a Python of any version and pip."""
+        return any(spec not in _PIP_ALONE for spec in self.specs)
+
+    def key(self) -> str:
+        """A name for what is asked."""
+        return digest("conda-plan-1", *self.specs, "", *self.channels, "", *self.pip)
+
+
+class Solved(Value):
+    """The packages that a plan came to."""
+
+    packages: tuple[dict[str, Any], ...]
+
+    def lock(self) -> str:
+        """The packages, one a line, as conda's explicit lists are: address and hash."""
+        lines = sorted(
+            f"{package['url']}#sha256:{package['record'].get('sha256', '')}\n" for package in self.packages
+        )
+        return "".join(lines)
+
+    def python(self, image: PythonTarget) -> PythonTarget | None:
+        """The Python among the packages, in the image's system; None where there is none."""
+        for package in self.packages:
+            if package["record"]["name"] == "python":
+                version = str(package["record"]["version"])
+                series = ".".join(version.split(".")[:2])
+                # The bytecode of one series is the same for all of its releases.
+                magic = MAGIC_NUMBER.hex() if series == OUR_SERIES else f"conda-{series}"
+                return msgspec.structs.replace(image, version=version, magic=magic)
+        return None
+
+
+class Condas:
+    """Solves and installs conda packages as the trusted installer."""
+
+    def __init__(
+        self, programs: Programs, folders: Folders, index: PackageIndex, channels: tuple[str, ...]
+    ) -> None:
+        """`channels` are those that the box allows; empty: whichever environment.yml names."""
+        self._programs = programs
+        self._folders = folders
+        self._index = index
+        self._channels = channels
+
+    async def solve(self, plan: CondaPlan, image: PythonTarget, report: Report) -> Solved:
+        """Find the packages that fit together. LabboxError in words where there are none."""
+        channels = self._allowed(plan)
+        subdir = _SUBDIRS.get(image.machine)
+        if subdir is None:
+            raise LabboxError(
+                "invalid",
+                f"cannot use {plan.file}: conda has no packages for {image.machine}",
+                "use requirements.txt",
+            )
+        report(Progress(phase="conda: solve"))
+        glibc = image.libc_version if image.libc == "glibc" else "2.17"
+        virtual = [("__linux", "5.10", "0"), ("__unix", "0", "0"), ("__glibc", glibc or "2.17", "0")]
+        virtual.append(("__archspec", "1", image.machine))
+        request = {
+            "action": "solve",
+            "channels": channels,
+            "specs": plan.specs,
+            "platform": subdir,
+            "virtual": virtual,
+            "cache": str(self._folders.cache / "conda"),
+        }
+        answer = await self._programs.conda(request, seconds=_SOLVE_SECONDS)
+        if "error" in answer:
+            raise self._error(answer, plan)
+        return Solved(packages=tuple(answer["packages"]))
+
+    async def install(self, solved: Solved, work: Path, final: Path, scratch: Path, report: Report) -> None:
+        """Install into `work`, as if it were `final` already."""
+
+        def on_message(message: dict[str, Any]) -> None:
+            report(Progress(phase="conda", done=message["linked"], total=message["total"], unit="packages"))
+
+        report(Progress(phase="conda", done=0, total=len(solved.packages), unit="packages"))
+        request = {
+            "action": "install",
+            "packages": solved.packages,
+            "work": str(work),
+            "final": str(final),
+            "scratch": str(scratch),
+            "cache": str(self._folders.cache / "conda"),
+        }
+        answer = await self._programs.conda(request, seconds=_INSTALL_SECONDS, on_message=on_message)
+        if "error" in answer:
+            raise self._install_error(str(answer["error"]))
+
+    def _allowed(self, plan: CondaPlan) -> tuple[str, ...]:
+        if not self._channels:
+            return plan.channels or (_DEFAULT_CHANNEL,)
+        for channel in plan.channels:
+            if channel.rstrip("/") not in {each.rstrip("/") for each in self._channels}:
+                raise LabboxError(
+                    "forbidden",
+                    f"cannot use {visible_line(plan.file)}: the channel {visible_line(channel)} is not allowed on this box",
+                    f"use one of: {', '.join(self._index.redact(each) for each in self._channels)}",
+                )
+        return plan.channels or self._channels
+
+    def _error(self, answer: dict[str, Any], plan: CondaPlan) -> LabboxError:
+        said = visible_line(self._index.redact(" ".join(str(answer["error"]).split())))
+        if answer.get("kind") == "channel":
+            missing = re.search(r"\b(404|Not Found|No such file)", said)
+            return LabboxError(
+                "invalid" if missing else "unavailable",
+                f"cannot read the conda channel of {visible_line(plan.file)}: {said}"[:600],
+                "check the channel's name" if missing else "check the network, proxy and channels of the box",
+            )
+        said = said.removeprefix("Cannot solve the request because of: ")
+        if found := re.search(r"No candidates were found for (\S+) ?(\S*?)\.?(?:\s|$)", said):
+            version = found[2].rstrip(".").replace("*", "")
+            return LabboxError(
+                "invalid",
+                f"cannot find the conda package {found[1]}{' ' + version if version else ''} ({visible_line(plan.file)})",
+                "check name and version; some packages are in other channels, or only pip's",
+            )
+        return LabboxError(
+            "invalid",
+            f"cannot put together what {visible_line(plan.file)} asks for: {said}"[:900],
+            "loosen the versions that exclude each other",
+        )
+
+    def _install_error(self, said: str) -> LabboxError:
+        flat = visible_line(self._index.redact(" ".join(said.split())))
+        if "No space left" in flat or "os error 28" in flat:
+            return disk_error(OSError(28, "no space left on device"))
+        return LabboxError(
+            "unavailable",
+            f"cannot install the conda packages: {flat}"[:600],
+            "it is tried again; else check the network, proxy and channels of the box",
+        )
+
+
+def read_environment_yml(file: EnvFile) -> CondaPlan:
+    """What an environment.yml asks for; LabboxError names what is wrong and where."""
+    name = visible_line(file.name)
+    if len(file.content) > _MAX_SIZE:
+        raise LabboxError(
+            "invalid", f"cannot read {name}: it is larger than 1 MiB", "list only what is needed"
+        )
+    try:
+        document = yaml.safe_load(file.content)
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1} of " if error.problem_mark else ""
+        raise LabboxError(
+            "invalid", f"cannot read {line}{name}: {visible_line(str(error.problem))}", "correct that line"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise LabboxError(
+            "invalid", f"cannot read {name}: {visible_line(str(error))[:300]}", "save it as UTF-8"
+        ) from error
+    if not isinstance(document, dict):
+        raise LabboxError(
+            "invalid", f"cannot read {name}: it has no dependencies", 'write "dependencies:" and a list'
+        )
+    specs: list[str] = []
+    pip: list[str] = []
+    for entry in _list(document, "dependencies", name):
+        if isinstance(entry, str):
+            specs.append(entry.strip())
+        elif isinstance(entry, dict) and set(entry) == {"pip"}:
+            pip += [str(each) for each in entry["pip"] or ()]
+        else:
+            raise LabboxError(
+                "invalid",
+                f"cannot read {name}: {visible_line(str(entry))[:80]} is no package",
+                'write "- name", "- name=1.2" or a list under "- pip:"',
+            )
+    channels = [str(each) for each in _list(document, "channels", name) if each != "nodefaults"]
+    return CondaPlan(file=file.name, specs=tuple(specs), channels=tuple(channels), pip=tuple(pip))
+
+
+def _list(document: dict[Any, Any], key: str, name: str) -> list[Any]:
+    value = document.get(key) or []
+    if not isinstance(value, list):
+        raise LabboxError(
+            "invalid", f"cannot read {name}: {key} is not a list", f'write "{key}:" and "- …" lines'
+        )
+    return value

@@ -1,0 +1,109 @@
+"""The environments on disk: who owns which folder, what is whole, what is garbage.
+
+A folder gets its name in one step when it is whole (`environments/HASH`, `wheels/KEY`); everything unfinished is
+called ``NAME.tmp-…`` and removed at the next start. The folder's time is when it was last used.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from blake3 import blake3
+
+from labbox.model import Value
+
+_CACHE_FOLDERS: Final = ("tmp", "uv", "stage", "known", "built", "conda", "images")
+_DAY: Final = 86400.0  # seconds
+
+
+class Known(Value):
+    """What a request came to when it was last resolved."""
+
+    name: str
+    lock: str
+    at: float  # seconds since 1970
+
+
+class Folders:
+    """The paths below the state folder; blocking, each call short."""
+
+    def __init__(self, state: Path, uid: int | None) -> None:
+        """`uid` is the installer's; None without root."""
+        self.environments = state / "environments"
+        self.wheels = state / "wheels"
+        self.cache = state / "environments-cache"
+        self._uid = uid
+
+    def open(self) -> list[str]:
+        """Make the folders; the paths of what an earlier daemon left unfinished, for removal."""
+        public = (self.environments, self.wheels)
+        for folder in (*public, self.cache, *(self.cache / name for name in _CACHE_FOLDERS)):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o755 if folder in public else 0o700)
+            if self._uid is not None:
+                os.chown(folder, self._uid, self._uid)
+        places = (*public, self.cache / "stage", self.cache / "tmp", self.cache / "built")
+        unfinished = [str(entry) for place in public for entry in place.iterdir() if ".tmp-" in entry.name]
+        return unfinished + [str(entry) for place in places[2:] for entry in place.iterdir()]
+
+    def environment(self, name: str) -> Path:
+        """The folder of a published environment."""
+        return self.environments / name
+
+    def wheel(self, key: str) -> Path:
+        """The folder of a published wheel."""
+        return self.wheels / key
+
+    def stands(self, folder: Path) -> bool:
+        """Whether a folder is published; marks it as used now."""
+        try:
+            os.utime(folder)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def recall(self, key: str) -> Known | None:
+        """What a request came to earlier, whenever that was."""
+        try:
+            return msgspec.json.decode((self.cache / "known" / key).read_bytes(), type=Known)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def remember(self, key: str, known: Known) -> None:
+        """Keep what a request came to."""
+        path = self.cache / "known" / key
+        partial = path.with_name(f"{key}.tmp-{os.getpid()}")
+        partial.write_bytes(msgspec.json.encode(known))
+        partial.replace(path)
+
+    def unused(self, older_than: float, keep: frozenset[str]) -> tuple[list[Path], list[Path]]:
+        """Environments and wheels that nobody used for `older_than` seconds, and remembered answers as old.
+
+        A wheel's folder can go at any time: environments hold its files by links of their own.
+        """
+        before = time.time() - older_than
+        environments = [path for path in _older(self.environments, before) if path.name not in keep]
+        for path in _older(self.cache / "known", min(before, time.time() - _DAY)):
+            path.unlink(missing_ok=True)
+        return environments, _older(self.wheels, before)
+
+
+def _older(folder: Path, before: float) -> list[Path]:
+    found = []
+    for entry in os.scandir(folder):
+        if ".tmp-" not in entry.name and entry.stat(follow_symlinks=False).st_mtime < before:
+            found.append(Path(entry.path))
+    return found
+
+
+def digest(*parts: str | bytes) -> str:
+    """A name made of parts: 32 hexadecimal digits, different for every different list of parts."""
+    hasher = blake3()
+    for part in parts:
+        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogateescape")
+        hasher.update(len(data).to_bytes(8, "little") + data)
+    return hasher.hexdigest(16)

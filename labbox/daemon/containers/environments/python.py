@@ -1,0 +1,241 @@
+"""Python environments by uv: resolved without running anybody's code, each wheel installed and compiled once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import tempfile
+import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from labbox.daemon.containers.environments.complaints import explain
+from labbox.daemon.containers.environments.folders import Folders, digest
+from labbox.daemon.containers.environments.plan import Report
+from labbox.daemon.containers.environments.programs import Programs
+from labbox.daemon.containers.environments.requirements import Line, Requirements
+from labbox.daemon.containers.environments.target import PythonTarget
+from labbox.errors import LabboxError
+from labbox.model import Progress, Value
+
+_RESOLVE_LIMIT: Final = 300.0  # seconds; uv itself gives up on an index that does not answer
+_INSTALL_LIMIT: Final = 3600.0  # seconds; several GB over a slow line
+_HELPER_LIMIT: Final = 900.0  # seconds
+_RETRY_AFTER: Final = 2.0  # seconds before the one retry of ours; uv has tried three times by then
+
+CompileElsewhere = Callable[[Sequence[Path], PythonTarget], Awaitable[None]]
+"""Compiles folders with a Python that is not the daemon's, in a container."""
+
+
+class Locked(Value):
+    """One package of a lock: whichever wheel has one of these hashes."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+
+    def line(self) -> str:
+        """The package as a line of a requirements.txt that pip understands too."""
+        return " ".join((f"{self.name}=={self.version}", *(f"--hash=sha256:{each}" for each in self.hashes)))
+
+
+class Pythons:
+    """Resolves requirements and puts environments together, all as the trusted installer."""
+
+    def __init__(self, programs: Programs, folders: Folders, workers: int) -> None:
+        """`workers` processes compile bytecode at once."""
+        self._programs = programs
+        self._folders = folders
+        self._workers = workers
+
+    async def resolve(
+        self, requirements: Requirements, target: PythonTarget, links: Path | None = None
+    ) -> tuple[Locked, ...]:
+        """Find the versions that fit, from wheels alone.
+
+        `links` is a folder of wheels to use beside the index. NeedsBuildError where something exists as source only;
+        LabboxError in words otherwise.
+        """
+        async with self.stage() as folder:
+            (folder / "requirements.in").write_text(requirements.text(), "utf-8")
+            arguments = ["pip", "compile", "requirements.in", "--quiet", "--no-build", "--generate-hashes"]
+            arguments += ["--no-header", "--format", "pylock.toml", "--output-file", "pylock.toml"]
+            arguments += _for(target)
+            if requirements.constraints:
+                (folder / "constraints.in").write_text(requirements.constraint_text(), "utf-8")
+                arguments += ["--constraints", "constraints.in"]
+            if requirements.prereleases:
+                arguments += ["--prerelease", "allow"]
+            if links is not None:
+                arguments += ["--find-links", str(links)]
+            ended = await self._programs.uv(arguments, seconds=_RESOLVE_LIMIT, folder=folder)
+            if ended.code != 0:
+                first = requirements.requirements[0].file if requirements.requirements else "the project"
+                explain(ended.err, requirements, first)
+            return _read_lock((folder / "pylock.toml").read_text("utf-8"))
+
+    async def resolve_patiently(
+        self, requirements: Requirements, target: PythonTarget, report: Report, links: Path | None = None
+    ) -> tuple[Locked, ...]:
+        """As `resolve`, once more after a pause where the index did not answer."""
+        try:
+            return await self.resolve(requirements, target, links)
+        except LabboxError as error:
+            if error.code != "unavailable":
+                raise
+            report(f"{error.message}; trying again")
+            await asyncio.sleep(_RETRY_AFTER)
+            return await self.resolve(requirements, target, links)
+
+    async def make(
+        self,
+        name: str,
+        locked: Sequence[Locked],
+        target: PythonTarget,
+        report: Report,
+        *,
+        record: dict[str, Any],
+        compile_elsewhere: CompileElsewhere,
+        links: Path | None = None,
+        prefix: Path | None = None,
+    ) -> Path:
+        """The folder of the environment `name`, made from the packages in `locked`.
+
+        `prefix` is a conda environment under its temporary name, which gets the packages and then its name.
+        """
+        keys = {each.name: self._key(each, target) for each in locked}
+        stands = self._folders.stands
+        missing = [each for each in locked if not stands(self._folders.wheel(keys[each.name]))]
+        publish: list[tuple[str, str]] = []
+        if missing:
+            publish = await self._install(missing, keys, target, report, compile_elsewhere, links)
+        wheels = [str(self._folders.wheel(keys[each.name])) for each in locked]
+        final = self._folders.environment(name)
+        work = prefix or final.with_name(f"{name}.tmp-{os.urandom(6).hex()}")
+        report(Progress(phase="environment", done=len(locked), total=len(locked), unit="packages"))
+        await self._programs.helper(
+            {
+                "action": "assemble",
+                "publish": publish,
+                "wheels": wheels,
+                "work": str(work),
+                "final": str(final),
+                "layout": prefix is None,
+                "executable": target.executable,
+                "version": target.series,
+                "full_version": target.full_version,
+                "record": record,
+            },
+            seconds=_HELPER_LIMIT,
+        )
+        return final
+
+    @asynccontextmanager
+    async def stage(self) -> AsyncIterator[Path]:
+        """A folder of the installer's for one step, gone afterwards."""
+        folder = Path(tempfile.mkdtemp(dir=self._folders.cache / "stage"))
+        if self._programs.uid is not None:
+            os.chown(folder, self._programs.uid, self._programs.uid)
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _key(self, locked: Locked, target: PythonTarget) -> str:
+        return digest("wheel-1", locked.name, locked.version, target.tag, *locked.hashes)
+
+    async def _install(
+        self,
+        missing: Sequence[Locked],
+        keys: dict[str, str],
+        target: PythonTarget,
+        report: Report,
+        compile_elsewhere: CompileElsewhere,
+        links: Path | None,
+    ) -> list[tuple[str, str]]:
+        """Fetch wheels, each into a folder of its own with bytecode; (temporary name, name) of each."""
+        mark = os.urandom(6).hex()
+        folders = {each.name: f"{self._folders.wheel(keys[each.name])}.tmp-{mark}" for each in missing}
+        counted = 0
+
+        def listen(line: str) -> None:
+            nonlocal counted
+            if re.match(r"\s*Downloaded ", line):
+                counted += 1
+                report(Progress(phase="packages", done=counted, total=len(missing), unit="packages"))
+
+        report(Progress(phase="packages", done=0, total=len(missing), unit="packages"))
+        shared = await self._fetch(missing, folders, target, listen, links)
+        for each in missing:
+            if each.name in shared:
+                await self._fetch([each], folders, target, listen, links)
+        report(Progress(phase="packages", done=len(missing), total=len(missing), unit="packages"))
+        await self._compile([Path(folder) for folder in folders.values()], target, report, compile_elsewhere)
+        return [(folders[each.name], str(self._folders.wheel(keys[each.name]))) for each in missing]
+
+    async def _fetch(
+        self,
+        packages: Sequence[Locked],
+        folders: dict[str, str],
+        target: PythonTarget,
+        listen: Callable[[str], None],
+        links: Path | None,
+    ) -> list[str]:
+        """Install packages into their folders; the names of those that must be installed apart."""
+        async with self.stage() as folder:
+            (folder / "lock.txt").write_text("".join(f"{each.line()}\n" for each in packages), "utf-8")
+            arguments = ["pip", "install", "--no-build", "--no-deps", "--require-hashes"]
+            arguments += ["--prefix", "prefix", "--requirements", "lock.txt", *_for(target)]
+            if links is not None:
+                arguments += ["--find-links", str(links)]
+            ended = await self._programs.uv(arguments, seconds=_INSTALL_LIMIT, listen=listen, folder=folder)
+            if ended.code != 0:
+                lines = tuple(Line(text=each.line(), file="lock", number=0) for each in packages)
+                explain(ended.err, Requirements(requirements=lines), "the lock")
+            answer = await self._programs.helper(
+                {
+                    "action": "split",
+                    "stage": str(folder / "prefix"),
+                    "folders": {each.name: folders[each.name] for each in packages},
+                },
+                seconds=_HELPER_LIMIT,
+            )
+            return list(answer["shared"])
+
+    async def _compile(
+        self, folders: Sequence[Path], target: PythonTarget, report: Report, elsewhere: CompileElsewhere
+    ) -> None:
+        if not target.reads_our_bytecode:
+            await elsewhere(folders, target)
+            return
+        done, total = 0, None
+
+        def on_message(message: dict[str, Any]) -> None:
+            nonlocal done, total
+            total = message.get("total", total)
+            done += message.get("compiled", 0)
+            report(Progress(phase="bytecode", done=done, total=total, unit="files"))
+
+        await self._programs.helper(
+            {"action": "compile", "folders": [str(folder) for folder in folders], "workers": self._workers},
+            seconds=_HELPER_LIMIT,
+            on_message=on_message,
+        )
+
+
+def _for(target: PythonTarget) -> list[str]:
+    words = ["--python-version", target.full_version]
+    return [*words, "--python-platform", target.platform] if target.platform else words
+
+
+def _read_lock(text: str) -> tuple[Locked, ...]:
+    """The packages of a pylock.toml (PEP 751), by name."""
+    found = []
+    for package in tomllib.loads(text).get("packages", []):
+        hashes = sorted({wheel["hashes"]["sha256"] for wheel in package.get("wheels", [])})
+        found.append(Locked(name=package["name"], version=package["version"], hashes=tuple(hashes)))
+    return tuple(sorted(found, key=lambda each: each.name))

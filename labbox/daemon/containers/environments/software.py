@@ -1,0 +1,332 @@
+"""Images: the base, a template's or a job's own, with Debian packages added or made by a project's Dockerfile."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+import docker.utils.build
+
+from labbox.custom import ContainerSettings
+from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.environments.folders import digest
+from labbox.daemon.containers.environments.index import PackageIndex
+from labbox.daemon.containers.environments.plan import EnvFile, Report
+from labbox.daemon.containers.images import build_image, context_of, find_image, pull_image
+from labbox.errors import LabboxError
+from labbox.model import Progress
+from labbox.text import decode, visible_line
+
+OWN_REPOSITORY: Final = "labbox/environment"
+LABEL: Final = "labbox.environment"
+_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,127}(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]{1,128})?", re.ASCII)
+_REFERENCE: Final = re.compile(r"[a-z0-9][a-z0-9._:/@-]{0,254}", re.ASCII | re.IGNORECASE)
+_MAX_PACKAGES: Final = 500
+_BLOCK: Final = 1 << 20  # bytes
+
+
+class BaseImage(Protocol):
+    """Gives the job base image: `labbox.daemon.containers.base.BaseImage`."""
+
+    async def ensure(self, report: Report) -> str:
+        """The image's id; makes the image where it is missing."""
+
+
+class Images:
+    """Finds or makes the image of a run."""
+
+    def __init__(
+        self, connection: Connection, base: BaseImage, settings: ContainerSettings, index: PackageIndex
+    ) -> None:
+        """`index` tells builds the proxy."""
+        self._connection = connection
+        self._base = base
+        self._settings = settings
+        self._index = index
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="build-context")
+
+    async def base(self, report: Report) -> str:
+        """The id of the job base image."""
+        return await self._base.ensure(report)
+
+    async def named(self, name: str, report: Report) -> str:
+        """The id of an image that a template or a job names; pulled where the engine has none.
+
+        A name is a name: the beginning of an id would lead to other people's images.
+        """
+        if not _REFERENCE.fullmatch(name) or name.split(":")[0].split("@")[0] == OWN_REPOSITORY:
+            raise LabboxError(
+                "invalid",
+                f"cannot use the image {visible_line(name)}: that is no image name",
+                'such as "python:3.12"',
+            )
+        found = await self._find_by_name(name)
+        if found is None and self._settings.pull:
+            await pull_image(self._connection, name if _has_tag(name) else f"{name}:latest", report)
+            found = await self._find_by_name(name)
+        if found is None:
+            raise LabboxError(
+                "not_found",
+                f"cannot find the image {visible_line(name)}: the engine has none of that name",
+                "check the name, or ask whoever runs the box to load it",
+            )
+        return found
+
+    async def with_packages(self, image: str, packages: Sequence[str], report: Report) -> str:
+        """The id of `image` with Debian packages added."""
+        words = sorted(set(packages))
+        if not words:
+            return image
+        tag = f"{OWN_REPOSITORY}:{digest('apt-1', image, *words)}"
+        found = await find_image(self._connection, tag)
+        if found is not None:
+            return str(found["Id"])
+        await self._make(tag, _apt_recipe(image, words), report)
+        return await self._id(tag)
+
+    async def from_dockerfile(self, file: EnvFile, context: Path | None, base: str, report: Report) -> str:
+        """The id of the image that a project's Dockerfile makes, where the box allows that."""
+        if not self._settings.dockerfiles:
+            raise LabboxError(
+                "forbidden",
+                f"cannot build {visible_line(file.name)}: this box does not allow Dockerfiles",
+                "use requirements.txt, environment.yml or apt.txt; whoever runs the box can set dockerfiles = true",
+            )
+        text = _recipe_text(file)
+        check_bases(text, self._settings.bases, file.name)
+        # A name that only this box has: no registry may give us another image of that name.
+        content = re.sub(
+            r"(?mi)^(\s*FROM\s+(?:--\S+\s+)*)labbox/base(?::latest)?(?=\s|$)", rf"\g<1>{base}", text
+        )
+        loop = asyncio.get_running_loop()
+        tree = await loop.run_in_executor(self._pool, _digest_tree, context) if context else ""
+        tag = f"{OWN_REPOSITORY}:{digest('dockerfile-1', content, tree)}"
+        found = await find_image(self._connection, tag)
+        if found is not None:
+            return str(found["Id"])
+        if context is None:
+            archive = context_of({"Dockerfile": content.encode()})
+        else:
+            archive = await loop.run_in_executor(self._pool, _pack, context, content)
+        with archive:
+            await self._build_theirs(archive, tag, file.name, report)
+        return await self._id(tag)
+
+    async def exists(self, image: str) -> bool:
+        """Whether the engine still has an image."""
+        return await find_image(self._connection, image) is not None
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _find_by_name(self, name: str) -> str | None:
+        image = await find_image(self._connection, name)
+        if image is None:
+            return None
+        known = [*(image.get("RepoTags") or ()), *(image.get("RepoDigests") or ())]
+        wanted = name if _has_tag(name) else f"{name}:latest"
+        short = wanted.removeprefix("docker.io/").removeprefix("library/")
+        return str(image["Id"]) if wanted in known or short in known else None
+
+    async def _id(self, tag: str) -> str:
+        image = await find_image(self._connection, tag)
+        if image is None:
+            raise LabboxError("unavailable", "cannot find the image that was just made", "try again")
+        return str(image["Id"])
+
+    async def _make(self, tag: str, recipe: str, report: Report) -> None:
+        """Build our own recipe; what fails in it are package names, or the way to the archive."""
+        said: list[str] = []
+
+        def listen(what: Progress | str) -> None:
+            if isinstance(what, str):
+                said.append(what)
+                del said[:-50]
+            report(what)
+
+        try:
+            await build_image(
+                self._connection,
+                context_of({"Dockerfile": recipe.encode()}),
+                tag,
+                listen,
+                phase="packages",
+                build_args=self._index.proxy_arguments(),
+                labels={LABEL: tag},
+                network=self._settings.build_network,
+            )
+        except LabboxError as error:
+            if error.code != "invalid":
+                raise
+            raise _apt_error(said) from error
+
+    async def _build_theirs(self, archive: IO[bytes], tag: str, name: str, report: Report) -> None:
+        step, said = "", list[str]()
+
+        def listen(what: Progress | str) -> None:
+            nonlocal step
+            if isinstance(what, str):
+                if re.match(r"Step \d+/\d+ : ", what):
+                    step = what
+                    said.clear()
+                else:
+                    said.append(what)
+                    del said[:-6]
+            report(what)
+
+        try:
+            await build_image(
+                self._connection,
+                archive,
+                tag,
+                listen,
+                build_args=self._index.proxy_arguments(),
+                labels={LABEL: tag},
+                network=self._settings.build_network,
+            )
+        except LabboxError as error:
+            if error.code not in ("invalid", "internal", "not_found"):
+                raise
+            where = f"{step[5:].replace(' : ', ': ', 1)}: " if step else ""
+            end = " / ".join(said) or error.message.rpartition(": ")[2]
+            raise LabboxError(
+                "invalid",
+                f"cannot build {visible_line(name)}: {'step ' if step else ''}{where}{end}",
+                "correct that step and submit again",
+            ) from error
+
+
+def read_packages(file: EnvFile) -> tuple[str, ...]:
+    """The Debian packages of an apt.txt; LabboxError names the line that is none."""
+    found: list[str] = []
+    for number, raw in enumerate(decode(file.content).splitlines(), start=1):
+        for word in raw.split("#", 1)[0].split():
+            if not _PACKAGE.fullmatch(word):
+                raise LabboxError(
+                    "invalid",
+                    f"cannot use line {number} of {visible_line(file.name)}: {visible_line(word)} is no package name",
+                    "write the names of Debian packages, such as ffmpeg",
+                )
+            found.append(word)
+    if len(found) > _MAX_PACKAGES:
+        raise LabboxError(
+            "invalid", f"cannot use {visible_line(file.name)}: it names over {_MAX_PACKAGES} packages"
+        )
+    return tuple(found)
+
+
+def check_bases(text: str, allowed: Sequence[str], name: str) -> None:
+    """Refuse images that the box does not allow builds to start or copy from; an empty list allows all."""
+    if not allowed:
+        return
+    stages = {"scratch"}
+    count = 0
+    joined = re.sub(r"\\[ \t]*\n", lambda match: " " * len(match.group()), text)
+    for line in joined.splitlines():
+        if match := re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE):
+            _check_base(match[1], stages, allowed, name)
+            stages |= {str(count), (match[2] or str(count)).lower()}
+            count += 1
+        elif match := re.match(r"\s*(?:COPY|ADD|ONBUILD)\b.*--from=(\S+)", line, re.IGNORECASE):
+            _check_base(match[1], stages, allowed, name)
+
+
+def _check_base(image: str, stages: set[str], allowed: Sequence[str], name: str) -> None:
+    if image.lower() in stages:
+        return
+    names = {image, image if _has_tag(image) else f"{image}:latest", image.split(":")[0]}
+    if "$" in image or not any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in allowed):
+        raise LabboxError(
+            "forbidden",
+            f"cannot build {visible_line(name)}: it starts from {visible_line(image)}, which this box does not allow",
+            f"start from one of: {', '.join(allowed)}",
+        )
+
+
+def _has_tag(name: str) -> bool:
+    return "@" in name or ":" in name.rpartition("/")[2]
+
+
+def _recipe_text(file: EnvFile) -> str:
+    try:
+        return file.content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise LabboxError(
+            "invalid", f"cannot read {visible_line(file.name)}: it is not text", "save it as UTF-8"
+        ) from error
+
+
+def _apt_recipe(image: str, packages: Sequence[str]) -> str:
+    return (
+        f"FROM {image}\nUSER root\n"
+        "RUN export DEBIAN_FRONTEND=noninteractive && apt-get update -q"
+        f" && apt-get install -q -y --no-install-recommends -- {' '.join(packages)}"
+        " && rm -rf /var/lib/apt/lists/*\n"
+    )
+
+
+def _apt_error(said: Sequence[str]) -> LabboxError:
+    for line in said:
+        if match := re.search(
+            r"Unable to locate package (\S+)|Package '?([^' ]+)'? has no installation candidate", line
+        ):
+            return LabboxError(
+                "invalid",
+                f"cannot find the Debian package {match[1] or match[2]}",
+                "check its name in apt.txt: `apt-cache search` on any Debian knows it",
+            )
+        if match := re.search(r"Version '(\S+)' for '(\S+)' was not found", line):
+            return LabboxError(
+                "invalid", f"cannot find version {match[1]} of the Debian package {match[2]}", "leave it out"
+            )
+    text = " ".join(said)
+    if re.search(
+        r"Could not resolve|Failed to fetch|Unable to connect|Connection (?:failed|timed out|refused)", text
+    ):
+        return LabboxError(
+            "unavailable",
+            "cannot reach the Debian archive from a build",
+            "check the box's network, proxy and build_network",
+        )
+    if "No space left" in text or "You don't have enough free space" in text:
+        return LabboxError(
+            "unavailable", "cannot install Debian packages: no space left on the engine's disk", "make room"
+        )
+    end = " / ".join(line for line in said[-3:])
+    return LabboxError(
+        "invalid", f"cannot install the Debian packages: {end}", "correct apt.txt and submit again"
+    )
+
+
+def _digest_tree(context: Path) -> str:
+    """A name for the content of a folder: paths, modes, bytes."""
+    parts: list[str | bytes] = []
+    for path in sorted(context.rglob("*")):
+        status = path.lstat()
+        parts += [str(path.relative_to(context)), oct(status.st_mode)]
+        if path.is_symlink():
+            parts.append(str(path.readlink()))
+        elif path.is_file():
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    parts.append(digest(block))
+    return digest(*parts)
+
+
+def _pack(context: Path, dockerfile: str) -> IO[bytes]:
+    """A folder as a build context, less what its .dockerignore names."""
+    ignore = context / ".dockerignore"
+    lines = decode(ignore.read_bytes()).splitlines() if ignore.is_file() and not ignore.is_symlink() else []
+    exclude = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    packed: IO[bytes] = docker.utils.build.tar(
+        str(context),
+        exclude=[*exclude, "!Dockerfile"] if exclude else None,
+        dockerfile=("Dockerfile", dockerfile),
+    )
+    return packed

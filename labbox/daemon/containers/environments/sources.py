@@ -1,0 +1,249 @@
+"""Source distributions become wheels in a throwaway container, under an id that owns nothing else.
+
+A build script is anybody's code. It runs as the builder in a container that sees one folder of its own, made for
+this build alone, and cannot reach wheels, caches or environments. What it leaves there is data: wheels with
+proper names of the packages that were to be built are copied by the installer, and only the environment that asked
+for them uses them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.environments import throwaway
+from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain
+from labbox.daemon.containers.environments.folders import Folders
+from labbox.daemon.containers.environments.index import PackageIndex
+from labbox.daemon.containers.environments.plan import Report
+from labbox.daemon.containers.environments.programs import Programs
+from labbox.daemon.containers.environments.requirements import Requirements
+from labbox.daemon.containers.environments.target import PythonTarget
+from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
+from labbox.errors import LabboxError
+from labbox.model import Progress
+from labbox.text import visible_line
+
+_BUILD_SECONDS: Final = 3600.0
+_TAKE_SECONDS: Final = 300.0
+_MAX_LOCK: Final = 8 << 20  # bytes
+_CERTIFICATES: Final = "/labbox/ca.pem"
+
+_RESOLVE: Final = (
+    "exec /labbox/uv pip compile requirements.in --quiet --generate-hashes --no-header"
+    " --format pylock.toml --output-file pylock.toml --python python3 $LABBOX_MORE"
+)
+_BUILD: Final = (
+    "/labbox/uv venv --quiet --python python3 tools && /labbox/uv pip install --quiet --python tools/bin/python pip"
+    ' && exec tools/bin/python -m pip wheel --no-deps --no-cache-dir --wheel-dir wheels "$@"'
+)
+
+
+class Builder:
+    """Builds wheels from sources as the builder's uid."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        programs: Programs,
+        folders: Folders,
+        index: PackageIndex,
+        *,
+        uid: int | None,
+        network: str,
+        owner: str,
+    ) -> None:
+        """`uid` is the builder's, None without root; `owner` names this box on its containers."""
+        self._connection = connection
+        self._programs = programs
+        self._folders = folders
+        self._index = index
+        self._uid = uid
+        self._network = network
+        self._owner = owner
+
+    async def build(
+        self,
+        requirements: Requirements,
+        image: str,
+        target: PythonTarget,
+        report: Report,
+        needed: NeedsBuildError,
+    ) -> Path:
+        """A folder of wheels of whatever `requirements` need and only exists as source.
+
+        LabboxError "invalid" with the end of the build's output where a build script fails.
+        """
+        mark = os.urandom(6).hex()
+        room = self._folders.cache / "built" / f"room-{mark}"
+        taken = self._folders.cache / "built" / mark
+        try:
+            await asyncio.to_thread(self._furnish, room, requirements)
+            report(Progress(phase="build", done=0, unit="packages"))
+            report("some packages have no wheel for this Python: building them from source")
+            outcome = await self._run(room, image, _RESOLVE, (), requirements, report)
+            if outcome.code != 0:
+                self._explain(outcome, requirements)
+            wanted = await asyncio.to_thread(_without_wheels, room)
+            if not wanted:
+                raise LabboxError(
+                    "invalid",
+                    f"cannot build what is needed: {visible_line(str(needed))[:400]}",
+                    "ask for other versions",
+                )
+            report(Progress(phase="build", done=0, total=len(wanted), unit="packages"))
+            outcome = await self._run(
+                room, image, _BUILD, wanted, requirements, _counting(report, len(wanted))
+            )
+            if outcome.code != 0:
+                raise _build_error(outcome, wanted)
+            request = {
+                "action": "take",
+                "source": str(room / "wheels"),
+                "target": str(taken),
+                "names": [_normal(each.split("==")[0]) for each in wanted],
+            }
+            answer = await self._programs.helper(request, seconds=_TAKE_SECONDS)
+            if len(set(answer["taken"])) < len(wanted):
+                raise LabboxError(
+                    "invalid",
+                    f"cannot build {', '.join(wanted)}: the build left no wheel",
+                    "ask for other versions",
+                )
+            return taken
+        finally:
+            await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
+
+    async def discard(self, folder: Path) -> None:
+        """Remove a folder that `build` gave, once its wheels are installed."""
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _furnish(self, room: Path, requirements: Requirements) -> None:
+        for folder in (room, room / "wheels"):
+            folder.mkdir()
+            folder.chmod(0o755)
+            if self._uid is not None:
+                os.chown(folder, self._uid, self._uid)
+        (room / "requirements.in").write_text(requirements.text(), "utf-8")
+        (room / "constraints.in").write_text(requirements.constraint_text(), "utf-8")
+
+    async def _run(
+        self,
+        room: Path,
+        image: str,
+        script: str,
+        words: tuple[str, ...],
+        requirements: Requirements,
+        report: Callable[[str], None],
+    ) -> Outcome:
+        binds = [Bind(source=room, target="/build", writable=True)]
+        binds.append(Bind(source=self._programs.uv_binary(), target="/labbox/uv"))
+        binds += [
+            Bind(source=folder, target=str(folder)) for folder in self._index.folders() if folder.is_dir()
+        ]
+        env = self._index.for_uv() | self._index.for_pip()
+        certificates = self._index.certificates
+        if certificates and Path(certificates).is_file():
+            binds.append(Bind(source=Path(certificates).resolve(), target=_CERTIFICATES))
+            env = {name: _CERTIFICATES if value == certificates else value for name, value in env.items()}
+        more = "--constraints constraints.in" if requirements.constraints else ""
+        env |= {
+            "UV_CACHE_DIR": "/build/cache",
+            "UV_NO_CONFIG": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+            "HOME": "/build",
+            "LABBOX_MORE": f"{more} {'--prerelease allow' if requirements.prereleases else ''}",
+        }
+        errand = Errand(
+            image=image,
+            command=("sh", "-c", script, "build", *words),
+            uid=os.getuid() if self._uid is None else self._uid,
+            binds=tuple(binds),
+            network="host" if self._on_loopback() else self._network,
+            seconds=_BUILD_SECONDS,
+            cwd="/build",
+        )
+        return await throwaway.run(self._connection, self._owner, errand, env=env, say=report)
+
+    def _on_loopback(self) -> bool:
+        """Whether index or proxy answer on this machine's loopback alone, where only its own network gets."""
+        places = (self._index.index_url or "", *self._index.extra_index_urls, *self._index.proxies.values())
+        hosts = {urlsplit(place).hostname or "" for place in places}
+        return any(host in ("localhost", "::1") or host.startswith("127.") for host in hosts)
+
+    def _explain(self, outcome: Outcome, requirements: Requirements) -> None:
+        text = "\n".join(outcome.lines)
+        failed = re.search(r"Failed to build `?([\w.-]+)|Call to .* failed", text)
+        if failed:
+            raise _build_error(outcome, (failed[1] or "a package",))
+        where = requirements.requirements[0].file if requirements.requirements else "the project"
+        try:
+            explain(text, requirements, where)
+        except NeedsBuildError as error:
+            raise LabboxError(
+                "invalid", f"cannot build what {visible_line(where)} needs: {visible_line(str(error))[:400]}"
+            ) from error
+
+
+def _without_wheels(room: Path) -> tuple[str, ...]:
+    """``name==version`` of what the build's lock has only as source; the lock is the builder's word, no more."""
+    descriptor = os.open(room / "pylock.toml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        text = file.read(_MAX_LOCK).decode("utf-8", "replace")
+    try:
+        packages: list[dict[str, Any]] = tomllib.loads(text).get("packages", [])
+    except tomllib.TOMLDecodeError:
+        return ()
+    found = [
+        f"{package.get('name')}=={package.get('version')}"
+        for package in packages
+        if not package.get("wheels")
+    ]
+    return tuple(
+        each for each in found if re.fullmatch(r"[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.!+-]*", each, re.ASCII)
+    )
+
+
+def _counting(report: Report, total: int) -> Callable[[str], None]:
+    done = 0
+
+    def say(line: str) -> None:
+        nonlocal done
+        report(line)
+        if re.match(r"\s*Created wheel for ", line):
+            done += 1
+            report(Progress(phase="build", done=done, total=total, unit="packages"))
+
+    return say
+
+
+def _build_error(outcome: Outcome, packages: tuple[str, ...]) -> LabboxError:
+    noise = re.compile(r"^\s*(?:note:|hint:|\[?notice\]?|\[end of output\]|$)|^\s*[╰│]─?>?\s*$")
+    lines = [line.strip() for line in outcome.lines if not noise.match(line.strip())]
+    failed = re.findall(
+        r"(?:Failed to build|ERROR: Failed building wheel for|Failed to build installable wheels for) `?([\w.-]+)",
+        "\n".join(lines),
+    )
+    name = failed[0] if failed else ", ".join(packages)
+    meaningful = [
+        line
+        for line in lines
+        if not re.match(r"(?:ERROR: Failed|error: subprocess-exited|Failed to build)", line)
+    ]
+    return LabboxError(
+        "invalid",
+        f"cannot build {visible_line(name)} from source: its build script failed: {' / '.join(meaningful[-4:])}",
+        "missing compilers and libraries can be named in apt.txt; or ask for a version that has a wheel",
+    )
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

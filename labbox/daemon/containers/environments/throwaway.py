@@ -1,0 +1,142 @@
+"""Containers that do one thing for us and are gone: asking an image's Python, building what came as source."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import docker
+
+from labbox.daemon.containers.connection import Connection
+from labbox.errors import LabboxError
+from labbox.model import GIB, Value
+from labbox.text import decode, visible_line
+
+_KEPT_LINES: Final = 200
+_LONGEST_LINE: Final = 4096  # characters of a line that are kept
+_REMOVE_SECONDS: Final = 30.0
+LABEL: Final = "labbox.throwaway"
+
+
+class Bind(Value):
+    """A folder or file of this machine in the container."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+class Errand(Value):
+    """What to run: as an ordinary uid, without capabilities, on a read-only root with a `/tmp` of its own."""
+
+    image: str
+    command: tuple[str, ...]
+    uid: int
+    binds: tuple[Bind, ...] = ()
+    network: str = "none"
+    memory: int = 4 * GIB  # bytes
+    processes: int = 512
+    seconds: float = 60.0
+    cwd: str = "/"
+
+
+class Outcome(Value):
+    """How it ended: the exit code and the last lines it wrote, both streams together."""
+
+    code: int
+    lines: tuple[str, ...]
+
+
+async def run(
+    connection: Connection,
+    owner: str,
+    errand: Errand,
+    *,
+    env: Mapping[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run an errand to its end; `say` gets each line as it comes. The container is removed in any case.
+
+    `owner` names this box, so that what a killed daemon leaves behind is found again.
+
+    LabboxError "unavailable" where the engine does not answer or time is up.
+    """
+    name = f"labbox-throwaway-{os.urandom(6).hex()}"
+    await connection.call(lambda api: _create(api, name, owner, errand, env or {}))
+    try:
+        await connection.call(lambda api: api.start(name))
+        lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        partial = b""
+
+        def each(message: dict[str, Any]) -> None:
+            nonlocal partial
+            *whole, partial = (partial + message["data"]).split(b"\n")
+            partial = partial[-_LONGEST_LINE:]
+            for raw in whole:
+                line = visible_line(decode(raw.rstrip(b"\r"))[:_LONGEST_LINE])
+                lines.append(line)
+                if say is not None and line.strip():
+                    say(line)
+
+        await connection.stream(lambda api: _output(api, name), each, seconds=errand.seconds)
+        if partial:
+            each({"data": b"\n"})
+        code = await connection.call(lambda api: int(api.wait(name)["StatusCode"]))
+        return Outcome(code=code, lines=tuple(lines))
+    finally:
+        await asyncio.shield(
+            connection.call(
+                lambda api: api.remove_container(name, force=True, v=True), seconds=_REMOVE_SECONDS
+            )
+        )
+
+
+async def remove_left_behind(connection: Connection, owner: str) -> None:
+    """Remove containers that an earlier daemon did not live to remove; `owner` names this box."""
+
+    def work(api: docker.APIClient) -> None:
+        for container in api.containers(all=True, quiet=True, filters={"label": f"{LABEL}={owner}"}):
+            api.remove_container(container["Id"], force=True, v=True)
+
+    await connection.call(work)
+
+
+def _create(api: docker.APIClient, name: str, owner: str, errand: Errand, env: Mapping[str, str]) -> None:
+    host = api.create_host_config(
+        binds=[f"{bind.source}:{bind.target}:{'rw' if bind.writable else 'ro'}" for bind in errand.binds],
+        network_mode=errand.network,
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        read_only=True,
+        tmpfs={"/tmp": "rw,exec,size=2g,mode=1777"},  # noqa: S108 - the container's own
+        mem_limit=errand.memory,
+        memswap_limit=errand.memory,
+        pids_limit=errand.processes,
+        init=True,
+    )
+    api.create_container(
+        errand.image,
+        list(errand.command),
+        name=name,
+        user=f"{errand.uid}:{errand.uid}",
+        environment={"HOME": "/tmp", "LANG": "C.UTF-8", **env},  # noqa: S108 - as above
+        working_dir=errand.cwd,
+        host_config=host,
+        entrypoint=[],
+        labels={LABEL: owner},
+    )
+
+
+def _output(api: docker.APIClient, name: str) -> Iterator[dict[str, Any]]:
+    for data in api.attach(name, stdout=True, stderr=True, stream=True, logs=True):
+        yield {"data": data}
+
+
+def failure(outcome: Outcome, what: str, hint: str) -> LabboxError:
+    """A failed errand in a sentence, with the end of what it wrote."""
+    said = " / ".join(line for line in outcome.lines[-6:] if line.strip()) or "it wrote nothing"
+    return LabboxError("invalid", f"cannot {what} (exit code {outcome.code}): {said}", hint)
