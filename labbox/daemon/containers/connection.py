@@ -106,17 +106,12 @@ class Connection:
     async def greet(self) -> None:
         """Ask the engine who it is, and speak in its version of the API from now on."""
 
-        def ask(api: docker.APIClient) -> tuple[str, str, str]:
-            version = api.version(api_version=False)
-            return (
-                str(version["Version"]),
-                str(version["ApiVersion"]),
-                str(api.info().get("CgroupDriver", "")),
-            )
-
-        self.version, api_version, self.cgroup_driver = await self.call(ask, seconds=15)
-        theirs = tuple(int(part) for part in api_version.split("."))
+        version = await self.call(lambda api: api.version(api_version=False), seconds=15)
+        theirs = tuple(int(part) for part in str(version["ApiVersion"]).split("."))
+        self.version = str(version["Version"])
         self.api_version = ".".join(str(part) for part in min(theirs, _NEWEST_API))
+        info = await self.call(lambda api: api.info(), seconds=15)
+        self.cgroup_driver = str(info.get("CgroupDriver", ""))
 
     async def ping(self) -> None:
         """LabboxError "unavailable" where the engine does not answer at once."""

@@ -44,7 +44,7 @@ async def find_image(connection: Connection, name: str) -> dict[str, Any] | None
 
 
 async def pull_image(connection: Connection, name: str, report: Report) -> None:
-    """Get an image from its registry; LabboxError "not_found" where that cannot be done, whatever the reason."""
+    """Get an image from its registry; LabboxError "not_found" where that fails, whatever the reason."""
     layers: dict[str, tuple[float, float]] = {}
     failure = ""
 

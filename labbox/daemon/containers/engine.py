@@ -1,0 +1,418 @@
+"""The container engine as the rest of the daemon sees it: runs by name, their states, and whether it answers.
+
+A container's name says which attempt of which job it is, so everything here may be asked twice. Containers
+live on while the engine is down (`live-restore`); what happened meanwhile is told when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import docker
+import msgspec
+
+from labbox.daemon.containers.cgroups import Groups
+from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.feed import close_input, write_input
+from labbox.daemon.containers.hosts import Openings
+from labbox.daemon.containers.run import (
+    GPU_LABEL,
+    NETWORK,
+    RunSpec,
+    check,
+    container_config,
+    openings,
+    prepare_spool,
+)
+from labbox.daemon.containers.shell import Shell, open_shell
+from labbox.daemon.containers.states import ContainerState, parse_state
+from labbox.daemon.containers.stream import events
+from labbox.errors import LabboxError
+
+BOX_LABEL: Final = "labbox.box"
+_BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked whether it lives
+_BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
+_TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
+
+Listener = Callable[[str, ContainerState], None]
+
+
+class Engine:
+    """The engine's containers that belong to this box, known by the label `labbox.box`."""
+
+    def __init__(self, url: str | None = None, *, box: str, gpu_count: int = 0) -> None:
+        """Use the engine at `url` (else DOCKER_HOST, else Debian's); nothing is asked before `run`.
+
+        `gpu_count`: how many GPUs the box has for jobs; each is given to one run at a time.
+        """
+        self.connection = Connection(url)
+        self.available = False
+        self.reason = "the container engine has not answered yet"
+        self._box = box
+        self._free_gpus_of = range(gpu_count)
+        self._gpus: dict[str, tuple[int, ...]] = {}
+        self._groups = Groups(box, "")
+        self._openings = Openings()
+        self._changed: list[Callable[[], None]] = []
+        self._listeners: list[Listener] = []
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._out_of_memory: set[str] = set()
+        self._network_made = False
+        self._ready = asyncio.Event()
+        self._hurry = asyncio.Event()  # something failed: look at once whether the engine lives
+        self.connection.on_failure = self._hurry.set
+
+    @property
+    def version(self) -> str:
+        """The engine's own version; empty before it has answered."""
+        return self.connection.version
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called in the event loop whenever `available` or `reason` changes."""
+        self._changed.append(listener)
+
+    def on_event(self, listener: Listener) -> None:
+        """Have `listener` called with a container's name and state when it starts, pauses, goes on or ends.
+
+        After each (re)connection it is called for every container of the box, so that nothing is missed; the
+        same end may be told more than once.
+        """
+        self._listeners.append(listener)
+
+    async def wait_available(self) -> None:
+        """Return when the engine answers."""
+        await self._ready.wait()
+
+    # ── following the engine ──────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Follow the engine until cancelled: is it there, and what happens to the containers."""
+        wait = _BACKOFF_SECONDS[0]
+        try:
+            while True:
+                self._hurry.clear()
+                try:
+                    await self._follow()
+                except LabboxError as error:
+                    self._set(False, error.message)
+                else:
+                    wait = _BACKOFF_SECONDS[0]  # it did answer until now
+                    self._set(False, f"the container engine at {self.connection.socket_path} has stopped")
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _BACKOFF_SECONDS[1])
+        finally:
+            self._openings.close_all()
+            self.connection.close()
+
+    async def _follow(self) -> None:
+        """One connection's time: until the stream of events ends, or the engine no longer answers."""
+        await self.connection.greet()
+        if not self._groups.usable:
+            self._groups = Groups(self._box, self.connection.cgroup_driver)
+        label = f"{BOX_LABEL}={self._box}"
+        async with (
+            events(self.connection.socket_path, self.connection.api_version, label) as stream,
+            asyncio.TaskGroup() as tasks,
+        ):
+            await self._catch_up()
+            self._set(True, "")
+            beat = tasks.create_task(self._beat())
+            ended = tasks.create_task(self._take(stream))
+            await asyncio.wait({beat, ended}, return_when=asyncio.FIRST_COMPLETED)
+            beat.cancel()
+            ended.cancel()
+
+    async def _beat(self) -> None:
+        """Return when the engine does not answer; look now and then, and whenever a call has failed."""
+        while True:
+            try:
+                async with asyncio.timeout(_BEAT_SECONDS):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+            self._hurry.clear()
+            try:
+                await self.connection.ping()
+            except LabboxError:
+                return
+
+    async def _take(self, stream: AsyncIterator[dict[str, Any]]) -> None:
+        async for event in stream:
+            action = str(event.get("Action", ""))
+            attributes = (event.get("Actor") or {}).get("Attributes") or {}
+            if action in _TOLD and attributes.get("name"):
+                await self._tell(str(attributes["name"]), action, attributes)
+
+    async def _tell(self, name: str, action: str, attributes: dict[str, Any]) -> None:
+        if action == "oom":
+            self._out_of_memory.add(name)
+        try:
+            state = await self.inspect(name)
+        except LabboxError:
+            return  # it is told after the next connection
+        if state is None and action == "die":  # removed already
+            state = self._completed(
+                name, ContainerState(status="exited", exit_code=int(attributes["exitCode"]))
+            )
+        if state is not None:
+            self._announce(name, state)
+
+    async def _catch_up(self) -> None:
+        states = await self.list()
+        self._groups.sweep(states.keys())
+        for name, state in states.items():
+            self._announce(name, state)
+
+    def _announce(self, name: str, state: ContainerState) -> None:
+        if state.status == "exited":
+            self._openings.close(name)
+            self._gpus.pop(name, None)
+            for waiting in self._waiting.pop(name, ()):
+                if not waiting.done():
+                    waiting.set_result(None)
+        for listener in self._listeners:
+            listener(name, state)
+
+    def _set(self, available: bool, reason: str) -> None:
+        if (available, reason) == (self.available, self.reason):
+            return
+        self.available, self.reason = available, reason
+        if available:
+            self._ready.set()
+        else:
+            self._ready.clear()
+        for listener in self._changed:
+            listener()
+
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def create_and_start(self, run: RunSpec) -> None:
+        """Start a run; where a container of its name exists, take that one, whatever became of it.
+
+        LabboxError "not_found" where the image is missing, "invalid" where the run cannot be, "unavailable"
+        where the engine does not answer: then ask again later with the same name.
+        """
+        check(run)
+        opened = openings(run.hosts) if not run.network else ()
+        if run.network:
+            await self._make_network()
+        gpus = self._take_gpus(run)
+        labels = {**run.labels, BOX_LABEL: self._box}
+        config = container_config(
+            msgspec.structs.replace(run, labels=labels),
+            gpus=gpus,
+            cgroup_parent=self._groups.parent(run.name),
+        )
+
+        def start(api: docker.APIClient) -> None:
+            prepare_spool(run)
+            try:
+                api.create_container_from_config(config, run.name)
+            except docker.errors.APIError as error:
+                if error.status_code != 409:
+                    raise
+                if parse_state(api.inspect_container(run.name)).status != "created":
+                    return
+            try:
+                api.start(run.name)
+            except docker.errors.APIError:
+                api.remove_container(run.name, v=True, force=True)
+                raise
+
+        try:
+            await self.connection.call(start)
+        except LabboxError as error:
+            if error.code != "unavailable":
+                self._gpus.pop(run.name, None)
+            raise _start_error(run, error) from error
+        if opened:
+            await self._open_hosts(run)
+
+    async def _open_hosts(self, run: RunSpec) -> None:
+        state = await self.inspect(run.name)
+        if state is not None and state.pid is not None:
+            await self._openings.open(run.name, state.pid, openings(run.hosts), run.spool / "gate")
+
+    async def inspect(self, name: str) -> ContainerState | None:
+        """What a container is now; None where there is none of that name."""
+
+        def work(api: docker.APIClient) -> ContainerState:
+            return self._completed(name, parse_state(api.inspect_container(name)))
+
+        try:
+            return await self.connection.call(work)
+        except LabboxError as error:
+            if error.code == "not_found":
+                return None
+            raise
+
+    async def list(self) -> dict[str, ContainerState]:
+        """All containers of this box, by name."""
+
+        def work(api: docker.APIClient) -> dict[str, ContainerState]:
+            found: dict[str, ContainerState] = {}
+            for listed in api.containers(all=True, filters={"label": f"{BOX_LABEL}={self._box}"}):
+                name = str(listed["Names"][0]).removeprefix("/")
+                try:
+                    state = parse_state(api.inspect_container(name))
+                except docker.errors.NotFound:
+                    continue  # removed between the two questions
+                found[name] = self._completed(name, state)
+                if state.status != "exited" and (indexes := listed.get("Labels", {}).get(GPU_LABEL)):
+                    self._gpus[name] = tuple(int(index) for index in indexes.split(","))
+            return found
+
+        return await self.connection.call(work)
+
+    def _completed(self, name: str, state: ContainerState) -> ContainerState:
+        """With what the kernel's counters say of a run that has ended."""
+        if state.status != "exited":
+            return state
+        consumed = self._groups.read(name)
+        return msgspec.structs.replace(
+            state,
+            oom=state.oom or name in self._out_of_memory or bool(consumed.oom_kills),
+            cpu_seconds=consumed.cpu_seconds,
+            peak_memory=consumed.peak_memory,
+        )
+
+    async def wait(self, name: str) -> ContainerState:
+        """The state of a run when it has ended. LabboxError "not_found" where there is none of that name."""
+        while True:
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(name, set()).add(ended)
+            try:
+                state = await self.inspect(name)
+                if state is None:
+                    raise LabboxError("not_found", f"cannot wait for {name}: there is no such container")
+                if state.status == "exited":
+                    return state
+                await ended
+            finally:
+                self._waiting.get(name, set()).discard(ended)
+
+    async def stop(self, name: str, grace: float) -> None:
+        """Ask the run to end (SIGTERM); after `grace` seconds end it. Returns when it has ended or is gone."""
+        if not await self._signal(name, "SIGTERM"):
+            return
+        try:
+            async with asyncio.timeout(grace):
+                await self._gone_or_ended(name)
+        except TimeoutError:
+            await self.kill(name)
+
+    async def kill(self, name: str) -> None:
+        """End the run and all its processes at once (SIGKILL). Returns when it has ended or is gone."""
+        if await self._signal(name, "SIGKILL"):
+            await self._gone_or_ended(name)
+
+    async def _signal(self, name: str, signal: str) -> bool:
+        """Whether it was sent: a container that has ended, is gone or was never started takes none."""
+        try:
+            await self.connection.call(lambda api: api.kill(name, signal))
+        except LabboxError as error:
+            if error.code not in ("conflict", "not_found"):
+                raise
+            return False
+        return True
+
+    async def _gone_or_ended(self, name: str) -> None:
+        try:
+            await self.wait(name)
+        except LabboxError as error:
+            if error.code != "not_found":
+                raise
+
+    async def pause(self, name: str) -> None:
+        """Freeze all processes of a run. LabboxError "conflict" where it is not running."""
+        await self.connection.call(lambda api: api.pause(name))
+
+    async def resume(self, name: str) -> None:
+        """Let a frozen run go on. LabboxError "conflict" where it is not frozen."""
+        await self.connection.call(lambda api: api.unpause(name))
+
+    async def remove(self, name: str) -> None:
+        """Remove the container, running or not, and what was kept about it; the spool is the caller's."""
+        try:
+            await self.connection.call(lambda api: api.remove_container(name, v=True, force=True))
+        except LabboxError as error:
+            if error.code != "not_found":
+                raise
+        self._openings.close(name)
+        self._gpus.pop(name, None)
+        self._out_of_memory.discard(name)
+        await asyncio.to_thread(self._groups.remove, name)
+
+    async def write_input(self, run: RunSpec | Path, data: bytes) -> None:
+        """Hand bytes to a run with `stdin` or to its spool; LabboxError "conflict" where it reads none."""
+        await write_input(run.spool if isinstance(run, RunSpec) else run, data)
+
+    async def close_input(self, run: RunSpec | Path) -> None:
+        """End the standard input of a run with `stdin`."""
+        await close_input(run.spool if isinstance(run, RunSpec) else run)
+
+    async def exec_pty(
+        self,
+        name: str,
+        *,
+        uid: int,
+        gid: int,
+        env: dict[str, str],
+        command: tuple[str, ...] = (),
+        rows: int = 24,
+        columns: int = 80,
+    ) -> Shell:
+        """A shell in a running container with the ids and rights of its job."""
+        return await open_shell(
+            self.connection, name, uid=uid, gid=gid, env=env, command=command, rows=rows, columns=columns
+        )
+
+    # ── devices and network ───────────────────────────────────────────────────────────────────────────────
+
+    def _take_gpus(self, run: RunSpec) -> tuple[int, ...]:
+        """Which devices the run gets: the first ones that no other run of the box has."""
+        if run.gpus == 0 or run.name in self._gpus:
+            return self._gpus.get(run.name, ())
+        taken = {index for indexes in self._gpus.values() for index in indexes}
+        free = [index for index in self._free_gpus_of if index not in taken]
+        if len(free) < run.gpus:
+            raise LabboxError(
+                "limit", f"cannot start {run.name}: it asks for {run.gpus} GPUs and {len(free)} are free"
+            )
+        self._gpus[run.name] = tuple(free[: run.gpus])
+        return self._gpus[run.name]
+
+    async def _make_network(self) -> None:
+        """The bridge for runs that ask for the network: they reach outside, and not each other."""
+        if self._network_made:
+            return
+
+        def work(api: docker.APIClient) -> None:
+            if not api.networks(filters={"name": f"^{NETWORK}$"}):
+                api.create_network(
+                    NETWORK, driver="bridge", options={"com.docker.network.bridge.enable_icc": "false"}
+                )
+
+        await self.connection.call(work)
+        self._network_made = True
+
+
+def _start_error(run: RunSpec, error: LabboxError) -> LabboxError:
+    """The engine's words with what they mean for the person whose run it was."""
+    if error.code == "not_found" and "image" in error.message.lower():
+        return LabboxError(
+            "not_found", f"cannot start {run.name}: the engine has no image {run.image}", error.hint
+        )
+    if "docker-init" in error.message:
+        return LabboxError(
+            "unavailable",
+            f"cannot start {run.name}: the engine has no docker-init",
+            "apt-get install tini on the box",
+        )
+    if error.code == "unavailable":
+        return error
+    said = error.message.rpartition("container engine: ")[2] or error.message
+    return LabboxError(error.code, f"cannot start {run.name}: {said}", error.hint)

@@ -1,0 +1,93 @@
+"""A shell in a running container, on a terminal of its own, as the job's user."""
+
+from __future__ import annotations
+
+import asyncio
+
+import docker
+
+from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.stream import open_stream
+from labbox.errors import LabboxError
+
+# The image's best shell; busybox has one where the image has none. A job may have removed its HOME.
+_SHELL = (
+    'cd "$HOME" 2>/dev/null; for shell in /bin/bash /bin/sh; do [ -x "$shell" ] && exec "$shell"; done; '
+    "exec /labbox/busybox sh"
+)
+
+
+class Shell:
+    """Raw bytes of a terminal in both directions; close it when done."""
+
+    def __init__(
+        self, connection: Connection, exec_id: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Made by `open_shell`."""
+        self._connection = connection
+        self._exec_id = exec_id
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        """What the terminal shows next; empty when the shell has ended."""
+        try:
+            return await self._reader.read(65536)
+        except ConnectionError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Type. A shell that has ended hears nothing."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except ConnectionError:
+            return
+
+    async def resize(self, rows: int, columns: int) -> None:
+        """Tell the terminal its size."""
+        await self._connection.call(lambda api: api.exec_resize(self._exec_id, height=rows, width=columns))
+
+    async def exit_code(self) -> int | None:
+        """The code it ended with; None while it runs."""
+        answer = await self._connection.call(lambda api: api.exec_inspect(self._exec_id))
+        code = answer.get("ExitCode")
+        return None if code is None else int(code)
+
+    async def close(self) -> None:
+        """Hang up: the terminal goes away."""
+        self._writer.close()
+
+
+async def open_shell(
+    connection: Connection,
+    name: str,
+    *,
+    uid: int,
+    gid: int,
+    env: dict[str, str],
+    command: tuple[str, ...] = (),
+    rows: int = 24,
+    columns: int = 80,
+) -> Shell:
+    """Start a shell (or a command) in a running container, with its job's ids and no more rights."""
+    words = list(command) or ["/labbox/busybox", "sh", "-c", _SHELL]
+    settings = [f"{key}={value}" for key, value in env.items()]
+
+    def create(api: docker.APIClient) -> str:
+        answer = api.exec_create(name, words, stdin=True, tty=True, user=f"{uid}:{gid}", environment=settings)
+        return str(answer["Id"])
+
+    exec_id = await connection.call(create)
+    path = f"/v{connection.api_version}/exec/{exec_id}/start"
+    reader, writer = await open_stream(
+        connection.socket_path, "POST", path, {"Detach": False, "Tty": True}, upgrade=True
+    )
+    shell = Shell(connection, exec_id, reader, writer)
+    try:
+        await shell.resize(rows, columns)
+    except LabboxError as error:
+        if error.code not in ("conflict", "not_found", "internal"):  # it may have ended already
+            await shell.close()
+            raise
+    return shell
