@@ -1,0 +1,304 @@
+"""The interface of a session: one app over one client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar
+
+os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")  # read when Textual is imported: no mouse reports in pixels
+os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+
+from textual.app import App  # noqa: E402 - the two settings must stand before it
+from textual.binding import Binding  # noqa: E402 - as above
+
+from labbox.errors import LabboxError  # noqa: E402 - as above
+from labbox.model import Role  # noqa: E402 - as above
+from labbox.protocol import Caller, Event, JobPage, Notice, Status  # noqa: E402 - as above
+from labbox.text import visible  # noqa: E402 - as above
+from labbox.tui import look  # noqa: E402 - as above
+from labbox.tui.graphics import Graphics  # noqa: E402 - as above
+from labbox.tui.joblist import PAGE  # noqa: E402 - as above
+from labbox.tui.link import Calls, Feed  # noqa: E402 - as above
+from labbox.tui.screens.base import Pane  # noqa: E402 - as above
+from labbox.tui.screens.jobs import JobsScreen  # noqa: E402 - as above
+
+if TYPE_CHECKING:
+    from labbox.client import Client
+
+STATUS_EVERY = 10  # seconds
+SILENCE = 3  # seconds without an answer after which the box counts as lost
+NOTICES_KEPT = 200
+
+
+class LabboxApp(App[int]):
+    """Holds what all screens share: who one is, the events, the notices, the boundary for errors."""
+
+    CSS_PATH = "theme.tcss"
+    TITLE = "labbox"
+    ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table of keys
+    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+c", "help_quit", show=False, priority=False)]
+
+    def __init__(self, client: Client, theme: str | None = None) -> None:
+        """`theme` None: what fits the terminal."""
+        super().__init__()
+        for each in look.THEMES:
+            self.register_theme(each)
+        self.theme = theme or look.theme_for(os.environ)
+        self.animation_level = "none"
+        self.client = client
+        self.calls = Calls()
+        self.graphics = Graphics()
+        self.caller: Caller | None = None
+        self.status: Status | None = None
+        self.trouble = ""
+        self.notices: list[Notice] = []
+        self.first_page: asyncio.Future[JobPage]
+        self._feed: Feed | None = None
+        self._seconds = 0
+        self._status_asked: float | None = None
+
+    # Who and where.
+
+    @property
+    def me(self) -> str:
+        """The caller's name; the login's until the box has said it."""
+        return self.caller.name if self.caller else os.environ.get("USER", "")
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller administers the box."""
+        return self.caller is not None and self.caller.role is Role.ADMIN
+
+    @property
+    def box_name(self) -> str:
+        """The box's name, once known."""
+        return self.status.box if self.status else ""
+
+    def whereabouts(self) -> str:
+        """What the title bar says at its right end."""
+        unread = f"{len(self.notices)} notices (n) · " if len(self.notices) > 1 else ""
+        unread = "1 notice (n) · " if len(self.notices) == 1 else unread
+        who = f"{self.me} (admin)" if self.is_admin else self.me
+        return f"{unread}{who}@{self.box_name}" if self.box_name else f"{unread}{who}"
+
+    # The beginning and the end.
+
+    def on_mount(self) -> None:
+        """Ask for the first page at once, beside the making of the first screen."""
+        self.first_page = asyncio.ensure_future(self.calls.ask(lambda: self.client.list_jobs(limit=PAGE)))
+        self.push_screen(JobsScreen())
+        self.run_worker(self.guarded(self._introduce()), group="app")
+        self.set_interval(1.0, self._tick)
+
+    async def _introduce(self) -> None:
+        self.caller = await self.calls.ask(self.client.whoami)
+        await self._ask_status()
+        for screen in self.panes():
+            screen.retitle()
+        await self._fetch_notices(quiet=True)
+
+    def follow(self, cursor: int) -> None:
+        """Follow the box's events from here on."""
+        if self._feed is None:
+            self._feed = Feed(self.client, self._events_arrived, self._lost, self._found)
+            self._feed.start(cursor)
+
+    async def on_unmount(self) -> None:
+        """Let the threads go."""
+        if self._feed is not None:
+            self._feed.stop()
+        self.calls.close()
+        if not self.first_page.done():
+            self.first_page.cancel()
+
+    # Events.
+
+    def panes(self) -> list[Pane]:
+        """The open screens, the first one first."""
+        return [screen for screen in self.screen_stack if isinstance(screen, Pane)]
+
+    def _events_arrived(self, events: list[Event]) -> None:
+        for screen in self.panes():
+            if screen.is_mounted:
+                screen.events_arrived(events)
+        if any(event.kind == "notice" for event in events):
+            self.run_worker(self.guarded(self._fetch_notices()), group="notices", exclusive=True)
+
+    def _lost(self, problem: str) -> None:
+        self.set_trouble(f"The box does not answer; trying again. ({problem})")
+
+    def _found(self, everything: bool) -> None:
+        self.set_trouble("")
+        for screen in self.panes():
+            if everything:
+                screen.read_again()
+        self.run_worker(self.guarded(self._ask_status()), group="status", exclusive=True)
+
+    def set_trouble(self, text: str) -> None:
+        """Put a sentence under the title of every screen; an empty one takes it away."""
+        if text != self.trouble:
+            self.trouble = text
+            for screen in self.panes():
+                if screen.is_mounted:
+                    screen.show_trouble(text)
+
+    async def _ask_status(self) -> None:
+        self._status_asked = asyncio.get_running_loop().time()
+        try:
+            self.status = await self.calls.ask(self.client.status)
+        finally:
+            self._status_asked = None
+        engine = self.status.engine
+        self.set_trouble("" if engine.available else f"The container engine is away: jobs wait. {engine.reason}".strip())
+
+    def _tick(self) -> None:
+        self._seconds += 1
+        if isinstance(self.screen, Pane):
+            self.screen.tick()
+        if self._status_asked is not None:
+            if asyncio.get_running_loop().time() - self._status_asked > SILENCE:
+                self.set_trouble("The box does not answer; what is shown may be old.")
+        elif self._seconds % STATUS_EVERY == 0:
+            self.run_worker(self._look_after(), group="status")
+
+    async def _look_after(self) -> None:
+        try:
+            await self._ask_status()
+        except LabboxError as error:
+            self.set_trouble(f"The box does not answer; trying again. ({error.message})")
+
+    async def _fetch_notices(self, quiet: bool = False) -> None:
+        fresh = (await self.calls.ask(self.client.notices)).notices
+        known = {notice.id for notice in self.notices}
+        fresh = tuple(notice for notice in fresh if notice.id not in known)
+        self.notices = [*fresh, *self.notices][:NOTICES_KEPT]
+        if quiet and len(fresh) > 1:
+            self.say(f"{len(fresh)} things happened since your last look. n shows them.", "Notices")
+        else:
+            for notice in reversed(fresh[:3]):
+                self.say(notice.text, "Notice")
+        for screen in self.panes():
+            screen.retitle()
+
+    # The boundary.
+
+    def say(self, text: str, title: str = "") -> None:
+        """Tell something in passing."""
+        self.notify(visible(text), title=title, markup=False, timeout=6)
+
+    def show_error(self, error: LabboxError) -> None:
+        """What could not be done, and what to do next."""
+        from labbox.tui.widgets.dialog import Message
+
+        if error.code == "unavailable" and self._feed is not None:
+            self.set_trouble(f"The box does not answer. ({error.message})")
+        self.push_screen(Message("That did not work", error.message, error.hint, kind="danger"))
+
+    async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something; what the box or the system refuses is shown, and nothing else is swallowed."""
+        try:
+            await work
+        except LabboxError as error:
+            self.show_error(error)
+
+    # Actions of the scope "app".
+
+    def action_help(self) -> None:
+        """Keys of the screen in front."""
+        from labbox.tui.screens.help import HelpScreen
+
+        if isinstance(self.screen, Pane):
+            self.push_screen(HelpScreen(self.screen.KEYS))
+
+    def action_menu(self) -> None:
+        """The menu of everything."""
+        from labbox.tui.screens.menu import MenuScreen
+
+        if isinstance(self.screen, Pane):
+            self.push_screen(MenuScreen(self.screen.KEYS, self.is_admin), self.perform)
+
+    def action_palette(self) -> None:
+        """Everything, by words."""
+        from labbox.tui.screens.palette import PaletteScreen
+
+        if isinstance(self.screen, Pane):
+            self.push_screen(PaletteScreen(self.screen.KEYS, self.is_admin), self.perform)
+
+    def perform(self, action: str | None) -> None:
+        """Run an action by its name in the table, on the screen in front."""
+        if action:
+            self.call_later(self.run_action, action, self.screen)
+
+    def _open(self, screen: Pane) -> None:
+        if type(self.screen) is not type(screen):
+            self.push_screen(screen)
+
+    def action_notices(self) -> None:
+        """What happened."""
+        from labbox.tui.screens.notices import NoticesScreen
+
+        self._open(NoticesScreen())
+
+    def action_box(self) -> None:
+        """How the box stands."""
+        from labbox.tui.screens.box import BoxScreen
+
+        self._open(BoxScreen())
+
+    def action_usage(self) -> None:
+        """Who took how much."""
+        from labbox.tui.screens.usage import UsageScreen
+
+        self._open(UsageScreen())
+
+    def action_account(self) -> None:
+        """Password, keys and tokens."""
+        from labbox.tui.screens.account import AccountScreen
+
+        self._open(AccountScreen())
+
+    def action_users(self) -> None:
+        """All people, for administrators."""
+        from labbox.tui.screens.users import UsersScreen
+
+        if self.is_admin:
+            self._open(UsersScreen())
+        else:
+            self.say("Only administrators see the users.")
+
+    def action_audit(self) -> None:
+        """Who did what, for administrators."""
+        from labbox.tui.screens.audit import AuditScreen
+
+        if self.is_admin:
+            self._open(AuditScreen())
+        else:
+            self.say("Only administrators see the audit trail.")
+
+    def action_theme(self) -> None:
+        """The next theme that the terminal can show."""
+        names = [theme.name for theme in look.THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)]
+        self.say(f"Theme: {self.theme.removeprefix('labbox-')}. LABBOX_THEME sets it for good.")
+
+    def action_leave(self) -> None:
+        """End the session; jobs go on."""
+        self.exit(0)
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C is no way out by accident."""
+        self.say("F10 quits. Jobs go on without you.")
+
+
+def preload() -> None:
+    """Import all that a session may need, so that nothing is imported after the fork."""
+    from labbox.tui.preload import preload as load
+
+    load()
+
+
+def main(client: Client) -> int:
+    """Show the interface on the controlling terminal; returns the exit code."""
+    return LabboxApp(client).run() or 0

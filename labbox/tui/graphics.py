@@ -1,0 +1,48 @@
+"""Pictures by the terminal's own graphics, kitty's or sixel, where it has them.
+
+`textual-image` asks the terminal when it is imported, and waits for the answer on the terminal itself: so it is
+imported in a session, never before the fork, and only while the screens have stepped aside.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+    from labbox.tui.app import LabboxApp
+
+# Terminals that are known to have graphics; others are asked only when a person wants it (V).
+_LIKELY: Final = ("kitty", "ghostty", "foot", "mlterm", "wezterm", "contour", "yaft")
+
+
+class Graphics:
+    """What is known of the terminal in this session."""
+
+    def __init__(self) -> None:
+        """Wanted at once where TERM names a terminal that has them."""
+        self.wanted = any(name in os.environ.get("TERM", "") for name in _LIKELY)
+        self._asked = False
+        self._widget: type[Widget] | None = None
+
+    def widget(self, app: LabboxApp, path: Path) -> Widget | None:
+        """A widget that shows the picture; None where half blocks must do."""
+        if not self.wanted or app.is_headless:
+            return None
+        if not self._asked:
+            self._asked = True
+            with app.suspend():
+                self._widget = _ask_terminal()
+            app.refresh(layout=True)
+        return self._widget(str(path)) if self._widget is not None else None  # type: ignore[call-arg]
+
+
+def _ask_terminal() -> type[Widget] | None:
+    from textual_image.renderable import Image as Found
+    from textual_image.renderable import halfcell, unicode
+    from textual_image.widget import Image
+
+    return None if Found in (halfcell.Image, unicode.Image) else Image

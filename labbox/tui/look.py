@@ -1,0 +1,169 @@
+"""Colours: the themes of labbox, and which one fits the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from textual.theme import Theme
+
+Depth = Literal["16", "256", "true"]
+
+DARK: Final = Theme(
+    name="labbox-dark",
+    dark=True,
+    primary="#5fafff",
+    secondary="#87afd7",
+    accent="#ffaf5f",
+    success="#87d787",
+    warning="#ffd75f",
+    error="#ff8787",
+    foreground="#d7dce4",
+    background="#161a21",
+    surface="#1c212a",
+    panel="#262d38",
+    variables={
+        "cursor": "#2b5a8c",
+        "cursor-text": "#ffffff",
+        "stripe": "#191e26",
+        "dim": "#8a94a3",
+        "head": "#9fb4cc",
+        "bar-key": "#161a21",
+        "bar-key-back": "#87afd7",
+        "bar-text": "#d7dce4",
+        "bar-back": "#262d38",
+        "found-text": "#161a21",
+        "mark": "#ffd75f",
+        "note": "#5fd7d7",
+        "violet": "#c5a3ff",
+        "border": "#4a6a8f",
+        "border-blurred": "#3a4350",
+    },
+)
+LIGHT: Final = Theme(
+    name="labbox-light",
+    dark=False,
+    primary="#005faf",
+    secondary="#3a6ea5",
+    accent="#af5f00",
+    success="#1a7f37",
+    warning="#8a5a00",
+    error="#c02434",
+    foreground="#1f2730",
+    background="#fbfbf9",
+    surface="#f3f3ef",
+    panel="#e6e7e3",
+    variables={
+        "cursor": "#bcd8f5",
+        "cursor-text": "#0b2239",
+        "stripe": "#f5f5f2",
+        "dim": "#667078",
+        "head": "#3f5873",
+        "bar-key": "#ffffff",
+        "bar-key-back": "#3a6ea5",
+        "bar-text": "#1f2730",
+        "bar-back": "#e1e4e6",
+        "found-text": "#ffffff",
+        "mark": "#a35200",
+        "note": "#00727a",
+        "violet": "#6b3fb0",
+        "border": "#7f9dbb",
+        "border-blurred": "#c3c8cc",
+    },
+)
+BLUE: Final = Theme(
+    name="labbox-blue",
+    dark=True,
+    primary="#5fd7ff",
+    secondary="#87d7ff",
+    accent="#ffff5f",
+    success="#87ff87",
+    warning="#ffff5f",
+    error="#ffafaf",
+    foreground="#e4e4e4",
+    background="#00005f",
+    surface="#000087",
+    panel="#00005f",
+    variables={
+        "cursor": "#00afaf",
+        "cursor-text": "#000000",
+        "stripe": "#00005f",
+        "dim": "#a8a8d8",
+        "head": "#ffff5f",
+        "bar-key": "#ffffff",
+        "bar-key-back": "#000000",
+        "bar-text": "#000000",
+        "bar-back": "#00afaf",
+        "found-text": "#000000",
+        "mark": "#ffff5f",
+        "note": "#87ffff",
+        "violet": "#ffafff",
+        "border": "#87d7ff",
+        "border-blurred": "#5f87af",
+    },
+)
+# In 16 colours every colour is the terminal's own, so that its palette, light or dark, stays in force.
+ANSI: Final = Theme(
+    name="labbox-ansi",
+    ansi=True,
+    dark=True,
+    primary="ansi_blue",
+    secondary="ansi_cyan",
+    accent="ansi_yellow",
+    success="ansi_green",
+    warning="ansi_yellow",
+    error="ansi_red",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    variables={
+        "ansi-background": "ansi_black",
+        "ansi-foreground": "ansi_white",
+        "cursor": "ansi_cyan",
+        "cursor-text": "ansi_black",
+        "stripe": "ansi_default",
+        "dim": "ansi_bright_black",
+        "head": "ansi_cyan",
+        "bar-key": "ansi_default",
+        "bar-key-back": "ansi_default",
+        "bar-text": "ansi_black",
+        "bar-back": "ansi_cyan",
+        "found-text": "ansi_black",
+        "mark": "ansi_yellow",
+        "note": "ansi_cyan",
+        "violet": "ansi_magenta",
+        "border": "ansi_cyan",
+        "border-blurred": "ansi_bright_black",
+        "block-cursor-foreground": "ansi_black",
+        "block-cursor-background": "ansi_cyan",
+        "input-cursor-text-style": "reverse",
+        "input-selection-background": "ansi_blue",
+    },
+)
+THEMES: Final = (DARK, LIGHT, BLUE, ANSI)
+
+
+def depth_of(environ: Mapping[str, str]) -> Depth:
+    """How many colours the terminal shows, from COLORTERM and TERM (ssh forwards TERM alone)."""
+    if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
+        return "true"
+    term = environ.get("TERM", "")
+    if any(name in term for name in ("direct", "kitty", "ghostty", "foot", "alacritty", "wezterm", "contour")):
+        return "true"
+    return "256" if "256" in term else "16"
+
+
+def theme_for(environ: Mapping[str, str]) -> str:
+    """The theme to begin with: LABBOX_THEME if it names one, else one that the terminal can show.
+
+    COLORFGBG, where a terminal sets it, ends in the number of the background: 7 and 15 are light.
+    """
+    wanted = environ.get("LABBOX_THEME", "")
+    for theme in THEMES:
+        if wanted and theme.name in (wanted, f"labbox-{wanted}"):
+            return theme.name
+    if depth_of(environ) == "16":
+        return ANSI.name
+    light = environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")
+    return LIGHT.name if light else DARK.name

@@ -1,0 +1,99 @@
+"""What all screens have in common: the two bars, keys from the table, the way to ask the box."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from labbox.protocol import Event
+from labbox.tui import keys
+from labbox.tui.widgets.bars import Banner, KeyBar, TitleBar
+
+if TYPE_CHECKING:
+    from labbox.tui.app import LabboxApp
+
+T = TypeVar("T")
+
+
+class Pane(Screen[None]):
+    """A full screen between the title bar and the function keys."""
+
+    KEYS: ClassVar[str] = "pane"  # its name in `keys.SCREENS`
+    HEADING: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Bind the keys of the table."""
+        if "KEYS" in cls.__dict__ or not cls.__dict__.get("BINDINGS"):
+            cls.BINDINGS = list(keys.bindings(cls.KEYS))
+        super().__init_subclass__(**options)
+
+    @property
+    def lab(self) -> LabboxApp:
+        """The app, by its own type."""
+        from labbox.tui.app import LabboxApp
+
+        app = self.app
+        assert isinstance(app, LabboxApp)  # noqa: S101 - for the type checker: no other app shows these screens
+        return app
+
+    def body(self) -> Iterator[Widget]:
+        """What stands between the bars."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        """Title, banner, body, keys."""
+        yield TitleBar(self.heading(), self.lab.whereabouts())
+        yield Banner()
+        yield from self.body()
+        yield KeyBar(keys.function_keys(self.KEYS, self.lab.is_admin))
+
+    def heading(self) -> str:
+        """What the title bar says."""
+        return self.HEADING
+
+    def on_mount(self) -> None:
+        """Show what is wrong right now, if anything is, and begin."""
+        self.show_trouble(self.lab.trouble)
+        self.begin()
+
+    def begin(self) -> None:
+        """Called once when the screen stands: ask for what it shows."""
+
+    def show_trouble(self, text: str) -> None:
+        """Put a sentence under the title; an empty one takes it away."""
+        for banner in self.query(Banner):
+            banner.say(text)
+
+    def retitle(self) -> None:
+        """Write the title bar anew."""
+        for bar in self.query(TitleBar):
+            bar.say(self.heading(), self.lab.whereabouts())
+
+    async def ask(self, call: Callable[[], T]) -> T:
+        """The result of a client call, made in a thread."""
+        return await self.lab.calls.ask(call)
+
+    def attempt(self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False) -> None:
+        """Do something that may fail; a failure is shown at the one boundary."""
+        self.run_worker(self.lab.guarded(work), group=group, exclusive=exclusive, exit_on_error=True)
+
+    def events_arrived(self, events: list[Event]) -> None:
+        """Something changed on the box."""
+
+    def read_again(self) -> None:
+        """The connection was lost for long, or too much changed: ask for everything again."""
+
+    def tick(self) -> None:
+        """A second has passed, and the screen is in front."""
+
+    def action_back(self) -> None:
+        """Return to the screen before."""
+        self.dismiss(None)
+
+    def on_key_bar_pressed(self, message: KeyBar.Pressed) -> None:
+        """A function key was clicked."""
+        self.app.simulate_key(message.key)

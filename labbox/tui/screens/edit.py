@@ -1,0 +1,102 @@
+"""Forms that change a job: run it again with edits, or change it while it waits."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from labbox.errors import LabboxError
+from labbox.protocol import Job, JobDetail, JobEdit
+from labbox.tui.format import size_text
+from labbox.tui.widgets.dialog import Field, Form
+from labbox.units import parse_cpus, parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from labbox.tui.screens.base import Pane
+
+
+def optional(check: Callable[[str], Any]) -> Callable[[str], object]:
+    """The check, for a field that may stay empty: then None."""
+    return lambda text: check(text.strip()) if text.strip() else None
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise LabboxError("invalid", f"cannot read “{text}” as a whole number", "Write a number such as 5.") from None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A command line as words."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise LabboxError("invalid", f"cannot read the command: {error}", "Close the quotes.") from None
+
+
+def environment(text: str) -> dict[str, str]:
+    """``A=1 B='two words'`` as variables."""
+    found: dict[str, str] = {}
+    for word in words(text):
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise LabboxError("invalid", f"cannot read “{word}” as a variable", "Write KEY=VALUE, with spaces between.")
+        found[key] = value
+    return found
+
+
+def _fields(detail: JobDetail, command: bool) -> list[Field]:
+    job = detail.job
+    limit = "" if detail.time_limit is None else f"{detail.time_limit:g}s"
+    fields = [
+        Field("name", "Name", job.name, check=optional(str)),
+        Field("cpus", "CPUs", f"{job.resources.cpus:g}", check=optional(parse_cpus)),
+        Field("memory", "Memory", size_text(job.resources.memory), check=optional(parse_size)),
+        Field("gpus", "GPUs", str(job.resources.gpus), check=optional(whole)),
+        Field("time_limit", "Time limit", limit, "none", optional(parse_duration)),
+        Field("priority", "Priority", str(job.priority), check=optional(whole)),
+        Field("retries", "Retries", str(detail.retries), check=optional(whole)),
+    ]
+    if command:
+        fields.insert(1, Field("command", "Command", shlex.join(detail.command), check=optional(words)))
+        variables = shlex.join(f"{key}={value}" for key, value in detail.spec.env.items())
+        fields.append(Field("env", "Variables", variables, "KEY=VALUE …", environment))
+        fields.append(Field("network", "Network", flag=detail.network))
+        fields.append(Field("fresh", "Snapshot the folder anew", flag=False))
+    return fields
+
+
+def _changed(fields: list[Field], answer: dict[str, Any]) -> JobEdit:
+    """Only what differs from what the form began with."""
+    changes: dict[str, Any] = {}
+    for field in fields:
+        value = answer[field.key]
+        before = field.flag if field.flag is not None else field.check(field.value)
+        if value != before:
+            changes[field.key] = value
+    return JobEdit(**changes)
+
+
+async def rerun(pane: Pane, job: Job) -> None:
+    """Ask what to change, then run it again as a new job."""
+    detail = await pane.ask(lambda: pane.lab.client.show_job(job.id))
+    fields = _fields(detail, command=True)
+    answer = await pane.app.push_screen_wait(Form(f"Run job {job.id} again", fields, "Run"))
+    if answer is not None:
+        edit = _changed(fields, answer)
+        made = await pane.ask(lambda: pane.lab.client.rerun_job(job.id, edit))
+        pane.lab.say(f"Job {made.id} runs job {job.id} again.")
+
+
+async def change(pane: Pane, job: Job) -> None:
+    """Ask what to change in a job that waits."""
+    detail = await pane.ask(lambda: pane.lab.client.show_job(job.id))
+    fields = _fields(detail, command=False)
+    answer = await pane.app.push_screen_wait(Form(f"Change job {job.id}", fields, "Change"))
+    if answer is not None:
+        edit = _changed(fields, answer)
+        await pane.ask(lambda: pane.lab.client.edit_job(job.id, edit))
+        pane.lab.say(f"Job {job.id} is changed.")

@@ -1,0 +1,240 @@
+"""Hand in a project folder: what was found in it stands beside what can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+from textual import on
+from textual.containers import Horizontal, VerticalScroll
+from textual.widget import Widget
+from textual.widgets import Checkbox, Input, Label
+
+from labbox.cli.sweeps import parse_array, parse_sweep
+from labbox.errors import LabboxError
+from labbox.model import JobSpec
+from labbox.protocol import InspectBody, Inspection
+from labbox.text import format_bytes, format_duration, visible_line
+from labbox.tui.format import ranges
+from labbox.tui.screens.base import Pane
+from labbox.tui.screens.edit import environment, optional, whole, words
+from labbox.tui.widgets.lines import Line, Lines, field, section, wrapped
+from labbox.units import parse_cpus, parse_duration, parse_size, parse_when
+
+_LEVEL: Final = {"ok": ("✓", "good"), "warning": ("!", "warn"), "error": ("✗", "bad")}
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    return tuple(whole(word) for word in text.replace(",", " ").split())
+
+
+def _sweeps(text: str) -> tuple[Any, ...]:
+    return tuple(parse_sweep(word) for word in text.split())
+
+
+# (name in the spec, label, example, how it is read)
+FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
+    ("path", "Folder", "F3 chooses one", str),
+    ("name", "Name", "the folder's", optional(str)),
+    ("command", "Command", "what the folder says", optional(words)),
+    ("cpus", "CPUs", "1", optional(parse_cpus)),
+    ("memory", "Memory", "2G", optional(parse_size)),
+    ("gpus", "GPUs", "0", optional(whole)),
+    ("time_limit", "Time limit", "1h30m", optional(parse_duration)),
+    ("array", "Array", "1-20", str),
+    ("sweep", "Sweep", "lr=0.1,0.2 seed=1:5", _sweeps),
+    ("parallel", "At once", "elements at a time", optional(whole)),
+    ("env", "Variables", "KEY=VALUE …", environment),
+    ("after", "After jobs", "17 18", _ids),
+    ("start_at", "Not before", "08:00 or +2h", optional(parse_when)),
+    ("priority", "Priority", "0", optional(whole)),
+    ("retries", "Retries", "0", optional(whole)),
+)
+FLAGS: Final = (("network", "Network"), ("hold", "Hold it"), ("stdin", "Keep its input open"))
+
+
+class SubmitScreen(Pane):
+    """The form at the left, the inspection at the right."""
+
+    KEYS = "submit"
+    HEADING = "Submit a project folder"
+    AUTO_FOCUS = "#submit-path"
+
+    def __init__(self, path: str = "") -> None:
+        """Begin with this folder, relative to the home; empty: ask for one."""
+        super().__init__()
+        self._path = path
+        self.inspection: Inspection | None = None
+        self._trouble: LabboxError | None = None
+        self._inspected = ""
+
+    def body(self) -> Iterator[Widget]:
+        """Form and findings."""
+        rows = []
+        for key, label, example, _ in FIELDS:
+            entry = Input(
+                self._path if key == "path" else "",
+                placeholder=example,
+                id=f"submit-{key}",
+                compact=True,
+                select_on_focus=False,
+            )
+            entry.cursor_blink = False
+            rows.append(Horizontal(Label(label, classes="label"), entry, classes="row"))
+        for key, label in FLAGS:
+            rows.append(Horizontal(Checkbox(label, id=f"submit-{key}", compact=True), classes="row flag"))
+        yield Horizontal(VerticalScroll(*rows, id="submit-form", can_focus=False), Lines(id="submit-found"), id="submit")
+
+    def begin(self) -> None:
+        """Ask for a folder where none was given."""
+        self._show()
+        if self._path:
+            self._inspect_soon()
+        else:
+            self.action_choose()
+
+    # Inspecting.
+
+    @on(Input.Blurred)
+    @on(Input.Submitted)
+    def left_field(self, event: Input.Blurred | Input.Submitted) -> None:
+        """Look at the folder once its name is written; Enter goes to the next field."""
+        if event.input.id == "submit-path" and event.value.strip() != self._inspected:
+            self._inspect_soon()
+        if isinstance(event, Input.Submitted):
+            self.focus_next()
+
+    def action_check(self) -> None:
+        """Look at the folder again."""
+        self._inspect_soon()
+
+    def _inspect_soon(self) -> None:
+        path = self.query_one("#submit-path", Input).value.strip()
+        self._inspected = path
+        if path:
+            self.attempt(self._inspect(path), group="inspect", exclusive=True)
+
+    async def _inspect(self, path: str) -> None:
+        self.inspection, self._trouble = None, None
+        self._show("Looking at the folder…")
+        try:
+            spec = self._spec()
+        except LabboxError:
+            spec = JobSpec(path=path)  # the form is not filled in yet; its faults are told when it is sent
+        try:
+            self.inspection = await self.ask(lambda: self.lab.client.inspect(InspectBody(path=path, spec=spec)))
+        except LabboxError as error:
+            self._trouble = error
+        self._show()
+
+    def on_resize(self) -> None:
+        """Break sentences anew."""
+        if self.is_mounted:
+            self._show()
+
+    def _show(self, note: str = "") -> None:
+        page = self.query_one("#submit-found", Lines)
+        width = max(24, page.size.width)
+        page.set_lines(found_lines(self.inspection, self._trouble, width, note))
+
+    # Choosing and sending.
+
+    def action_choose(self) -> None:
+        """Open the folder chooser."""
+        from labbox.tui.screens.folder import FolderDialog
+
+        entry = self.query_one("#submit-path", Input)
+
+        def chosen(path: str | None) -> None:
+            if path is not None:
+                entry.value = path
+                self._inspect_soon()
+                self.query_one("#submit-name", Input).focus()
+
+        self.app.push_screen(FolderDialog(entry.value.strip()), chosen)
+
+    def _spec(self) -> JobSpec:
+        values: dict[str, Any] = {}
+        for key, label, _, check in FIELDS:
+            entry = self.query_one(f"#submit-{key}", Input)
+            text = entry.value.strip()
+            if not text:
+                continue
+            try:
+                values[key] = check(text)
+            except LabboxError as error:
+                raise LabboxError(error.code, f"{label}: {error.message}", error.hint) from error
+        if "array" in values:
+            values["array"], parallel = parse_array(values["array"])
+            if parallel is not None:
+                values.setdefault("parallel", parallel)
+        for key, _ in FLAGS:
+            if self.query_one(f"#submit-{key}", Checkbox).value:
+                values[key] = True
+        return msgspec.structs.replace(JobSpec(), **values)
+
+    def action_send(self) -> None:
+        """Submit, and open the log."""
+        self.attempt(self._send(), group="send", exclusive=True)
+
+    async def _send(self) -> None:
+        spec = self._spec()
+        if not spec.path and not spec.command:
+            raise LabboxError("invalid", "cannot submit nothing", "Choose a folder with F3, or write a command.")
+        if spec.path and spec.path != self._inspected:
+            self._inspected = spec.path
+            await self._inspect(spec.path)
+        wrong = [f.text for f in self.inspection.findings if f.level == "error"] if self.inspection else []
+        if spec.path and self._trouble is not None:
+            raise self._trouble
+        if spec.path and wrong:
+            raise LabboxError("invalid", f"cannot submit {spec.path}: {wrong[0]}", "The right side says what to mend.")
+        self._show("Handing it in…")
+        job = await self.ask(lambda: self.lab.client.submit_job(spec))
+        self.lab.say(f"Job {job.id} is submitted.")
+        from labbox.tui.screens.log import LogScreen
+
+        self.app.switch_screen(LogScreen(job))
+
+
+def found_lines(inspection: Inspection | None, trouble: LabboxError | None, width: int, note: str = "") -> list[Line]:
+    """The right side as lines."""
+    if trouble is not None:
+        lines = [[], *wrapped(visible_line(trouble.message), width, " ", "bad")]
+        return lines + wrapped(visible_line(trouble.hint), width, " ", "dim")
+    if inspection is None:
+        return [[], *wrapped(note or "Choose a folder: F3. What is in it is shown here before anything runs.", width, " ", "dim")]
+    lines: list[Line] = [[], section("Found")]
+    order = {"error": 0, "warning": 1, "ok": 2}
+    for finding in sorted(inspection.findings, key=lambda each: order.get(each.level, 1)):
+        sign, ink = _LEVEL.get(finding.level, ("·", "dim"))
+        place = f" ({finding.file}:{finding.line})" if finding.line is not None else ""
+        first, *rest = wrapped(visible_line(finding.text + place), width - 5, "", "text" if ink == "good" else ink)
+        lines.append([(f"  {sign} ", ink), *first])
+        lines += [[("    ", "text"), *line] for line in rest]
+        if finding.hint:
+            lines += wrapped(visible_line(finding.hint), width - 1, "    ", "dim")
+    limit = "none" if inspection.time_limit is None else format_duration(inspection.time_limit)
+    lines += [
+        [],
+        section("Would run"),
+        field("Command", visible_line(" ".join(inspection.command)) or "–", "bold", 10),
+        field("Template", visible_line(inspection.template or "–"), width=10),
+        field("Code", f"{inspection.code_files} files, {format_bytes(inspection.code_bytes)}", width=10),
+        field("Input", f"{inspection.input_files} files, {format_bytes(inspection.input_bytes)}", width=10),
+        field(
+            "Takes", f"{inspection.resources.cpus:g} CPUs, {format_bytes(inspection.resources.memory)}", width=10
+        ),
+        field("Limit", limit, width=10),
+        field("Network", "yes" if inspection.network else "no", width=10),
+    ]
+    if inspection.dependencies:
+        lines.insert(-3, field("Needs", visible_line(", ".join(inspection.dependencies)), width=10))
+    if inspection.array:
+        lines.append(field("Array", ranges(inspection.array), width=10))
+    ready = not any(finding.level == "error" for finding in inspection.findings)
+    lines += [[], [(" F2 submits it.", "good") if ready else (" It cannot be submitted like this.", "bad")]]
+    if note:
+        lines.append([(" " + note, "note")])
+    return lines

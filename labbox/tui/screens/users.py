@@ -1,0 +1,213 @@
+"""The people of the box, for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from textual.widget import Widget
+
+from labbox.model import Limits
+from labbox.protocol import User, UserAdd
+from labbox.text import format_bytes, visible_line
+from labbox.tui.format import local_time, size_text
+from labbox.tui.screens.base import Pane
+from labbox.tui.screens.edit import optional, whole
+from labbox.tui.widgets.dialog import Confirm, Field, Form, Message
+from labbox.tui.widgets.table import Cell, Column, RowsTable
+from labbox.units import parse_cpus, parse_size
+
+
+def limits_text(limits: Limits) -> str:
+    """Limits in one line; a dash for none."""
+    parts = []
+    if limits.running_jobs is not None:
+        parts.append(f"{limits.running_jobs} jobs")
+    if limits.cpus is not None:
+        parts.append(f"{limits.cpus:g} CPUs")
+    if limits.memory is not None:
+        parts.append(format_bytes(limits.memory))
+    if limits.gpus is not None:
+        parts.append(f"{limits.gpus} GPUs")
+    if limits.storage is not None:
+        parts.append(f"{format_bytes(limits.storage)} on disk")
+    return ", ".join(parts) or "–"
+
+
+class UsersScreen(Pane):
+    """One row for each person."""
+
+    KEYS = "users"
+    HEADING = "Users"
+    AUTO_FOCUS = "RowsTable"
+
+    def __init__(self) -> None:
+        """Nothing read yet."""
+        super().__init__()
+        self._users: list[User] = []
+
+    def body(self) -> Iterator[Widget]:
+        """One table."""
+        table = RowsTable(
+            [
+                Column("name", "name", 12, grow=0.5, most=24),
+                Column("role", "role", 6),
+                Column("login", "last login", 16),
+                Column("by", "logs in by", 16),
+                Column("limits", "limits", 14, grow=1),
+                Column("storage", "storage", 9, right=True),
+                Column("uid", "uid", 6, right=True, need=100),
+            ]
+        )
+        table.empty = "Reading…"
+        yield table
+
+    def begin(self) -> None:
+        """Ask."""
+        self.attempt(self._load(), group="load")
+
+    def read_again(self) -> None:
+        """Ask again."""
+        self.attempt(self._load(), group="load", exclusive=True)
+
+    async def _load(self) -> None:
+        self._users = list((await self.ask(self.lab.client.list_users)).users)
+        rows: list[list[Cell]] = []
+        for user in self._users:
+            ways = [f"{user.keys} key{'s' if user.keys != 1 else ''}"] if user.keys else []
+            ways += ["password"] if user.has_password else []
+            rows.append(
+                [
+                    [(visible_line(user.name), "text")],
+                    [("admin", "accent") if user.admin else ("user", "dim")],
+                    [(local_time(user.last_login) or "never", "dim")],
+                    [(", ".join(ways) or "nothing yet", "text" if ways else "warn")],
+                    [(limits_text(user.limits), "text")],
+                    [("–" if user.storage is None else format_bytes(user.storage), "dim")],
+                    [(str(user.uid), "dim")],
+                ]
+            )
+        self.query_one(RowsTable).set_rows(rows)
+
+    def _here(self) -> User | None:
+        table = self.query_one(RowsTable)
+        return self._users[table.cursor] if self._users else None
+
+    def on_table_chosen(self) -> None:
+        """Enter changes the limits."""
+        self.action_limits()
+
+    def action_add(self) -> None:
+        """Add a person."""
+        self.attempt(self._add())
+
+    async def _add(self) -> None:
+        answer = await self.app.push_screen_wait(
+            Form(
+                "Add a user",
+                [
+                    Field("name", "Name", example="ada"),
+                    Field("key", "SSH key", example="ssh-ed25519 AAAA… (may be empty)"),
+                    Field("password", "Password", example="may be empty", secret=True),
+                    Field("admin", "Administrator", flag=False),
+                ],
+                "Add",
+                "A person without key and password needs an invitation: F3.",
+            )
+        )
+        if answer is not None:
+            key, password = str(answer["key"]).strip(), str(answer["password"])
+            user = UserAdd(
+                name=str(answer["name"]).strip(),
+                admin=bool(answer["admin"]),
+                password=password or None,
+                keys=(key,) if key else (),
+            )
+            made = await self.ask(lambda: self.lab.client.add_user(user))
+            self.lab.say(f"{made.name} is a user now, uid {made.uid}.")
+            await self._load()
+
+    def action_invite(self) -> None:
+        """Make a one-time code."""
+        self.attempt(self._invite())
+
+    async def _invite(self) -> None:
+        here = self._here()
+        answer = await self.app.push_screen_wait(
+            Form(
+                "Invite",
+                [Field("name", "Name", here.name if here else ""), Field("admin", "Administrator", flag=False)],
+                "Invite",
+                "The code is the password of the first login, which deposits a key or sets a password.",
+            )
+        )
+        if answer is not None:
+            name, admin = str(answer["name"]).strip(), bool(answer["admin"])
+            invite = await self.ask(lambda: self.lab.client.invite_user(name, admin=admin))
+            text = f"{invite.name} logs in with this code, once:\n\n    {invite.code}\n"
+            self.app.push_screen(Message("Invitation", text, f"It is good until {local_time(invite.expires_at)}."))
+            await self._load()
+
+    def action_limits(self) -> None:
+        """Change limits."""
+        if user := self._here():
+            self.attempt(self._limits(user))
+
+    async def _limits(self, user: User) -> None:
+        now = user.limits
+        fields: list[tuple[str, str, str, Any]] = [
+            ("running_jobs", "Running jobs", "" if now.running_jobs is None else str(now.running_jobs), whole),
+            ("cpus", "CPUs", "" if now.cpus is None else f"{now.cpus:g}", parse_cpus),
+            ("memory", "Memory", "" if now.memory is None else size_text(now.memory), parse_size),
+            ("gpus", "GPUs", "" if now.gpus is None else str(now.gpus), whole),
+            ("storage", "Storage", "" if now.storage is None else size_text(now.storage), parse_size),
+        ]
+        answer = await self.app.push_screen_wait(
+            Form(
+                f"Limits of {user.name}",
+                [Field(key, label, value, "no limit", optional(check)) for key, label, value, check in fields],
+                "Set",
+            )
+        )
+        if answer is not None:
+            values: dict[str, Any] = dict(answer)
+            await self.ask(lambda: self.lab.client.set_limits(user.name, Limits(**values)))
+            await self._load()
+
+    def action_admin(self) -> None:
+        """Make or unmake an administrator."""
+        if user := self._here():
+            self.attempt(self._admin(user))
+
+    async def _admin(self, user: User) -> None:
+        question = (
+            f"Take administration from {user.name}?" if user.admin else f"Let {user.name} administer the box?"
+        )
+        if await self.app.push_screen_wait(Confirm("Administrator", question, "Yes")):
+            await self.ask(lambda: self.lab.client.set_admin(user.name, not user.admin))
+            await self._load()
+
+    def action_password(self) -> None:
+        """Set a password."""
+        if user := self._here():
+            self.attempt(self._password(user))
+
+    async def _password(self, user: User) -> None:
+        answer = await self.app.push_screen_wait(
+            Form(f"Password of {user.name}", [Field("new", "New password", secret=True)], "Set")
+        )
+        if answer is not None:
+            await self.ask(lambda: self.lab.client.set_password(user.name, str(answer["new"])))
+            self.lab.say(f"{user.name} has a new password.")
+
+    def action_remove(self) -> None:
+        """Remove a person."""
+        if user := self._here():
+            self.attempt(self._remove(user))
+
+    async def _remove(self, user: User) -> None:
+        question = f"Remove {user.name}?\nTheir jobs are cancelled; home and results are kept."
+        if await self.app.push_screen_wait(Confirm("Remove a user", question, "Remove")):
+            await self.ask(lambda: self.lab.client.remove_user(user.name))
+            self.lab.say(f"{user.name} is removed. The files are kept.")
+            await self._load()

@@ -1,0 +1,222 @@
+"""The dialogs: a question, a line of input, a form. Enter accepts, Esc goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Button, Checkbox, Input, Label, Static
+
+from labbox.errors import LabboxError
+from labbox.text import visible, visible_line
+
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T | None]):
+    """A box in the middle of the screen; dismissed with None by Esc."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual declares it so
+        Binding("escape", "leave", show=False, priority=True),
+        Binding("f10", "leave", show=False, priority=True),
+        Binding("left", "app.focus_previous", show=False),
+        Binding("right", "app.focus_next", show=False),
+        Binding("up", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, title: str) -> None:
+        """`title` stands in the frame."""
+        super().__init__()
+        self._frame_title = title
+
+    def action_leave(self) -> None:
+        """Go back and change nothing."""
+        self.dismiss(None)
+
+    def framed(self, *children: Widget, kind: str = "") -> Vertical:
+        """The children in the frame."""
+        frame = Vertical(*children, id="frame", classes=kind)
+        frame.border_title = visible_line(self._frame_title).replace("[", "\\[")
+        return frame
+
+
+def text_of(text: str, classes: str = "") -> Static:
+    """Outside text as a widget, without markup or controls."""
+    return Static(visible(text), markup=False, classes=classes)
+
+
+class Confirm(Dialog[bool]):
+    """A question with a verb for yes. The safe answer has the focus where `danger` is set."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual declares it so
+        Binding("y", "answer(True)", show=False),
+        Binding("n", "answer(False)", show=False),
+    ]
+
+    def __init__(self, title: str, question: str, verb: str, danger: bool = True) -> None:
+        """`verb` is what the button of consent says."""
+        super().__init__(title)
+        self._question = question
+        self._verb = verb
+        self._danger = danger
+
+    def compose(self) -> ComposeResult:
+        """The question and two buttons."""
+        yield self.framed(
+            text_of(self._question, "question"),
+            Horizontal(
+                Button(self._verb, id="yes", variant="error" if self._danger else "primary", compact=True),
+                Button("Back", id="no", compact=True),
+                classes="buttons",
+            ),
+            kind="danger" if self._danger else "",
+        )
+
+    def on_mount(self) -> None:
+        """Consent has the focus: the question was asked because a key asked for it."""
+        self.query_one("#yes", Button).focus()
+
+    @on(Button.Pressed)
+    def pressed(self, event: Button.Pressed) -> None:
+        """Answer."""
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        """Answer by letter."""
+        self.dismiss(yes)
+
+
+class Message(Dialog[bool]):
+    """Something to read: an error with its hint, a code to copy."""
+
+    BINDINGS = [Binding("enter", "leave", show=False, priority=True)]  # noqa: RUF012 - Textual declares it so
+
+    def __init__(self, title: str, text: str, hint: str = "", kind: str = "") -> None:
+        """`kind` "danger" frames it in the colour of errors."""
+        super().__init__(title)
+        self._text = text
+        self._hint = hint
+        self._kind = kind
+
+    def compose(self) -> ComposeResult:
+        """The text, the hint, a button."""
+        parts = [text_of(self._text, "question")]
+        if self._hint:
+            parts.append(text_of(self._hint, "hint"))
+        yield self.framed(
+            *parts, Horizontal(Button("OK", id="ok", compact=True), classes="buttons"), kind=self._kind
+        )
+
+    @on(Button.Pressed)
+    def pressed(self) -> None:
+        """Read."""
+        self.dismiss(True)
+
+
+class Field(NamedTuple):
+    """One line of a form. `check` returns the value or raises LabboxError or ValueError."""
+
+    key: str
+    label: str
+    value: str = ""
+    example: str = ""
+    check: Callable[[str], object] = str
+    secret: bool = False
+    flag: bool | None = None  # a box to tick instead of a line, and its state
+
+
+class Form(Dialog[dict[str, object]]):
+    """Lines to fill in; dismissed with the checked values of all fields."""
+
+    def __init__(self, title: str, fields: list[Field], verb: str = "OK", note: str = "") -> None:
+        """`note` stands above the fields."""
+        super().__init__(title)
+        self._fields = fields
+        self._verb = verb
+        self._note = note
+
+    def compose(self) -> ComposeResult:
+        """One line for each field, the complaint, the buttons."""
+        rows: list[Horizontal] = []
+        for field in self._fields:
+            entry: Input | Checkbox
+            if field.flag is not None:
+                entry = Checkbox("", field.flag, id=f"field-{field.key}", compact=True)
+            else:
+                entry = Input(
+                    field.value,
+                    placeholder=field.example,
+                    password=field.secret,
+                    id=f"field-{field.key}",
+                    compact=True,
+                    select_on_focus=False,
+                )
+                entry.cursor_blink = False
+            rows.append(Horizontal(Label(field.label, classes="label"), entry, classes="row"))
+        note = [text_of(self._note, "note")] if self._note else []
+        yield self.framed(
+            *note,
+            *rows,
+            Static("", id="complaint", markup=False),
+            Horizontal(
+                Button(self._verb, id="yes", variant="primary", compact=True),
+                Button("Back", id="no", compact=True),
+                classes="buttons",
+            ),
+        )
+
+    def on_mount(self) -> None:
+        """Begin in the first field."""
+        self.query(".row > *:last-child").first().focus()
+
+    @on(Input.Submitted)
+    def entered(self) -> None:
+        """Enter anywhere accepts."""
+        self._accept()
+
+    @on(Button.Pressed)
+    def pressed(self, event: Button.Pressed) -> None:
+        """Accept or go back."""
+        if event.button.id == "yes":
+            self._accept()
+        else:
+            self.dismiss(None)
+
+    def _accept(self) -> None:
+        values: dict[str, object] = {}
+        for field in self._fields:
+            if field.flag is not None:
+                values[field.key] = self.query_one(f"#field-{field.key}", Checkbox).value
+                continue
+            entry = self.query_one(f"#field-{field.key}", Input)
+            try:
+                values[field.key] = field.check(entry.value)
+            except (LabboxError, ValueError) as error:
+                hint = error.hint if isinstance(error, LabboxError) else ""
+                self.query_one("#complaint", Static).update(visible(f"{error}\n{hint}".strip()))
+                entry.focus()
+                return
+        self.dismiss(values)
+
+
+class Prompt(Form):
+    """A form of one line; the value is under the key "text"."""
+
+    def __init__(
+        self,
+        title: str,
+        label: str,
+        value: str = "",
+        example: str = "",
+        check: Callable[[str], object] = str,
+        verb: str = "OK",
+    ) -> None:
+        """As `Form`."""
+        super().__init__(title, [Field("text", label, value, example, check)], verb)

@@ -1,0 +1,103 @@
+"""What all line-drawing widgets share: inks (named styles from the theme), fitting text, making strips."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.strip import Strip
+from textual.widget import Widget
+
+# Each ink: the theme's variables of its colour and of its ground, and whether it is bold.
+INKS: Final[dict[str, tuple[str, str, bool]]] = {
+    "text": ("foreground", "background", False),
+    "dim": ("dim", "background", False),
+    "faint": ("border-blurred", "background", False),
+    "head": ("head", "background", True),
+    "primary": ("primary", "background", False),
+    "accent": ("accent", "background", False),
+    "note": ("note", "background", False),
+    "good": ("success", "background", False),
+    "warn": ("warning", "background", False),
+    "bad": ("error", "background", False),
+    "mark": ("mark", "background", True),
+    "violet": ("violet", "background", False),
+    "bold": ("foreground", "background", True),
+    "cursor": ("cursor-text", "cursor", True),
+    "cursor-off": ("foreground", "panel", False),
+    "bar-key": ("bar-key", "bar-key-back", True),
+    "bar-text": ("bar-text", "bar-back", False),
+    "title": ("bar-text", "bar-back", True),
+    "banner": ("background", "error", True),
+    "found": ("found-text", "mark", False),
+    "found-now": ("found-text", "accent", True),
+}
+
+
+def fit(text: str, width: int, right: bool = False) -> str:
+    """Text cut or padded to exactly `width` cells; cut text ends in ``…``."""
+    if text.isascii():
+        if len(text) <= width:
+            return text.rjust(width) if right else text.ljust(width)
+        return text[: width - 1] + "…" if width > 0 else ""
+    length = cell_len(text)
+    if length > width:
+        return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+    return " " * (width - length) + text if right else text + " " * (width - length)
+
+
+_MADE: dict[str, dict[str, Style]] = {}
+
+
+def inks_of(theme: str, variables: dict[str, str]) -> dict[str, Style]:
+    """All inks of a theme; made once for each theme."""
+    made = _MADE.get(theme)
+    if made is None:
+        made = _MADE[theme] = {
+            name: Style(
+                color=Color.parse(variables[colour]).rich_color,
+                bgcolor=Color.parse(variables[ground]).rich_color,
+                bold=bold,
+            )
+            for name, (colour, ground, bold) in INKS.items()
+        }
+    return made
+
+
+class Painted(Widget):
+    """A widget that draws its own lines with inks. """
+
+    ALLOW_SELECT = False
+    _inks: dict[str, Style] | None = None
+
+    def ink(self, name: str) -> Style:
+        """The style of an ink under the present theme."""
+        if self._inks is None:
+            self._inks = inks_of(self.app.theme, self.app.theme_variables)
+        return self._inks[name]
+
+    def notify_style_update(self) -> None:
+        """Forget the inks: the theme changed."""
+        self._inks = None
+        super().notify_style_update()
+
+    def strip(self, parts: list[tuple[str, str]], width: int, over: str | None = None) -> Strip:
+        """One line of exactly `width` cells from (text, ink); `over` is an ink that replaces all others."""
+        segments: list[Segment] = []
+        room = width
+        cover = self.ink(over) if over else None
+        for text, name in parts:
+            if room <= 0:
+                break
+            length = len(text) if text.isascii() else cell_len(text)
+            if length > room:
+                text, length = set_cell_size(text, room), room
+            if length:
+                segments.append(Segment(text, cover or self.ink(name)))
+            room -= length
+        if room > 0:
+            segments.append(Segment(" " * room, cover or self.ink("text")))
+        return Strip(segments, width)

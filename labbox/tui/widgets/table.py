@@ -1,0 +1,292 @@
+"""A table that draws only the rows on screen, whatever their number."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from textual import events
+from textual.binding import Binding
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from labbox.tui.widgets.paint import Painted, fit
+
+Cell = list[tuple[str, str]]
+
+
+class Column(NamedTuple):
+    """A column: `width` cells at least, and a part of the spare room by `grow`; `need` hides it on less."""
+
+    key: str
+    title: str
+    width: int
+    grow: float = 0.0
+    right: bool = False
+    need: int = 0  # cells the whole table must have for this column to be shown
+    most: int = 0  # cells that it grows to at most; 0: no end
+
+
+class Table(ScrollView, Painted, can_focus=True):
+    """Rows with a cursor under a line of headings. A child class says how many rows there are and what is in them.
+
+    Moving the cursor redraws two lines; scrolling redraws what is on screen, and nothing else is kept.
+    """
+
+    BINDINGS = [  # noqa: RUF012 - Textual declares it so
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "edge(-1)", show=False),
+        Binding("end", "edge(1)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
+    EMPTY = ""
+
+    class Chosen(Message):
+        """Enter, or a second click, on a row."""
+
+        def __init__(self, row: int) -> None:
+            """`row` counts from 0."""
+            super().__init__()
+            self.row = row
+
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+    class HeadClicked(Message):
+        """A heading was clicked."""
+
+        def __init__(self, key: str) -> None:
+            """`key` is the column's."""
+            super().__init__()
+            self.key = key
+
+    def __init__(self, columns: list[Column], *, id: str | None = None, heads: bool = True) -> None:  # noqa: A002 - Textual's name
+        """A table without rows yet; `heads=False` leaves the headings out."""
+        super().__init__(id=id)
+        self.columns = columns
+        self.cursor = 0
+        self.empty = self.EMPTY
+        self._head = 1 if heads else 0
+        self._widths: list[tuple[Column, int]] = []
+        self._count = 0
+        self._laid = -1  # the width for which the columns were laid out
+
+    # What a child class provides.
+
+    def row_count(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    def cells(self, row: int, widths: list[tuple[Column, int]]) -> list[Cell] | None:
+        """The row's cells, one for each shown column; None while the row is not known yet."""
+        raise NotImplementedError
+
+    def is_marked(self, row: int) -> bool:
+        """Whether the row is marked."""
+        return False
+
+    def head_sign(self, column: Column) -> str:
+        """What stands behind a heading: the arrow of the sorted column."""
+        return ""
+
+    # Size and place.
+
+    def rows_changed(self) -> None:
+        """Rows came or went: keep the cursor inside and draw what is on screen."""
+        count = self.row_count()
+        self._count = count
+        self.cursor = max(0, min(self.cursor, count - 1))
+        self.virtual_size = Size(self.size.width, count + self._head)
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        width = self.size.width
+        shown = [column for column in self.columns if column.need <= width]
+        spare = max(0, width - sum(column.width for column in shown) - len(shown) - 1)
+        widths = {column.key: column.width for column in shown}
+        growing = [column for column in shown if column.grow]
+        while growing and spare > 0:
+            total = sum(column.grow for column in growing)
+            full = [
+                column
+                for column in growing
+                if column.most and widths[column.key] + int(spare * column.grow / total) >= column.most
+            ]
+            if full:
+                for column in full:
+                    spare -= column.most - widths[column.key]
+                    widths[column.key] = column.most
+                    growing.remove(column)
+                continue
+            for column in growing:
+                widths[column.key] += int(spare * column.grow / total)
+            break
+        rest = width - sum(widths.values()) - len(shown) - 1
+        for column in reversed(shown):
+            if column.grow:
+                widths[column.key] += rest
+                break
+        self._widths = [(column, widths[column.key]) for column in shown]
+        self._laid = width
+
+    def on_resize(self) -> None:
+        """Give the columns their widths anew."""
+        self._lay_out()
+        self.rows_changed()
+        self._show_cursor()
+
+    @property
+    def page(self) -> int:
+        """Rows that fit on screen."""
+        return max(1, self.scrollable_content_region.height - self._head)
+
+    @property
+    def first_shown(self) -> int:
+        """The topmost row on screen."""
+        return self.scroll_offset.y
+
+    def refresh_row(self, row: int) -> None:
+        """Draw one row again, if it is on screen."""
+        y = row - self.first_shown + self._head
+        if self._head <= y < self.size.height:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    def go(self, row: int) -> None:
+        """Put the cursor on a row and bring it on screen."""
+        row = max(0, min(row, self._count - 1))
+        if row == self.cursor:
+            return
+        old, self.cursor = self.cursor, row
+        self.refresh_row(old)
+        self.refresh_row(row)
+        self._show_cursor()
+        self.post_message(self.Moved())
+
+    def _show_cursor(self) -> None:
+        top = self.first_shown
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= top + self.page:
+            self.scroll_to(y=self.cursor - self.page + 1, animate=False, force=True)
+
+    # Keys and mouse.
+
+    def action_move(self, by: int) -> None:
+        """One row down or up."""
+        self.go(self.cursor + by)
+
+    def action_page(self, by: int) -> None:
+        """One screen down or up."""
+        self.go(self.cursor + by * max(1, self.page - 1))
+
+    def action_edge(self, to: int) -> None:
+        """To the first or the last row."""
+        self.go(0 if to < 0 else self._count - 1)
+
+    def action_choose(self) -> None:
+        """Choose the row under the cursor."""
+        if self._count:
+            self.post_message(self.Chosen(self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor, on the cursor's row it chooses; a click on a heading sorts."""
+        if self._head and event.y == 0:
+            at = 1
+            for column, width in self._widths:
+                at += width + 1
+                if event.x < at:
+                    self.post_message(self.HeadClicked(column.key))
+                    return
+            return
+        row = self.first_shown + event.y - self._head
+        if row < self._count:
+            again = row == self.cursor
+            self.go(row)
+            if again or event.chain > 1:
+                self.post_message(self.Chosen(row))
+
+    # Drawing.
+
+    def render_line(self, y: int) -> Strip:
+        """Headings first, then the rows from the scroll offset on."""
+        width = self.size.width
+        if width != self._laid:
+            self._lay_out()
+        if self._head and y == 0:
+            parts: Cell = [(" ", "head")]
+            for column, room in self._widths:
+                parts.append((fit(column.title + self.head_sign(column), room, column.right) + " ", "head"))
+            return self.strip(parts, width)
+        row = self.first_shown + y - self._head
+        if row >= self._count:
+            if self._count == 0 and y == self._head + 1:
+                return self.strip([("  " + self.empty, "dim")], width)
+            return self.strip([], width)
+        marked = self.is_marked(row)
+        here = row == self.cursor
+        over = ("cursor" if self.has_focus else "cursor-off") if here else None
+        found = self.cells(row, self._widths)
+        if found is None:
+            return self.strip([("  …", "faint")], width, over)
+        parts = [("▌" if marked else " ", "mark")]
+        for (column, room), cell in zip(self._widths, found, strict=True):
+            if marked:
+                cell = [(text, "mark") for text, _ in cell]
+            parts += _fitted(cell, room, column.right)
+            parts.append((" ", "text"))
+        return self.strip(parts, width, over)
+
+    def on_focus(self) -> None:
+        """Show where the keys go now."""
+        self.refresh_row(self.cursor)
+
+    def on_blur(self) -> None:
+        """Show that the keys go elsewhere."""
+        self.refresh_row(self.cursor)
+
+
+def _fitted(cell: Cell, width: int, right: bool) -> Cell:
+    if len(cell) == 1:
+        text, ink = cell[0]
+        return [(fit(text, width, right), ink)]
+    parts: Cell = []
+    room = width
+    for text, ink in cell:
+        length = len(text) if text.isascii() else cell_len(text)
+        if length > room:
+            text, length = set_cell_size(text, room), room
+        parts.append((text, ink))
+        room -= length
+    if room > 0:
+        parts.append((" " * room, "text"))
+    return parts
+
+
+class RowsTable(Table):
+    """A table over rows that are all at hand."""
+
+    def __init__(self, columns: list[Column], *, id: str | None = None, heads: bool = True) -> None:  # noqa: A002 - Textual's name
+        """An empty table."""
+        super().__init__(columns, id=id, heads=heads)
+        self._rows: list[list[Cell]] = []
+        self._places: dict[str, int] = {}
+
+    def set_rows(self, rows: list[list[Cell]]) -> None:
+        """Show these rows; each holds a cell for every column."""
+        self._rows = rows
+        self._places = {column.key: place for place, column in enumerate(self.columns)}
+        self.rows_changed()
+
+    def row_count(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    def cells(self, row: int, widths: list[tuple[Column, int]]) -> list[Cell] | None:
+        """The cells of the shown columns."""
+        cells = self._rows[row]
+        return [cells[self._places[column.key]] for column, _ in widths]

@@ -1,0 +1,611 @@
+"""A box in memory that answers as `labbox.client.Client` does: jobs that live, a log that grows, people, notices.
+
+Run as a program it shows the interface on this terminal: `python tests/tui/fake_client.py [JOBS]`.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from labbox.errors import LabboxError
+from labbox.model import (
+    ACTIVE,
+    FINAL,
+    GIB,
+    WAITING,
+    JobKind,
+    JobSpec,
+    JobState,
+    Limits,
+    Progress,
+    Reason,
+    ReasonCode,
+    Resources,
+    Role,
+    Scope,
+    Stream,
+    Sweep,
+)
+from labbox.protocol import (
+    Attempt,
+    AuditEntry,
+    AuditPage,
+    Caller,
+    EngineStatus,
+    Event,
+    Finding,
+    HistoryEntry,
+    InspectBody,
+    Inspection,
+    Invite,
+    Job,
+    JobCounts,
+    JobDetail,
+    JobEdit,
+    JobHistory,
+    JobPage,
+    Key,
+    Keys,
+    LogRecord,
+    NewToken,
+    Notice,
+    Notices,
+    Status,
+    Templates,
+    Token,
+    Tokens,
+    Usage,
+    UsagePage,
+    User,
+    UserAdd,
+    UserPage,
+    Why,
+)
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+STUDIES = (
+    "reaction-time", "gaze-fixations", "eeg-alpha", "word-count", "pendulum", "spike-sort", "dot-motion",
+    "survey-2026", "segment-mri", "protein-fold", "weather-era5", "sleep-stages",
+)  # fmt: skip
+OWNERS = ("ada", "grace", "emmy", "katherine", "mary")
+MIX = (
+    JobState.RUNNING, JobState.RUNNING, JobState.PREPARING, JobState.QUEUED, JobState.QUEUED, JobState.HELD,
+    JobState.PAUSED, JobState.COLLECTING, JobState.SUCCEEDED, JobState.FAILED, JobState.SUCCEEDED,
+    JobState.TIMED_OUT, JobState.CANCELLED, JobState.SUCCEEDED, JobState.LOST,
+)  # fmt: skip
+
+
+def make_job(number: int, place: int, now: datetime = NOW) -> Job:
+    """A job whose looks depend on its place from the newest, so that the first rows show every state."""
+    state = MIX[place % len(MIX)] if place < 2 * len(MIX) else (JobState.SUCCEEDED, JobState.FAILED)[place % 7 == 3]
+    started = None if state in WAITING else now - timedelta(minutes=3 + place * 7, seconds=place * 13 % 60)
+    ended = started + timedelta(seconds=95 + place * 61 % 5000) if started and state in FINAL else None
+    reason: Reason | None = None
+    progress: Progress | None = None
+    match state:
+        case JobState.RUNNING:
+            progress = Progress(
+                phase="running", done=40 + place * 21, total=100, rate=0.2, remaining=(60 - place * 21) / 0.2
+            )
+        case JobState.PREPARING:
+            progress = Progress(
+                phase="environment", done=61 << 20, total=180 << 20, unit="bytes", rate=9.5 * (1 << 20), remaining=13
+            )
+        case JobState.COLLECTING:
+            progress = Progress(phase="collecting", done=12, unit="files")
+        case JobState.QUEUED:
+            reason = Reason(
+                code=ReasonCode.NO_ROOM, text="needs 8 CPUs, 2 are free; expected to start in about 12 minutes"
+            )
+        case JobState.HELD:
+            reason = Reason(code=ReasonCode.HELD, text="held by ada")
+        case JobState.PAUSED:
+            reason = Reason(code=ReasonCode.HELD, text="paused by grace at 11:42")
+        case JobState.FAILED:
+            reason = Reason(code=ReasonCode.EXIT, text="the command ended with exit code 1")
+        case JobState.TIMED_OUT:
+            reason = Reason(code=ReasonCode.TIME_LIMIT, text="ran longer than its limit of 1h00m")
+        case JobState.CANCELLED:
+            reason = Reason(code=ReasonCode.CANCELLED, text="cancelled by ada")
+        case JobState.LOST:
+            reason = Reason(code=ReasonCode.GONE, text="its container vanished and no retry was left")
+        case _:
+            pass
+    codes = {JobState.SUCCEEDED: 0, JobState.FAILED: 1, JobState.TIMED_OUT: 124, JobState.CANCELLED: 130}
+    owner = OWNERS[place * 3 % len(OWNERS)] if place % 4 else "ada"
+    return Job(
+        id=number,
+        kind=JobKind.ARRAY if place == 4 else JobKind.CONTAINER,
+        name=STUDIES[place % len(STUDIES)],
+        owner=owner,
+        project=None,
+        state=state,
+        reason=reason,
+        attempt=0 if state in WAITING else 1,
+        exit_code=codes.get(state),
+        submitted_at=now - timedelta(minutes=5 + place * 7),
+        started_at=started,
+        ended_at=ended,
+        progress=progress,
+        results=f"jobs/2026/11/21/{number}",
+        resources=Resources(cpus=2, memory=4 * GIB, gpus=0),
+        priority=0,
+        where="box" if state in ACTIVE else "",
+        after=(number - 1, number - 2) if place == 3 else (),
+    )
+
+
+@dataclass
+class FakeClient:
+    """The same methods as the real client; everything is at hand for a test to look at and to change."""
+
+    jobs: dict[int, Job] = field(default_factory=dict)
+    role: Role = Role.ADMIN
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    log: list[LogRecord] = field(default_factory=list)
+    log_open: bool = False
+    away: str = ""
+    now: datetime = NOW
+
+    def __post_init__(self) -> None:
+        self.changed = threading.Condition()
+        self.happened: list[Event] = []
+        self.pending_notices: list[Notice] = []
+        self.specs: dict[int, JobSpec] = {}
+        self.closed = False
+        self.broken: dict[str, LabboxError] = {}
+        self.findings: tuple[Finding, ...] | None = None
+        self.users = {
+            name: User(
+                name=name, uid=70000 + place, gid=70000 + place, admin=name == "ada",
+                limits=Limits(cpus=8, running_jobs=4) if place % 2 else Limits(),
+                created_at=NOW - timedelta(days=40 - place), last_login=NOW - timedelta(hours=place * 5),
+                has_password=place != 2, keys=place % 3, storage=(place * 7 + 3) << 28,
+            )
+            for place, name in enumerate(OWNERS)
+        }  # fmt: skip
+        self.keys = [
+            Key(fingerprint="SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8", kind="ssh-ed25519",
+                comment="ada@laptop", added_at=NOW - timedelta(days=30), last_used=NOW - timedelta(hours=2)),
+        ]  # fmt: skip
+        self.tokens = [
+            Token(id=1, label="nightly", scope=Scope.SUBMIT, created_at=NOW - timedelta(days=3),
+                  expires_at=NOW + timedelta(days=87)),
+        ]  # fmt: skip
+
+    # What a test does to the box.
+
+    def change(self, job_id: int, kind: str = "job", **fields: Any) -> Job:
+        job = msgspec.structs.replace(self.jobs[job_id], **fields)
+        self.put(job, kind)
+        return job
+
+    def put(self, job: Job, kind: str = "job") -> None:
+        with self.changed:
+            self.jobs[job.id] = job
+            self.happened.append(Event(cursor=len(self.happened) + 1, at=self.now, kind=kind, job=job))
+            self.changed.notify_all()
+
+    def note(self, text: str, job: int | None = None) -> None:
+        with self.changed:
+            number = len(self.happened) + 1
+            self.pending_notices.append(Notice(id=number, at=self.now, text=text, job=job))
+            self.happened.append(Event(cursor=number, at=self.now, kind="notice", text=text))
+            self.changed.notify_all()
+
+    def write(self, text: str, stream: Stream = Stream.OUT, end: bool = False) -> None:
+        with self.changed:
+            cursor = (self.log[-1].cursor if self.log else 0) + len(text.encode("utf-8", "surrogateescape"))
+            at = self.now + timedelta(seconds=len(self.log))
+            self.log.append(LogRecord(cursor=cursor, at=at, stream=stream, text=text, end=end))
+            self.changed.notify_all()
+
+    def go_away(self, why: str = "") -> None:
+        with self.changed:
+            self.away = why
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+    def _call(self, *what: Any) -> None:
+        self.calls.append(what)
+        if self.away:
+            raise LabboxError("unavailable", f"cannot reach the box: {self.away}")
+        if what[0] in self.broken:
+            raise self.broken[what[0]]
+
+    # The client's own methods.
+
+    def status(self) -> Status:
+        self._call("status")
+        return Status(
+            version="0.1", box="lab", started_at=NOW - timedelta(days=3, hours=4), ready=True, ssh="0.0.0.0:2222",
+            engine=EngineStatus(available=True, version="27.1"), jobs=self._counts(None), users=len(self.users),
+            total=Resources(cpus=16, memory=64 * GIB, gpus=2), used=Resources(cpus=6, memory=14 * GIB, gpus=1),
+            load=(3.2, 2.9, 2.4), memory_total=64 * GIB, memory_available=41 * GIB, disk_total=900 * GIB,
+            disk_free=412 * GIB,
+        )  # fmt: skip
+
+    def whoami(self) -> Caller:
+        self._call("whoami")
+        return Caller(name="ada", uid=70000, role=self.role)
+
+    def events(self, after: int | None = None, follow: bool = False, mine: bool = False) -> Iterator[Event]:
+        self._call("events", after)
+        at = after if after is not None else len(self.happened)
+        while True:
+            with self.changed:
+                while follow and at >= len(self.happened) and not self.away and not self.closed:
+                    self.changed.wait(5)
+                if self.away:
+                    raise LabboxError("unavailable", f"cannot reach the box: {self.away}")
+                if self.closed:
+                    return
+                batch = self.happened[at:]
+            yield from batch
+            at += len(batch)
+            if not follow:
+                return
+
+    def notices(self) -> Notices:
+        self._call("notices")
+        found, self.pending_notices = self.pending_notices, []
+        return Notices(notices=tuple(reversed(found)))
+
+    def list_jobs(
+        self,
+        owner: str | None = None,
+        state: str | None = None,
+        name: str | None = None,
+        array: int | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        order: str | None = None,
+    ) -> JobPage:
+        self._call("list_jobs", owner, state, before)
+        groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL}
+        states = groups.get(state or "", frozenset(JobState))
+        found: list[Job] = []
+        ids = sorted(self.jobs, reverse=True)
+        if before is not None:
+            ids = [number for number in ids if number < before] if len(ids) < 5000 else range(before - 1, 0, -1)
+        more = False
+        for number in ids:
+            job = self.jobs[number]
+            if (owner is None or job.owner == owner) and job.state in states and job.array == array:
+                if len(found) == limit:
+                    more = True
+                    break
+                found.append(job)
+        return JobPage(jobs=tuple(found), next=found[-1].id if more else None, cursor=len(self.happened))
+
+    def _counts(self, owner: str | None) -> dict[JobState, int]:
+        counts: dict[JobState, int] = {}
+        for job in list(self.jobs.values()):
+            if (owner is None or job.owner == owner) and job.array is None:
+                counts[job.state] = counts.get(job.state, 0) + 1
+        return counts
+
+    def count_jobs(self, owner: str | None = None) -> JobCounts:
+        self._call("count_jobs", owner)
+        return JobCounts(by_state=self._counts(owner))
+
+    def _job(self, number: int) -> Job:
+        try:
+            return self.jobs[number]
+        except KeyError:
+            raise LabboxError("not_found", f"cannot find job {number}", "`job list` shows what there is.") from None
+
+    def show_job(self, id: int) -> JobDetail:
+        self._call("show_job", id)
+        job = self._job(id)
+        attempts = ()
+        if job.started_at:
+            attempts = (
+                Attempt(
+                    number=1, started_at=job.started_at, ended_at=job.ended_at, exit_code=job.exit_code,
+                    state=job.state if job.state in FINAL else None, reason=job.reason,
+                    cpu_seconds=1234.5, peak_memory=1800 << 20,
+                ),
+            )  # fmt: skip
+        return JobDetail(
+            job=job, spec=self.specs.get(id, JobSpec(path=f"studies/{job.name}", cpus=2, env={"SEED": "7"})),
+            command=("python", "-u", "app.py"), template="python", environment="b3:9f2c44d1e07a",
+            image="labbox/base@sha256:4be429a5fbb2", network=False, time_limit=3600, retries=1, attempts=attempts,
+            output_bytes=48 << 20, elements=JobCounts(by_state=self._element_counts(id)) if job.kind is JobKind.ARRAY
+            else None, code_hash="9f2c44d1e07a", input_hash="1c7be25f90aa",
+        )  # fmt: skip
+
+    def _element_counts(self, number: int) -> dict[JobState, int]:
+        counts: dict[JobState, int] = {}
+        for job in self.jobs.values():
+            if job.array == number:
+                counts[job.state] = counts.get(job.state, 0) + 1
+        return counts
+
+    def why_job(self, id: int) -> Why:
+        self._call("why_job", id)
+        job = self._job(id)
+        reasons = (
+            Reason(code=ReasonCode.NO_ROOM, text="needs 8 CPUs, 2 are free"),
+            Reason(code=ReasonCode.SHARE, text="grace used less of the box lately, so her jobs go first"),
+        )
+        return Why(
+            id=id, state=job.state, reasons=reasons if job.state in WAITING else (job.reason,) if job.reason else (),
+            position=3 if job.state in WAITING else None,
+            expected_start=NOW + timedelta(minutes=12) if job.state in WAITING else None,
+        )  # fmt: skip
+
+    def job_history(self, id: int) -> JobHistory:
+        self._call("job_history", id)
+        job = self._job(id)
+        start = job.submitted_at
+        entries = [HistoryEntry(at=start, state=JobState.QUEUED, attempt=0, by=job.owner)]
+        if job.started_at:
+            entries.append(HistoryEntry(at=start + timedelta(seconds=4), state=JobState.PREPARING, attempt=1))
+            entries.append(HistoryEntry(at=job.started_at, state=JobState.RUNNING, attempt=1))
+        if job.ended_at:
+            entries.append(HistoryEntry(at=job.ended_at, state=job.state, attempt=1, reason=job.reason))
+        return JobHistory(entries=tuple(entries))
+
+    def job_log(
+        self, id: int, after: int = 0, follow: bool = False, attempt: int | None = None, tail: int | None = None
+    ) -> Iterator[LogRecord]:
+        self._call("job_log", id, after, tail)
+        with self.changed:
+            at = next((n for n, record in enumerate(self.log) if record.cursor > after), len(self.log))
+            if tail is not None:
+                at = max(at, len(self.log) - tail)
+        while True:
+            with self.changed:
+                while follow and self.log_open and at >= len(self.log) and not self.closed:
+                    self.changed.wait(5)
+                batch = self.log[at:]
+                done = self.closed or not self.log_open
+            yield from batch
+            at += len(batch)
+            if any(record.end for record in batch) or not follow:
+                return
+            if done and at >= len(self.log):
+                last = self.log[-1].cursor if self.log else 0
+                yield LogRecord(cursor=last, at=self.now, stream=Stream.BOX, end=True)
+                return
+
+    def submit_job(self, spec: JobSpec | None = None, **words: Any) -> Job:
+        spec = spec or JobSpec(**words)
+        self._call("submit_job", spec)
+        number = max(self.jobs, default=0) + 1
+        job = msgspec.structs.replace(
+            make_job(number, 3, self.now), name=spec.name or (spec.path or "job").rsplit("/", 1)[-1], owner="ada", after=()
+        )
+        self.specs[number] = spec
+        self.put(job)
+        return job
+
+    def _deed(self, verb: str, number: int, state: JobState, allowed: frozenset[JobState]) -> Job:
+        self._call(verb, number)
+        job = self._job(number)
+        if job.state not in allowed:
+            raise LabboxError(
+                "conflict", f"cannot {verb.partition('_')[0]} job {number}: it is {job.state.value}", "`job why` tells more."
+            )
+        return self.change(number, state=state, progress=None)
+
+    def cancel_job(self, id: int) -> Job:
+        return self._deed("cancel_job", id, JobState.CANCELLED, WAITING | ACTIVE)
+
+    def kill_job(self, id: int) -> Job:
+        return self._deed("kill_job", id, JobState.CANCELLED, WAITING | ACTIVE)
+
+    def hold_job(self, id: int) -> Job:
+        return self._deed("hold_job", id, JobState.HELD, WAITING)
+
+    def release_job(self, id: int) -> Job:
+        return self._deed("release_job", id, JobState.QUEUED, frozenset({JobState.HELD}))
+
+    def pause_job(self, id: int) -> Job:
+        return self._deed("pause_job", id, JobState.PAUSED, frozenset({JobState.RUNNING}))
+
+    def resume_job(self, id: int) -> Job:
+        return self._deed("resume_job", id, JobState.RUNNING, frozenset({JobState.PAUSED}))
+
+    def retry_job(self, id: int) -> Job:
+        return self._deed("retry_job", id, JobState.QUEUED, FINAL)
+
+    def rerun_job(self, id: int, edit: JobEdit | None = None) -> Job:
+        self._call("rerun_job", id, edit)
+        number = max(self.jobs) + 1
+        job = msgspec.structs.replace(make_job(number, 3, self.now), name=self._job(id).name, owner="ada", after=())
+        self.put(job)
+        return job
+
+    def edit_job(self, id: int, edit: JobEdit) -> Job:
+        self._call("edit_job", id, edit)
+        job = self._job(id)
+        return self.change(id, priority=job.priority if edit.priority is None else edit.priority)
+
+    def job_input(self, id: int, text: str = "", close: bool = False) -> None:
+        self._call("job_input", id, text, close)
+
+    def open_shell(self, id: int, rows: int = 24, columns: int = 80) -> socket.socket:
+        self._call("open_shell", id, rows, columns)
+        ours, theirs = socket.socketpair()
+        theirs.sendall(b"labbox shell\r\n")
+        theirs.close()
+        return ours
+
+    def inspect(self, body: InspectBody | str) -> Inspection:
+        path = body if isinstance(body, str) else body.path
+        self._call("inspect", path)
+        findings = self.findings or (
+            Finding(level="ok", text="app.py is what runs", file="code/app.py"),
+            Finding(level="ok", text="requirements.txt: 5 packages, all pinned", file="requirements.txt"),
+            Finding(
+                level="warning", text="input/trials/sub-07.csv is empty", file="input/trials/sub-07.csv",
+                hint="If that is not meant, copy it again.",
+            ),
+        )  # fmt: skip
+        return Inspection(
+            path=path, name=path.rsplit("/", 1)[-1], entry="code/app.py", command=("python", "-u", "app.py"),
+            template="python", dependencies=("requirements.txt",), code_files=3, code_bytes=18_400, input_files=23,
+            input_bytes=4_300_000, resources=Resources(cpus=2, memory=4 * GIB), time_limit=3600, network=False,
+            findings=findings,
+        )  # fmt: skip
+
+    def templates(self) -> Templates:
+        self._call("templates")
+        return Templates(templates=())
+
+    def usage(self, owner: str | None = None) -> UsagePage:
+        self._call("usage", owner)
+        return UsagePage(
+            half_life=86400,
+            rows=tuple(
+                Usage(
+                    owner=name, jobs=431 - place * 67, cpu_seconds=(912 - place * 151) * 3600.0,
+                    memory_byte_seconds=(place + 1) * 3.1e15, recent=(60 - place * 11) * 3600.0,
+                    share=(60 - place * 11) / 190, running=Resources(cpus=4 - place % 3, memory=(6 - place) * GIB),
+                    storage=(place * 7 + 3) << 30,
+                )
+                for place, name in enumerate(OWNERS)
+            ),
+        )  # fmt: skip
+
+    def list_users(self) -> UserPage:
+        self._call("list_users")
+        return UserPage(users=tuple(self.users[name] for name in sorted(self.users)))
+
+    def show_user(self, name: str) -> User:
+        self._call("show_user", name)
+        return self.users[name]
+
+    def add_user(self, user: UserAdd) -> User:
+        self._call("add_user", user)
+        if user.name in self.users:
+            raise LabboxError("conflict", f"cannot add {user.name}: the name is taken", "Choose another name.")
+        self.users[user.name] = User(
+            name=user.name, uid=70100, gid=70100, admin=user.admin, limits=user.limits, created_at=NOW
+        )
+        return self.users[user.name]
+
+    def remove_user(self, name: str, files: str = "keep") -> None:
+        self._call("remove_user", name, files)
+        del self.users[name]
+
+    def set_password(self, name: str, new: str, old: str | None = None) -> None:
+        self._call("set_password", name, old is not None)
+
+    def list_keys(self, name: str) -> Keys:
+        self._call("list_keys", name)
+        return Keys(keys=tuple(self.keys))
+
+    def add_key(self, name: str, key: str) -> Key:
+        self._call("add_key", name, key)
+        added = Key(fingerprint="SHA256:new", kind="ssh-ed25519", comment=key.split()[-1], added_at=NOW)
+        self.keys.append(added)
+        return added
+
+    def remove_key(self, name: str, fingerprint: str) -> None:
+        self._call("remove_key", name, fingerprint)
+        self.keys = [key for key in self.keys if key.fingerprint != fingerprint]
+
+    def set_limits(self, name: str, limits: Limits) -> User:
+        self._call("set_limits", name, limits)
+        self.users[name] = msgspec.structs.replace(self.users[name], limits=limits)
+        return self.users[name]
+
+    def set_admin(self, name: str, admin: bool) -> User:
+        self._call("set_admin", name, admin)
+        self.users[name] = msgspec.structs.replace(self.users[name], admin=admin)
+        return self.users[name]
+
+    def invite_user(self, name: str, admin: bool = False, valid: float = 7 * 86400.0) -> Invite:
+        self._call("invite_user", name, admin)
+        return Invite(name=name, code="K7QM-4XZP-R2TD", expires_at=NOW + timedelta(seconds=valid))
+
+    def list_tokens(self, name: str) -> Tokens:
+        self._call("list_tokens", name)
+        return Tokens(tokens=tuple(self.tokens))
+
+    def add_token(self, name: str, label: str, scope: Scope, valid: float = 90 * 86400.0) -> NewToken:
+        self._call("add_token", name, label, scope)
+        token = Token(id=len(self.tokens) + 1, label=label, scope=scope, created_at=NOW, expires_at=NOW)
+        self.tokens.append(token)
+        return NewToken(token=token, secret="lbx_s3cret0nce")  # noqa: S106 - a made-up one
+
+    def revoke_token(self, name: str, id: int) -> None:
+        self._call("revoke_token", name, id)
+        self.tokens = [token for token in self.tokens if token.id != id]
+
+    def audit(self, limit: int = 100, before: int | None = None) -> AuditPage:
+        self._call("audit")
+        return AuditPage(
+            entries=(
+                AuditEntry(id=2, at=NOW, who="ada", action="job cancel", target="993", origin="ssh 192.0.2.7"),
+                AuditEntry(id=1, at=NOW - timedelta(hours=2), who="box", action="start", target="lab", origin="box"),
+            ),
+            next=None,
+        )
+
+
+def full_box(count: int = 60, now: datetime = NOW) -> FakeClient:
+    """A box with this many jobs and an array of 40 elements."""
+    first = 1000 if count < 900 else count
+    jobs = {first - place: make_job(first - place, place, now) for place in range(count)}
+    box = FakeClient(jobs=jobs, now=now)
+    parent = first - 4
+    if parent in jobs:
+        box.specs[parent] = JobSpec(path="studies/pendulum", sweep=(Sweep(name="seed", values=("1", "2")),))
+        states = (JobState.SUCCEEDED,) * 17 + (JobState.FAILED,) * 2 + (JobState.RUNNING,) * 4 + (JobState.QUEUED,) * 17
+        for index, state in enumerate(states, 1):
+            job = make_job(first * 10 + index, MIX.index(state), now)
+            box.jobs[job.id] = msgspec.structs.replace(
+                job, name="pendulum", array=parent, index=index, kind=JobKind.CONTAINER, after=(), state=state
+            )
+    box.write("labbox: image labbox/base is here\nlabbox: environment b3:9f2c44d1 is ready\n", Stream.BOX)
+    for trial in range(1, 61):
+        box.write(f"trial {trial:3d}  rt = {0.312 + trial * 0.0071:.4f} s\n")
+        if trial % 17 == 0:
+            box.write(f"UserWarning: trial {trial} has no response, left out\n", Stream.ERR)
+    box.write("labbox:progress 40/100\n")
+    return box
+
+
+def _show() -> int:
+    import sys
+
+    now = datetime.now(UTC)
+    box = full_box(int(sys.argv[1]) if len(sys.argv) > 1 else 60, now)
+    box.log_open = True
+    newest = max(number for number, job in box.jobs.items() if job.array is None)
+
+    def live() -> None:
+        step = 40
+        while not box.closed:
+            time.sleep(1)
+            step = (step + 1) % 100
+            progress = Progress(phase="running", done=step, total=100, rate=1.0, remaining=100 - step)
+            box.change(newest, "progress", progress=progress)
+            box.write(f"step {step}\n")
+
+    if "--still" not in sys.argv:
+        threading.Thread(target=live, daemon=True).start()
+    from labbox.tui.app import main
+
+    return main(box)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    raise SystemExit(_show())
