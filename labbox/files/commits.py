@@ -1,0 +1,206 @@
+"""The files of a git commit, written into a folder without git's filters, hooks or attributes.
+
+git is asked for trees and raw blobs alone (`ls-tree`, `cat-file`), since `git archive` and `git checkout` run
+what the repository's own files and settings name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import IO, Final
+
+from labbox.errors import LabboxError
+from labbox.files.copying import write_all
+from labbox.files.following import Meter
+from labbox.files.listing import FOLDER_FLAGS, MAX_DEPTH, MAX_ENTRIES, MAX_PATH
+from labbox.model import Value
+from labbox.text import visible_line
+
+_REVISION: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_BLOCK: Final = 1 << 20
+_SECONDS: Final = 30.0  # for git to end once its output is read
+_GIT: Final = ("git", "--git-dir=.", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
+_ENVIRONMENT: Final = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "HOME": "/nonexistent",
+}
+
+
+class Blob(Value):
+    """A file of a commit: `mode` as git writes it (100644, 100755, 120000 for a link)."""
+
+    mode: str
+    id: str
+    path: str
+
+
+class Written(Value):
+    """What was written; `skipped` paths (submodules) are no files."""
+
+    files: int
+    size: int
+    skipped: tuple[str, ...]
+
+
+def export(repository: int, commit: str, target: int, meter: Meter) -> Written:
+    """Write the files of `commit` of the open bare repository into the open empty folder `target`."""
+    if not _REVISION.fullmatch(commit):
+        raise LabboxError(
+            "invalid", f"cannot read the commit “{visible_line(commit)[:80]}”", "give its full hexadecimal id"
+        )
+    meter.begin("reading the commit", unit="files")
+    blobs, skipped = _list(repository, commit)
+    size = 0
+    with _run(repository, "cat-file", "--batch", stdin=True) as git:
+        assert git.stdin is not None  # noqa: S101 - for the type checker: Popen was given a pipe
+        assert git.stdout is not None  # noqa: S101 - for the type checker: Popen was given a pipe
+        for blob in blobs:
+            git.stdin.write(f"{blob.id}\n".encode())
+            git.stdin.flush()
+            size += _write(git.stdout, blob, target, meter)
+            meter.moved(1)
+        git.stdin.close()
+        _expect_end(git, commit)
+    return Written(files=len(blobs), size=size, skipped=tuple(visible_line(path) for path in skipped))
+
+
+def _run(repository: int, *words: str, stdin: bool = False) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - fixed words and a checked commit id
+            [*_GIT, *words],
+            cwd=f"/proc/self/fd/{repository}",
+            env=_ENVIRONMENT,
+            pass_fds=(repository,),  # for the path above; git itself uses its working folder
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise LabboxError(
+            "unavailable", f"cannot run git: {os.strerror(error.errno or 0)}", "tell an administrator"
+        ) from error
+
+
+def _list(repository: int, commit: str) -> tuple[list[Blob], list[str]]:
+    blobs: list[Blob] = []
+    skipped: list[str] = []
+    with _run(repository, "ls-tree", "-r", "-z", "--full-tree", commit) as git:
+        assert git.stdout is not None  # noqa: S101 - for the type checker: Popen was given a pipe
+        for line in _records(git.stdout):
+            about, _, raw = line.partition(b"\t")
+            mode, kind, identity = about.decode("ascii").split(" ")
+            path = os.fsdecode(raw)
+            if kind != "blob":
+                skipped.append(path)
+                continue
+            _check(path)
+            blobs.append(Blob(mode=mode, id=identity, path=path))
+            if len(blobs) > MAX_ENTRIES:
+                git.kill()
+                raise LabboxError(
+                    "limit", f"cannot take a commit of more than {MAX_ENTRIES:,} files", "make it smaller"
+                )
+        _expect_end(git, commit)
+    return blobs, skipped
+
+
+def _records(output: IO[bytes]) -> Iterator[bytes]:
+    """Pieces that end with NUL."""
+    rest = b""
+    while block := output.read(_BLOCK):
+        *whole, rest = (rest + block).split(b"\0")
+        yield from whole
+
+
+def _check(path: str) -> None:
+    parts = path.split("/")
+    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts) or "\0" in path:
+        raise LabboxError(
+            "invalid",
+            f"cannot take the commit: it holds the path “{visible_line(path)[:120]}”",
+            "rename that file",
+        )
+    if len(parts) > MAX_DEPTH or len(os.fsencode(path)) > MAX_PATH:
+        raise LabboxError(
+            "invalid", "cannot take the commit: it holds a path that is too long", "use shorter names"
+        )
+
+
+def _write(output: IO[bytes], blob: Blob, target: int, meter: Meter) -> int:
+    header = output.readline().split()
+    if len(header) != 3 or header[1] != b"blob":
+        raise LabboxError(
+            "invalid", f"cannot take the commit: “{visible_line(blob.path)}” is missing in it", "push again"
+        )
+    size = int(header[2])
+    *folders, name = blob.path.split("/")
+    folder = _descend(target, folders)
+    try:
+        if blob.mode == "120000":
+            os.symlink(os.fsdecode(_exactly(output, min(size, MAX_PATH))), name, dir_fd=folder)
+        else:
+            _write_file(output, size, blob.mode == "100755", name, folder, meter)
+    finally:
+        os.close(folder)
+    output.read(1)  # the newline behind each blob
+    return size
+
+
+def _write_file(output: IO[bytes], size: int, executable: bool, name: str, folder: int, meter: Meter) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o755 if executable else 0o644, dir_fd=folder)
+    try:
+        while size > 0:
+            block = _exactly(output, min(size, _BLOCK))
+            write_all(descriptor, block)
+            size -= len(block)
+            meter.tick()
+    finally:
+        os.close(descriptor)
+
+
+def _exactly(output: IO[bytes], count: int) -> bytes:
+    data = output.read(count)
+    if len(data) != count:
+        raise LabboxError("unavailable", "cannot take the commit: git ended early", "push again")
+    return data
+
+
+def _descend(target: int, folders: list[str]) -> int:
+    present = os.dup(target)
+    for name in folders:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o755, dir_fd=present)
+        try:
+            below = os.open(name, FOLDER_FLAGS, dir_fd=present)
+        except OSError as error:
+            raise LabboxError(
+                "invalid",
+                f"cannot take the commit: “{visible_line(name)}” is file and folder",
+                "rename one of them",
+            ) from error
+        finally:
+            os.close(present)
+        present = below
+    return present
+
+
+def _expect_end(git: subprocess.Popen[bytes], commit: str) -> None:
+    try:
+        code = git.wait(_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        git.kill()
+        raise LabboxError("unavailable", "cannot take the commit: git does not end", "push again") from error
+    if code != 0:
+        raise LabboxError("not_found", f"cannot find the commit {commit[:12]}", "push it again")

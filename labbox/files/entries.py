@@ -1,0 +1,173 @@
+"""Which file of a project runs, and with which command."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from labbox.files.jobtoml import JobFile
+from labbox.files.listing import Folder, shown
+from labbox.model import JobSpec, Value
+from labbox.protocol import Finding
+from labbox.text import visible_line
+
+ENTRY: Final = "{entry}"
+_NOT_CODE: Final = ("setup.py", "conftest.py", "__init__.py")
+
+
+class TemplateView(Value):
+    """The part of a template that decides what runs."""
+
+    name: str
+    title: str
+    entries: tuple[str, ...]
+    command: tuple[str, ...]
+    image: str | None = None
+    unavailable: str = ""
+    fallback: str | None = None
+
+    def ending(self) -> str:
+        """How its files end: ".py"."""
+        return "." + self.entries[0].rpartition(".")[2] if self.entries and "." in self.entries[0] else ""
+
+
+class Choice(NamedTuple):
+    """What would run; `entry` is relative to the code."""
+
+    entry: str | None
+    command: tuple[str, ...]
+    template: str | None
+    findings: tuple[Finding, ...]
+
+
+def choose(
+    top: Folder,
+    below: Sequence[Folder],
+    prefix: str,
+    spec: JobSpec,
+    job: JobFile,
+    templates: Sequence[TemplateView],
+) -> Choice:
+    """Decide what runs: a command that was given, else the one entry that a template knows.
+
+    `top` is the folder with the code, `below` those directly in it; `prefix` goes before names that people
+    see.
+    """
+    asked = spec.template or job.template
+    if asked is not None:
+        templates = [template for template in templates if template.name == asked] or list(templates)
+        if not templates or templates[0].name != asked:
+            return _unknown_template(asked, templates)
+    names = {file.name for file in top.files}
+    command = spec.command or job.words()
+    found = [(one, name) for one in templates if (name := next((e for e in one.entries if e in names), None))]
+    if command:
+        template = templates[0] if asked is not None else _guess(command, found, templates)
+        if template is None:
+            return Choice(None, command, None, (_ok(f"runs {_words(command)}"),))
+        return _checked(Choice(None, command, template.name, ()), template, spec, job)
+    if not found:
+        return Choice(None, (), asked, (_nothing(top, below, prefix, templates),))
+    if len(found) > 1:
+        return Choice(None, (), None, (_several(found, prefix),))
+    template, entry = found[0]
+    words = tuple(word.replace(ENTRY, entry) for word in template.command)
+    return _checked(Choice(entry, words, template.name, ()), template, spec, job)
+
+
+def _checked(choice: Choice, template: TemplateView, spec: JobSpec, job: JobFile) -> Choice:
+    image = spec.image or job.image or template.image
+    if template.unavailable and image is None and template.fallback is None:
+        hint = "name an image that has it, with --image or in job.toml"
+        text = f"cannot run {template.title} here: {template.unavailable}"
+        return choice._replace(findings=(Finding(level="error", text=text, hint=hint),))
+    what = choice.entry or _words(choice.command)
+    return choice._replace(findings=(_ok(f"runs {what} with {template.title}"),))
+
+
+def _guess(
+    command: Sequence[str], found: Sequence[tuple[TemplateView, str]], templates: Sequence[TemplateView]
+) -> TemplateView | None:
+    """The template that fits a given command: by its program, by the files it names, by the only entry."""
+    try:
+        words = [word for part in command for word in shlex.split(part)]
+    except ValueError:
+        words = list(command)
+    for word in words:
+        program = re.sub(r"[0-9.]+$", "", word.rpartition("/")[2]).lower()
+        for template in templates:
+            programs = {template.name, template.title.lower(), (template.command or ("",))[0].lower()}
+            if program and program in programs and program not in ("sh", "bash"):
+                return template
+    for word in words:
+        for template in templates:
+            if template.ending() and word.endswith(template.ending()):
+                return template
+    return found[0][0] if len(found) == 1 else None
+
+
+def _several(found: Sequence[tuple[TemplateView, str]], prefix: str) -> Finding:
+    named = " and ".join(prefix + name for _, name in found)
+    hint = f'choose one in job.toml: template = "{found[0][0].name}"; or give a command there or after --'
+    return Finding(level="error", text=f"cannot tell what to run: {named} could both start", hint=hint)
+
+
+def _nothing(top: Folder, below: Sequence[Folder], prefix: str, templates: Sequence[TemplateView]) -> Finding:
+    names = sorted(file.name for file in top.files)
+    entries = [name for template in templates for name in template.entries[:1]]
+    where = prefix.rstrip("/") or "the folder"
+    text = f"cannot find anything to run: {where} holds none of {', '.join(entries)}"
+    return Finding(level="error", text=text, hint=_way_out(names, entries, below, prefix, templates))
+
+
+def _way_out(
+    names: Sequence[str],
+    entries: Sequence[str],
+    below: Sequence[Folder],
+    prefix: str,
+    templates: Sequence[TemplateView],
+) -> str:
+    folded = {entry.lower(): entry for entry in entries}
+    for name in names:
+        if name.lower() in folded:
+            return f"rename {shown(prefix + name)} to {folded[name.lower()]}"
+    for folder in below:
+        if any(file.name in entries for file in folder.files):
+            return f"hand in the folder inside it: {shown(prefix + folder.path)}"
+    for template in templates:
+        scripts = [
+            n for n in names if template.ending() and n.endswith(template.ending()) and n not in _NOT_CODE
+        ]
+        if len(scripts) == 1 and template.command:
+            words = tuple(word.replace(ENTRY, scripts[0]) for word in template.command)
+            return (
+                f"rename {shown(scripts[0])} to {template.entries[0]}, or give a command: -- {_words(words)}"
+            )
+    notebooks = [name for name in names if name.endswith(".ipynb")]
+    if notebooks:
+        name = visible_line(notebooks[0])
+        return (
+            "make a script of the notebook: jupyter nbconvert --to script --output app "
+            f"{shlex.quote(name)}; or run it: -- jupyter execute {shlex.quote(name)}"
+        )
+    return "name the file that runs as one of these, or give a command in job.toml or after --"
+
+
+def _unknown_template(asked: str, templates: Sequence[TemplateView]) -> Choice:
+    names = [template.name for template in templates]
+    near = difflib.get_close_matches(asked, names, n=1)
+    hint = f"did you mean “{near[0]}”?" if near else f"templates here: {', '.join(names)}"
+    text = f"cannot find the template “{visible_line(asked)}”"
+    return Choice(None, (), None, (Finding(level="error", text=text, hint=hint),))
+
+
+def _ok(text: str) -> Finding:
+    return Finding(level="ok", text=text)
+
+
+def _words(command: Sequence[str]) -> str:
+    line = visible_line(shlex.join(command))
+    return line if len(line) <= 120 else line[:117] + "…"

@@ -1,0 +1,352 @@
+"""A project folder: what stands in it, what would run, and what is wrong with it.
+
+Two layouts. *Halves*: `code/` and `input/` beside each other, what describes the environment in `code/` or
+beside it. *Flat*: everything but `input/` and `output/` is code. While it runs, code is `/code` and input is
+`/input`; the names `input` and `output` in the code lead there, so that a script that was written beside its
+data finds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from labbox.files import jobtoml
+from labbox.files.dependencies import ProjectFile, find_dependencies
+from labbox.files.entries import Choice, choose
+from labbox.files.entries import TemplateView as TemplateView
+from labbox.files.following import Meter
+from labbox.files.ignoring import Ignore, ignoring
+from labbox.files.jobtoml import JobFile
+from labbox.files.listing import FOLDER_FLAGS, Listing, shown, walk
+from labbox.files.reading import names_in, read_plain
+from labbox.files.snapshot import Half
+from labbox.model import MIB, JobSpec, Resources, Value
+from labbox.protocol import Finding, Inspection
+from labbox.text import format_bytes, visible_line
+
+CODE, INPUT, OUTPUT = "code", "input", "output"
+LARGE: Final = (
+    256 * MIB
+)  # bytes of one file of code; data belongs into input/, where nothing is built from it
+_LINKS: Final = ((INPUT, "/input"), (OUTPUT, "/output"))
+_MAX_FINDINGS: Final = 100
+_MAX_NAME: Final = 64  # letters of a job's name that comes from its folder
+
+
+class TemplateLike(Protocol):
+    """What is asked of a template; `labbox.custom.Template` is one."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def title(self) -> str: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def entries(self) -> tuple[str, ...]: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def command(self) -> tuple[str, ...]: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def image(self) -> str | None: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def unavailable(self) -> str: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def fallback(self) -> str | None: ...  # noqa: D102 - as at labbox.custom.Template
+
+
+class Defaults(Value):
+    """What the box gives where neither person nor project says anything."""
+
+    resources: Resources = Resources()
+    time_limit: float | None = None  # seconds
+
+
+class ProjectPlan(Value):
+    """What a submission needs to know. What `asked` leaves None neither the person nor `job.toml` said."""
+
+    asked: JobSpec
+    name: str
+    command: tuple[str, ...]
+    entry: str | None = None  # relative to the code
+    template: str | None = None
+    files: tuple[ProjectFile, ...] = ()
+    submit_on_push: bool = False
+
+
+class Look(NamedTuple):
+    """A project folder that was looked at, ready to be snapshotted while its descriptors are open."""
+
+    inspection: Inspection
+    plan: ProjectPlan | None  # None where a finding is an error
+    identity: tuple[int, int]
+    code: Half
+    input: Half | None
+
+
+def template_view(template: TemplateLike) -> TemplateView:
+    """The part of a template that travels to a worker."""
+    return TemplateView(
+        name=template.name,
+        title=template.title,
+        entries=template.entries,
+        command=template.command,
+        image=template.image,
+        unavailable=template.unavailable,
+        fallback=template.fallback,
+    )
+
+
+def inspect(
+    path: Path, spec: JobSpec, templates: Sequence[TemplateLike], defaults: Defaults | None = None
+) -> Inspection:
+    """Look at the folder `path`; LabboxError only where it cannot be looked at at all."""
+    with ExitStack() as stack:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, descriptor)
+        known = tuple(template_view(one) for one in templates)
+        return look(descriptor, str(path), spec, known, defaults or Defaults(), Meter(), stack).inspection
+
+
+def look(
+    descriptor: int,
+    path: str,
+    spec: JobSpec,
+    templates: Sequence[TemplateView],
+    defaults: Defaults,
+    meter: Meter,
+    stack: ExitStack,
+) -> Look:
+    """Look at an open project folder, called `path` by people; what is opened for it `stack` closes."""
+    return _Looking(descriptor, path, spec, templates, defaults, meter, stack).run()
+
+
+class _Looking:
+    def __init__(
+        self,
+        descriptor: int,
+        path: str,
+        spec: JobSpec,
+        templates: Sequence[TemplateView],
+        defaults: Defaults,
+        meter: Meter,
+        stack: ExitStack,
+    ) -> None:
+        self._top, self._path, self._spec = descriptor, path, spec
+        self._templates, self._defaults = templates, defaults
+        self._meter, self._stack = meter, stack
+        self._findings: list[Finding] = []
+
+    def run(self) -> Look:
+        self._meter.begin("looking", unit="files")
+        job = self._job_file()
+        ignore = ignoring(job.ignore)
+        halves = self._open(CODE) if self._is_halves() else None
+        code_at = self._top if halves is None else halves
+        prefix = "" if halves is None else f"{CODE}/"
+        code = self._half(code_at, ignore, prefix, frozenset() if prefix else frozenset({INPUT, OUTPUT}))
+        data = self._input(ignore)
+        top = code.listing.folders[0]
+        choice = choose(
+            top,
+            [folder for folder in code.listing.folders if folder.depth == 1],
+            prefix,
+            self._spec,
+            job,
+            self._templates,
+        )
+        self._findings += choice.findings
+        self._check_code(code.listing, choice, code_at, prefix)
+        files, findings = find_dependencies(self._top, code_at if prefix else None)
+        self._findings += findings
+        return self._look(job, choice, files, code, data, prefix)
+
+    def _job_file(self) -> JobFile:
+        data = self._read(jobtoml.NAME, jobtoml.MAX_BYTES)
+        if data is None:
+            return JobFile()
+        job, findings = jobtoml.read(data)
+        self._findings += findings
+        return job
+
+    def _read(self, name: str, limit: int) -> bytes | None:
+        try:
+            return read_plain(self._top, name, limit)
+        except PermissionError:
+            self._error(f"cannot read {name}: you may not", f"make it readable: chmod u+r {name}", name)
+            return None
+
+    def _is_halves(self) -> bool:
+        """Whether `code/` is the code: not where an entry stands in the top folder alone."""
+        descriptor = self._open(CODE)
+        if descriptor is None:
+            return False
+        entries = {name for template in self._templates for name in template.entries}
+        here = entries & set(names_in(self._top))
+        return not here or bool(entries & set(names_in(descriptor)))
+
+    def _open(self, name: str) -> int | None:
+        try:
+            descriptor = os.open(name, FOLDER_FLAGS, dir_fd=self._top)
+        except PermissionError:
+            self._error(
+                f"cannot read {name}/: you may not", f"make it readable: chmod u+rx {name}", f"{name}/"
+            )
+            return None
+        except OSError:
+            return None
+        self._stack.callback(os.close, descriptor)
+        return descriptor
+
+    def _half(self, descriptor: int, ignore: Ignore, prefix: str, excluded: frozenset[str]) -> Half:
+        def listing() -> Listing:
+            return walk(descriptor, ignore, excluded=excluded, prefix=prefix, tick=self._meter.tick)
+
+        found = listing()
+        self._report_problems(found)
+        links: tuple[tuple[str, str], ...] = ()
+        if prefix != f"{INPUT}/":
+            names = {one.name for one in found.folders[0].files} | {
+                one.name for one in found.folders[0].links
+            }
+            names |= {folder.name for folder in found.folders if folder.depth == 1}
+            links = tuple(link for link in _LINKS if link[0] not in names)
+        return Half(descriptor=descriptor, listing=found, prefix=prefix, links=links, again=listing)
+
+    def _input(self, ignore: Ignore) -> Half | None:
+        descriptor = self._open(INPUT)
+        if descriptor is not None:
+            half = self._half(descriptor, ignore, f"{INPUT}/", frozenset())
+            count, size = half.listing.total, format_bytes(half.listing.size)
+            self._ok(f"{INPUT}/ holds {count:,} file{'' if count == 1 else 's'}, {size}")
+            return half
+        try:
+            os.stat(INPUT, dir_fd=self._top, follow_symlinks=False)
+        except OSError:
+            self._ok("there is no input/ folder: /input will be empty")
+        else:
+            hint = "make input a folder and copy into it what the job reads"
+            self._error("cannot hand in “input”: it is no folder", hint, INPUT)
+        return None
+
+    def _report_problems(self, listing: Listing) -> None:
+        for problem in listing.problems[:_MAX_FINDINGS]:
+            if problem.fatal:
+                self._error(problem.error().message, problem.hint, visible_line(problem.path))
+            else:
+                self._warn(f"{shown(problem.path)}: {problem.text}", problem.hint, visible_line(problem.path))
+        if len(listing.problems) > _MAX_FINDINGS:
+            more = len(listing.problems) - _MAX_FINDINGS
+            self._warn(f"{more:,} more paths have such problems", "correct these first")
+
+    def _check_code(self, listing: Listing, choice: Choice, code: int, prefix: str) -> None:
+        for file in listing.files():
+            if file.size > LARGE:
+                name = visible_line(prefix + file.path)
+                self._warn(
+                    f"{shown(prefix + file.path)} is large for code: {format_bytes(file.size)}",
+                    "move data to input/",
+                    name,
+                )
+        if choice.entry is None:
+            return
+        name = prefix + choice.entry
+        head = read_plain(code, choice.entry, 1 << 16)
+        if head is None:
+            return
+        if not head.strip():
+            self._warn(f"{name} is empty", "write into it what should run", name)
+        first, newline, _ = head.partition(b"\n")
+        if newline and b"\r\n" in head and (first.startswith(b"#!") or name.endswith(".sh")):
+            hint = f"convert it: sed -i 's/\\r$//' {name}"
+            self._warn(f"{name} has Windows line endings, at which shells fail", hint, name)
+
+    def _look(
+        self,
+        job: JobFile,
+        choice: Choice,
+        files: tuple[ProjectFile, ...],
+        code: Half,
+        data: Half | None,
+        prefix: str,
+    ) -> Look:
+        asked = merge(self._spec, job)
+        resources = Resources(
+            cpus=asked.cpus if asked.cpus is not None else self._defaults.resources.cpus,
+            memory=asked.memory if asked.memory is not None else self._defaults.resources.memory,
+            gpus=asked.gpus if asked.gpus is not None else self._defaults.resources.gpus,
+        )
+        name = asked.name or _folder_name(self._path)
+        inspection = Inspection(
+            path=visible_line(self._path),
+            name=name,
+            entry=None if choice.entry is None else prefix + choice.entry,
+            command=choice.command,
+            template=choice.template,
+            dependencies=tuple(file.name for file in files),
+            code_files=code.listing.total,
+            code_bytes=code.listing.size,
+            input_files=0 if data is None else data.listing.total,
+            input_bytes=0 if data is None else data.listing.size,
+            resources=resources,
+            time_limit=asked.time_limit if asked.time_limit is not None else self._defaults.time_limit,
+            network=bool(asked.network),
+            findings=tuple(self._findings),
+            array=asked.array,
+            submit_on_push=job.git.submit,
+        )
+        plan = ProjectPlan(
+            asked=asked,
+            name=name,
+            command=choice.command,
+            entry=choice.entry,
+            template=choice.template,
+            files=files,
+            submit_on_push=job.git.submit,
+        )
+        found = os.fstat(self._top)
+        wrong = any(finding.level == "error" for finding in self._findings)
+        return Look(inspection, None if wrong else plan, (found.st_dev, found.st_ino), code, data)
+
+    def _ok(self, text: str) -> None:
+        self._findings.append(Finding(level="ok", text=text))
+
+    def _warn(self, text: str, hint: str, file: str = "") -> None:
+        self._findings.append(Finding(level="warning", text=text, hint=hint, file=file))
+
+    def _error(self, text: str, hint: str, file: str = "") -> None:
+        self._findings.append(Finding(level="error", text=text, hint=hint, file=file))
+
+
+def merge(spec: JobSpec, job: JobFile) -> JobSpec:
+    """What the person asks for, and where they say nothing what `job.toml` says."""
+    return JobSpec(
+        path=spec.path,
+        name=spec.name or (None if job.name is None else visible_line(job.name)),
+        command=spec.command or job.words(),
+        image=spec.image or job.image,
+        template=spec.template or job.template,
+        cpus=spec.cpus if spec.cpus is not None else job.cpus,
+        memory=spec.memory if spec.memory is not None else job.memory,
+        gpus=spec.gpus if spec.gpus is not None else job.gpus,
+        time_limit=spec.time_limit if spec.time_limit is not None else job.time,
+        priority=spec.priority or job.priority or 0,
+        after=spec.after,
+        array=spec.array or job.array,
+        sweep=spec.sweep or job.sweeps(),
+        parallel=spec.parallel if spec.parallel is not None else job.parallel,
+        retries=spec.retries if spec.retries is not None else job.retries,
+        hold=spec.hold,
+        start_at=spec.start_at,
+        network=spec.network if spec.network is not None else job.network,
+        env={**job.variables(), **spec.env},
+        stdin=spec.stdin or job.stdin,
+        project=spec.project,
+        commit=spec.commit,
+    )
+
+
+def _folder_name(path: str) -> str:
+    name = visible_line(path.rstrip("/").rpartition("/")[2])
+    return name[:_MAX_NAME] if name not in ("", ".", "..", "~") else "home"

@@ -1,0 +1,186 @@
+"""What a worker can be asked, what it answers, and the frames in which both travel.
+
+A stream socket carries frames: four bytes of length (network order), then one JSON message. Descriptors come
+with the length. A request's descriptors are named at each request, in order. Each request gets any number of
+`Report`s and one `Done` or `Failed`; a worker does one after the other.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Final
+
+import msgspec
+
+from labbox.errors import Code
+from labbox.files.project import Defaults, ProjectPlan, TemplateView
+from labbox.files.removing import Usage
+from labbox.files.snapshot import Tree
+from labbox.model import JobSpec, Progress, Value
+from labbox.protocol import Inspection
+
+MAX_FRAME: Final = 32 << 20  # bytes; the files that describe an environment travel in one
+MAX_DESCRIPTORS: Final = 4
+HEADER: Final = struct.Struct("!I")
+
+
+class Inspect(Value, tag="inspect"):
+    """Look at a project folder. Descriptors: none, or the folder itself if it is no path of the person's."""
+
+    path: str  # relative to the home, or absolute below it
+    spec: JobSpec
+    templates: tuple[TemplateView, ...]
+    defaults: Defaults
+
+
+class HandIn(Value, tag="hand_in"):
+    """Inspect, and snapshot if nothing is wrong. Descriptors: the snapshots; then as for `Inspect`."""
+
+    look: Inspect
+    room: int | None = None  # bytes that the person may store; None: no limit
+
+
+class Prune(Value, tag="prune"):
+    """Remove trees not in `keep` nor used since (seconds of the epoch). Descriptors: the snapshots."""
+
+    keep: tuple[str, ...]
+    unused_since: float
+
+
+class Measure(Value, tag="measure"):
+    """Count what is below folders. Descriptors: the folders; none for the person's home."""
+
+
+class Remove(Value, tag="remove"):
+    """Remove an entry with everything below it. Descriptors: the folder that it stands in."""
+
+    name: str
+
+
+class Export(Value, tag="export"):
+    """Write the files of a commit into an empty folder. Descriptors: the bare repository, the folder."""
+
+    commit: str
+
+
+Request = Inspect | HandIn | Prune | Measure | Remove | Export
+
+
+class Looked(Value, tag="looked"):
+    """What a project folder holds; `plan` where it can run."""
+
+    inspection: Inspection
+    plan: ProjectPlan | None
+
+
+class HandedIn(Value, tag="handed_in"):
+    """What was handed in; without `plan` and trees where the inspection holds an error."""
+
+    inspection: Inspection
+    plan: ProjectPlan | None = None
+    code: Tree | None = None
+    input: Tree | None = None
+
+
+class Pruned(Value, tag="pruned"):
+    """So many trees are gone."""
+
+    trees: int
+
+
+class Measured(Value, tag="measured"):
+    """One for each folder, in order."""
+
+    usages: tuple[Usage, ...]
+
+
+class Removed(Value, tag="removed"):
+    """It is gone, or was not there."""
+
+
+class Exported(Value, tag="exported"):
+    """The commit's files stand in the folder; `skipped` paths are no plain files."""
+
+    files: int
+    size: int
+    skipped: tuple[str, ...] = ()
+
+
+Result = Looked | HandedIn | Pruned | Measured | Removed | Exported
+
+
+class Ask(Value, tag="ask"):
+    """To the worker: do this."""
+
+    id: int
+    home: str
+    request: Request
+
+
+class Cancel(Value, tag="cancel"):
+    """To the worker: the request with this id is no longer wanted; it is answered all the same."""
+
+    id: int
+
+
+class Report(Value, tag="report"):
+    """From the worker: how far it is."""
+
+    id: int
+    progress: Progress
+
+
+class Done(Value, tag="done"):
+    """From the worker: the answer."""
+
+    id: int
+    result: Result
+
+
+class Failed(Value, tag="failed"):
+    """From the worker: a LabboxError."""
+
+    id: int
+    code: Code
+    message: str
+    hint: str = ""
+
+
+ToWorker = Ask | Cancel
+FromWorker = Report | Done | Failed
+
+encode: Final = msgspec.json.Encoder().encode
+decode_to_worker: Final = msgspec.json.Decoder(ToWorker).decode
+decode_from_worker: Final = msgspec.json.Decoder(FromWorker).decode
+
+
+def frame(message: ToWorker | FromWorker) -> bytes:
+    """A message with its length in front; ValueError above MAX_FRAME."""
+    data = encode(message)
+    if len(data) > MAX_FRAME:
+        raise ValueError("the message is too large")
+    return HEADER.pack(len(data)) + data
+
+
+def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
+    """The next message and its descriptors from a blocking socket; None where the other side has gone."""
+    header, descriptors, _flags, _address = socket.recv_fds(sock, HEADER.size, MAX_DESCRIPTORS)
+    if not header:
+        return None
+    header += _exactly(sock, HEADER.size - len(header))
+    (length,) = HEADER.unpack(header)
+    if length > MAX_FRAME:
+        raise ConnectionError("the message is too large")
+    return _exactly(sock, length), descriptors
+
+
+def _exactly(sock: socket.socket, count: int) -> bytes:
+    parts = []
+    while count > 0:
+        part = sock.recv(min(count, 1 << 20))
+        if not part:
+            raise ConnectionError("the other side ended within a message")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
