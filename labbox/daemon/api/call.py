@@ -121,7 +121,7 @@ def changes(path: str, handler: Handler, method: str = "POST", status: int = 200
 
 
 @functools.cache
-def _strict(kind: type[Message]) -> type[Message]:
+def _strict(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """The same message, refusing unknown fields: a person typed it, and a slip must not pass silently."""
     return msgspec.defstruct(
         kind.__name__, [], bases=(kind,), frozen=True, kw_only=True, forbid_unknown_fields=True

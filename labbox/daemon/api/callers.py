@@ -8,9 +8,9 @@ import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from labbox.daemon.people import Account
+from labbox.daemon.people import Account, Actor
 from labbox.errors import LabboxError
 from labbox.model import Limits, Role, Scope
 
@@ -38,12 +38,16 @@ class Peer:
         return self.uid in (0, os.geteuid())
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Protocol):
     """What the gate knows about the login behind a process; `scope` None: everything its person may."""
 
-    scope: Scope | None
-    origin: str  # "ssh 192.0.2.7"
+    @property
+    def scope(self) -> Scope | None:
+        """What its token allows."""
+
+    @property
+    def origin(self) -> str:
+        """Where it came from: "ssh 192.0.2.7"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ class ApiCaller:
     def role(self) -> Role:
         """What the caller may do beyond their own things."""
         return Role.ADMIN if self.account.admin else Role.USER
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the people service and the audit trail know them."""
+        return Actor(name=self.account.name, origin=self.origin, admin=self.account.admin)
 
     def need_admin(self, action: str) -> None:
         """Refuse everybody else; `action` completes "cannot …"."""

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from labbox.daemon.api import box, jobs, users
 from labbox.daemon.api.call import BODY_LIMIT, Call, Route
-from labbox.daemon.api.callers import ApiCaller, Peer, superuser
+from labbox.daemon.api.callers import ApiCaller, Login, Peer, superuser
 from labbox.daemon.api.services import Services
 from labbox.daemon.api.wire import encode
 from labbox.errors import LabboxError
@@ -52,6 +52,9 @@ class Api:
         )
         self._server: asyncio.AbstractServer | None = None
         self._open: dict[int, weakref.WeakSet[asyncio.BaseTransport]] = {}
+        # Asked when a connection comes (later its pid may be another's) and again with each request (the gate
+        # may just be writing the login down); what was found once holds.
+        self._logins: weakref.WeakKeyDictionary[asyncio.BaseTransport, Login] = weakref.WeakKeyDictionary()
         self._silent: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._streams: set[asyncio.Task[object]] = set()
 
@@ -87,12 +90,19 @@ class Api:
 
     def admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
         """The HTTP protocol for a new connection, or None for one too many of its user."""
-        uid = Peer.of(cast("socket.socket", transport.get_extra_info("socket"))).uid
+        peer = Peer.of(cast("socket.socket", transport.get_extra_info("socket")))
+        uid = peer.uid
         mine = self._open.setdefault(uid, weakref.WeakSet())
         if sum(not other.is_closing() for other in mine) >= CONNECTIONS_PER_USER:
             log.warning("too many API connections: uid=%d", uid)
             return None
         mine.add(transport)
+        try:
+            login = self._services.login_of(peer.pid)
+        except LabboxError:
+            return None  # the process has ended
+        if login is not None:
+            self._logins[transport] = login
         self._silent.add(transport)
         asyncio.get_running_loop().call_later(SILENCE, self._end_silent, weakref.ref(transport))
         server = self._runner.server
@@ -133,19 +143,20 @@ class Api:
         """Whom the kernel names, or for whom an administrator of the box acts."""
         peer = Peer.of(cast("socket.socket", transport.get_extra_info("socket")))
         people = self._services.people
+        login = self._logins.get(transport) or self._services.login_of(peer.pid)
+        runs_the_box = peer.runs_the_box and login is None
         account = await people.account_by_uid(peer.uid)
-        login = None if peer.runs_the_box else self._services.login_of(peer.pid)
         origin = login.origin if login is not None else "local"
         wanted = request.headers.get("Labbox-As")
         if wanted is not None:
             name = unquote(wanted)
-            if not peer.runs_the_box:
+            if not runs_the_box:
                 raise LabboxError("forbidden", f"cannot act for {name}: only root on the box may")
             other = await people.account(name)
             if other is None:
                 raise LabboxError("not_found", f"cannot act for {name!r}: there is no such user")
             return ApiCaller(other, None, origin, person=True)
-        if account is None and peer.runs_the_box:
+        if account is None and runs_the_box:
             return ApiCaller(superuser(peer.uid), None, origin, person=False)
         if account is None:
             raise LabboxError(

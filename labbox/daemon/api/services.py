@@ -33,53 +33,98 @@ from labbox.protocol import (
 class JobsService(Protocol):
     """What the API needs of the jobs; every call checks the account's rights itself."""
 
-    async def submit(self, account: Account, spec: JobSpec, origin: str) -> Job: ...
+    async def submit(self, account: Account, spec: JobSpec, origin: str, /) -> Job:
+        """Take a job in; an array gives its parent."""
+
     async def page(
         self,
         account: Account,
+        /,
         *,
-        owner: str | None = None,
-        state: str | None = None,
-        name: str | None = None,
-        array: int | None = None,
-        limit: int = 100,
-        before: int | None = None,
-        order: str | None = None,
-    ) -> JobPage: ...
-    async def counts(self, account: Account, owner: str | None = None) -> JobCounts: ...
-    async def show(self, account: Account, id: int) -> JobDetail: ...
-    async def why(self, account: Account, id: int) -> Why: ...
-    async def history(self, account: Account, id: int) -> JobHistory: ...
+        owner: str | None,
+        state: str | None,
+        name: str | None,
+        array: int | None,
+        limit: int,
+        before: int | None,
+        order: str | None,
+    ) -> JobPage:
+        """A page of jobs, newest first."""
+
+    async def counts(self, account: Account, owner: str | None, /) -> JobCounts:
+        """Jobs by state."""
+
+    async def show(self, account: Account, number: int, /) -> JobDetail:
+        """One job."""
+
+    async def why(self, account: Account, number: int, /) -> Why:
+        """Why it is where it is."""
+
+    async def history(self, account: Account, number: int, /) -> JobHistory:
+        """Its changes."""
+
     def log(
         self,
         account: Account,
-        id: int,
+        number: int,
+        /,
         *,
-        after: int = 0,
-        follow: bool = False,
-        attempt: int | None = None,
-        tail: int | None = None,
-    ) -> AsyncIterator[LogRecord]: ...
-    async def cancel(self, account: Account, id: int, origin: str) -> Job: ...
-    async def kill(self, account: Account, id: int, origin: str) -> Job: ...
-    async def hold(self, account: Account, id: int, origin: str) -> Job: ...
-    async def release(self, account: Account, id: int, origin: str) -> Job: ...
-    async def pause(self, account: Account, id: int, origin: str) -> Job: ...
-    async def resume(self, account: Account, id: int, origin: str) -> Job: ...
-    async def retry(self, account: Account, id: int, origin: str) -> Job: ...
-    async def rerun(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job: ...
-    async def edit(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job: ...
-    async def input(self, account: Account, id: int, body: InputBody) -> None: ...
-    async def shell(self, account: Account, id: int, rows: int, columns: int) -> Terminal: ...
-    async def inspect(self, account: Account, body: InspectBody) -> Inspection: ...
-    def templates(self) -> Templates: ...
-    async def usage(self, account: Account, owner: str | None = None) -> UsagePage: ...
+        after: int,
+        follow: bool,
+        attempt: int | None,
+        tail: int | None,
+    ) -> AsyncIterator[LogRecord]:
+        """Its log; the last record has `end`."""
+
+    async def cancel(self, account: Account, number: int, origin: str, /) -> Job:
+        """End it, politely first."""
+
+    async def kill(self, account: Account, number: int, origin: str, /) -> Job:
+        """End it at once."""
+
+    async def hold(self, account: Account, number: int, origin: str, /) -> Job:
+        """Keep it from starting."""
+
+    async def release(self, account: Account, number: int, origin: str, /) -> Job:
+        """Let it start."""
+
+    async def pause(self, account: Account, number: int, origin: str, /) -> Job:
+        """Freeze it."""
+
+    async def resume(self, account: Account, number: int, origin: str, /) -> Job:
+        """Let it go on."""
+
+    async def retry(self, account: Account, number: int, origin: str, /) -> Job:
+        """Queue a new attempt."""
+
+    async def rerun(self, account: Account, number: int, edit: JobEdit, origin: str, /) -> Job:
+        """Make a new job of it."""
+
+    async def edit(self, account: Account, number: int, edit: JobEdit, origin: str, /) -> Job:
+        """Change it while it waits."""
+
+    async def input(self, account: Account, number: int, body: InputBody, /) -> None:
+        """Write to its standard input."""
+
+    async def shell(self, account: Account, number: int, rows: int, columns: int, /) -> Terminal:
+        """A terminal in its container."""
+
+    async def inspect(self, account: Account, body: InspectBody, /) -> Inspection:
+        """Look at a project folder."""
+
+    def templates(self) -> Templates:
+        """The languages of the box."""
+
+    async def usage(self, account: Account, owner: str | None, /) -> UsagePage:
+        """What people used."""
+
     def events(
-        self, account: Account, *, after: int | None = None, follow: bool = False, mine: bool = False
-    ) -> AsyncIterator[Event]: ...
-    async def notices(self, account: Account) -> Notices: ...
-    async def forget(self, owner: str, origin: str) -> None:
-        """End all jobs of somebody who is being removed."""
+        self, account: Account, /, *, after: int | None, follow: bool, mine: bool
+    ) -> AsyncIterator[Event]:
+        """What changes, in order."""
+
+    async def notices(self, account: Account, /) -> Notices:
+        """What the account has not heard of."""
 
 
 @dataclass(frozen=True, slots=True)

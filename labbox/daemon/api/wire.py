@@ -11,7 +11,7 @@ from labbox.text import visible
 
 
 def encode(message: msgspec.Struct) -> bytes:
-    """JSON. Bytes that are not UTF-8 cannot stand in it: they become visible, and a log carries them as `raw`."""
+    """JSON. What is not UTF-8 cannot stand in it: it becomes visible, and a log has the bytes in `raw`."""
     try:
         return msgspec.json.encode(message)
     except UnicodeEncodeError:

@@ -1,0 +1,140 @@
+"""People over the API: users, passwords, keys, limits, invitations, tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from labbox.daemon.api.call import Call, changes
+from labbox.errors import LabboxError
+from labbox.model import Limits
+from labbox.protocol import (
+    AdminBody,
+    Empty,
+    Invite,
+    InviteBody,
+    Key,
+    KeyBody,
+    Keys,
+    NewToken,
+    PasswordBody,
+    TokenBody,
+    Tokens,
+    User,
+    UserAdd,
+    UserPage,
+)
+
+
+async def list_users(call: Call) -> UserPage:
+    """All users."""
+    call.caller.need_admin("list the users")
+    return await call.services.people.list()
+
+
+async def add(call: Call) -> User:
+    """Make a user."""
+    call.caller.need_admin("add a user")
+    return await call.services.people.add(await call.body(UserAdd), call.caller.actor)
+
+
+async def show(call: Call) -> User:
+    """One user."""
+    call.caller.need_self_or_admin(call.name, f"show {call.name}")
+    return await call.services.people.show(call.name)
+
+
+async def remove(call: Call) -> Empty:
+    """Remove a user, after their jobs."""
+    call.caller.need_admin(f"remove {call.name}")
+    files = call.text("files") or "keep"
+    if files not in ("keep", "delete"):
+        raise LabboxError("invalid", f"cannot read files={files!r}", "it is keep or delete")
+    await call.services.people.remove(call.name, delete_files=files == "delete", by=call.caller.actor)
+    return Empty()
+
+
+async def set_password(call: Call) -> Empty:
+    """Set a password."""
+    call.caller.need_self_or_admin(call.name, f"set the password of {call.name}")
+    body = await call.body(PasswordBody)
+    await call.services.people.set_password(call.name, body, call.caller.actor)
+    return Empty()
+
+
+async def list_keys(call: Call) -> Keys:
+    """A person's keys."""
+    call.caller.need_self_or_admin(call.name, f"list the keys of {call.name}")
+    return await call.services.people.list_keys(call.name)
+
+
+async def add_key(call: Call) -> Key:
+    """Deposit a key."""
+    call.caller.need_self_or_admin(call.name, f"add a key for {call.name}")
+    body = await call.body(KeyBody)
+    return await call.services.people.add_key(call.name, body.key, call.caller.actor)
+
+
+async def remove_key(call: Call) -> Empty:
+    """Remove a key."""
+    call.caller.need_self_or_admin(call.name, f"remove a key of {call.name}")
+    await call.services.people.remove_key(
+        call.name, call.request.match_info["fingerprint"], call.caller.actor
+    )
+    return Empty()
+
+
+async def set_limits(call: Call) -> User:
+    """Replace a person's limits."""
+    call.caller.need_admin(f"set the limits of {call.name}")
+    return await call.services.people.set_limits(call.name, await call.body(Limits), call.caller.actor)
+
+
+async def set_admin(call: Call) -> User:
+    """Make an administrator, or no longer."""
+    call.caller.need_admin(f"say whether {call.name} administers the box")
+    body = await call.body(AdminBody)
+    return await call.services.people.set_admin(call.name, body.admin, call.caller.actor)
+
+
+async def invite(call: Call) -> Invite:
+    """Make a one-time code."""
+    call.caller.need_admin("invite somebody")
+    return await call.services.people.invite(await call.body(InviteBody), call.caller.actor)
+
+
+async def list_tokens(call: Call) -> Tokens:
+    """A person's tokens."""
+    call.caller.need_self_or_admin(call.name, f"list the tokens of {call.name}")
+    return await call.services.people.list_tokens(call.name)
+
+
+async def add_token(call: Call) -> NewToken:
+    """Make a token."""
+    call.caller.need_self_or_admin(call.name, f"make a token for {call.name}")
+    body = await call.body(TokenBody)
+    return await call.services.people.add_token(call.name, body, call.caller.actor)
+
+
+async def revoke_token(call: Call) -> Empty:
+    """End a token."""
+    call.caller.need_self_or_admin(call.name, f"revoke a token of {call.name}")
+    await call.services.people.revoke_token(call.name, call.id, call.caller.actor)
+    return Empty()
+
+
+routes: Final = (
+    changes("/v1/users", list_users, method="GET"),
+    changes("/v1/users", add, status=201),
+    changes("/v1/users/invite", invite, status=201),
+    changes("/v1/users/{name}", show, method="GET"),
+    changes("/v1/users/{name}", remove, method="DELETE"),
+    changes("/v1/users/{name}/password", set_password),
+    changes("/v1/users/{name}/keys", list_keys, method="GET"),
+    changes("/v1/users/{name}/keys", add_key, status=201),
+    changes("/v1/users/{name}/keys/{fingerprint}", remove_key, method="DELETE"),
+    changes("/v1/users/{name}/limits", set_limits),
+    changes("/v1/users/{name}/admin", set_admin),
+    changes("/v1/users/{name}/tokens", list_tokens, method="GET"),
+    changes("/v1/users/{name}/tokens", add_token, status=201),
+    changes("/v1/users/{name}/tokens/{id}", revoke_token, method="DELETE"),
+)
