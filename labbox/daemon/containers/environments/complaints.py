@@ -24,8 +24,8 @@ _NO_WHEEL: Final = re.compile(
 )
 _POSITION: Final = re.compile(r"at position (\d+)")
 _NETWORK: Final = re.compile(
-    r"error sending request|dns error|Failed to fetch|timed out|Connection (?:refused|reset)|tcp connect error"
-    r"|error decoding response body|Request failed after|HTTP status (?:server error|client error \(429)"
+    r"error sending request|dns error|Failed to fetch|timed out|Connection (?:refused|reset)"
+    r"|tcp connect error|error decoding response body|Request failed after|HTTP status (?:server error|client error \(429)"
     r"|network (?:is )?unreachable|connection closed",
     re.IGNORECASE,
 )

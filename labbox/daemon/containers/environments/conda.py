@@ -1,4 +1,4 @@
-"""Conda environments from environment.yml, solved and installed by py-rattler; no script of a package is run."""
+"""Conda environments from environment.yml, solved and installed by py-rattler; packages' scripts never run."""
 
 from __future__ import annotations
 
@@ -37,8 +37,21 @@ class CondaPlan(Value):
 
     @property
     def needs_conda(self) -> bool:
-        """Whether there is anything that pip does not do: more than a Python of any version and pip."""
-        return any(spec not in _PIP_ALONE for spec in self.specs)
+        """Whether there is anything that pip does not do: more than a Python and pip."""
+        return any(_name(spec) not in _PIP_ALONE for spec in self.specs)
+
+    @property
+    def requires_python(self) -> str:
+        """What Python it asks for, in pip's words: "==3.11.*" for conda's "python=3.11"."""
+        for spec in self.specs:
+            version = spec.removeprefix("python").strip()
+            if _name(spec) == "python" and version:
+                return (
+                    f"=={version.strip('= ').removesuffix('.*')}.*"
+                    if version[0] in "=0123456789"
+                    else version
+                )
+        return ""
 
     def key(self) -> str:
         """A name for what is asked."""
@@ -134,7 +147,7 @@ class Condas:
             if channel.rstrip("/") not in {each.rstrip("/") for each in self._channels}:
                 raise LabboxError(
                     "forbidden",
-                    f"cannot use {visible_line(plan.file)}: the channel {visible_line(channel)} is not allowed on this box",
+                    f"cannot use {visible_line(plan.file)}: this box does not allow the channel {visible_line(channel)}",
                     f"use one of: {', '.join(self._index.redact(each) for each in self._channels)}",
                 )
         return plan.channels or self._channels
@@ -153,7 +166,7 @@ class Condas:
             version = found[2].rstrip(".").replace("*", "")
             return LabboxError(
                 "invalid",
-                f"cannot find the conda package {found[1]}{' ' + version if version else ''} ({visible_line(plan.file)})",
+                f"cannot find the conda package {f'{found[1]} {version}'.strip()} ({visible_line(plan.file)})",
                 "check name and version; some packages are in other channels, or only pip's",
             )
         return LabboxError(
@@ -210,6 +223,10 @@ def read_environment_yml(file: EnvFile) -> CondaPlan:
             )
     channels = [str(each) for each in _list(document, "channels", name) if each != "nodefaults"]
     return CondaPlan(file=file.name, specs=tuple(specs), channels=tuple(channels), pip=tuple(pip))
+
+
+def _name(spec: str) -> str:
+    return re.split(r"[\s=<>!~\[;]", spec.rpartition("::")[2], maxsplit=1)[0].lower()
 
 
 def _list(document: dict[Any, Any], key: str, name: str) -> list[Any]:

@@ -1,8 +1,8 @@
-"""The conda client as a program of its own, run by the trusted installer: solves and installs, runs no scripts.
+"""The conda client as a program of its own, run by the trusted installer: solves, installs, runs no scripts.
 
-``python -I conda_helper.py UID GID`` (ids -1 to stay as is), one request as JSON on standard input, progress and the
-answer as lines of JSON. The conda client is loaded before the ids are given up, as it may stand where only the
-daemon can read.
+``python -I conda_helper.py UID GID`` (ids -1 to stay as is), one request as JSON on standard input, progress
+and the answer as lines of JSON. The conda client is loaded before the ids are given up, as it may stand where
+only the daemon can read.
 """
 
 from __future__ import annotations
@@ -119,4 +119,5 @@ def _say(message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # The client's threads may outlive the interpreter and crash while it is taken down: leave without that.
+    os._exit(main())

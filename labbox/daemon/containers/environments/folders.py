@@ -1,7 +1,7 @@
 """The environments on disk: who owns which folder, what is whole, what is garbage.
 
-A folder gets its name in one step when it is whole (`environments/HASH`, `wheels/KEY`); everything unfinished is
-called ``NAME.tmp-…`` and removed at the next start. The folder's time is when it was last used.
+A folder gets its name in one step when it is whole (`environments/HASH`, `wheels/KEY`); everything unfinished
+is called ``NAME.tmp-…`` and removed at the next start. The folder's time is when it was last used.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class Folders:
 
 
 def _older(folder: Path, before: float) -> list[Path]:
-    found = []
-    for entry in os.scandir(folder):
-        if ".tmp-" not in entry.name and entry.stat(follow_symlinks=False).st_mtime < before:
-            found.append(Path(entry.path))
-    return found
+    return [
+        Path(entry.path)
+        for entry in os.scandir(folder)
+        if ".tmp-" not in entry.name and entry.stat(follow_symlinks=False).st_mtime < before
+    ]
 
 
 def digest(*parts: str | bytes) -> str:

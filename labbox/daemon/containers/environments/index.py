@@ -48,7 +48,7 @@ class PackageIndex(Value):
     def for_uv(self) -> dict[str, str]:
         """The environment that makes uv look where pip would look.
 
-        For pip the best version of all indexes counts; for uv, unless told, the first index that has the name.
+        For pip the best version of all indexes counts; for uv, unless told, the first index that has it.
         """
         env = dict(self._network())
         if self.index_url:

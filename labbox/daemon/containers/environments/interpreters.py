@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +92,7 @@ class Interpreters:
         if outcome.code != 0 or not outcome.lines:
             raise _no_python()
         target = decode_target(outcome.lines[-1])
-        path.write_bytes(msgspec.json.encode(target))
+        await asyncio.to_thread(path.write_bytes, msgspec.json.encode(target))
         return target
 
     def _uid(self) -> int:

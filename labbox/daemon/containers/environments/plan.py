@@ -18,7 +18,7 @@ Report = Callable[[Progress | str], None]
 
 
 class EnvFile(Value):
-    """One file that describes a project's software; `name` is what people call it: "code/requirements.txt"."""
+    """One file that describes a project's software; `name` is its path: "code/requirements.txt"."""
 
     kind: FileKind
     name: str

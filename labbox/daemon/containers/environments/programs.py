@@ -1,6 +1,6 @@
 """Programs that the trusted installer runs: uv and the helpers, with its own ids and nothing of the daemon's.
 
-As root the daemon starts them under the installer's uid, which owns the environments and caches and nothing else.
+As root the daemon starts them under the installer's uid, which owns environments and caches and nothing else.
 Without root they run as the one person.
 """
 
@@ -102,8 +102,8 @@ class Programs:
         on_message: Callable[[dict[str, Any]], None] | None,
         flags: tuple[str, ...],
     ) -> dict[str, Any]:
-        # These start with the daemon's ids, since its Python and packages may stand where only it can read, and
-        # give the ids up as the first thing they do.
+        # These start with the daemon's ids, since its Python and packages may stand where only it can read,
+        # and give the ids up as the first thing they do.
         ids = ("-1", "-1") if self.uid is None else (str(self.uid), str(self.uid))
         answer: dict[str, Any] = {}
 
@@ -130,7 +130,7 @@ class Programs:
         if ended.code != 0 and "error" not in answer:
             raise LabboxError(
                 "internal",
-                f"cannot make the environment: {name} ended with {ended.code}: {visible_line(_last_line(ended.err))}",
+                f"cannot make the environment: {name} ended with {ended.code}: {_last_line(ended.err)}",
                 "try again; if it stays so, tell whoever runs the box",
             )
         return answer
@@ -197,7 +197,7 @@ class Programs:
         )
 
     def _reachable(self, path: Path) -> Path:
-        """`path`, or a copy in the state folder where the installer cannot get to it (a checkout in /root)."""
+        """`path`, or a copy in the state folder where the installer cannot get to it (checkouts in /root)."""
         if self._may_reach(path):
             return path
         status = path.stat()
@@ -250,4 +250,4 @@ async def _write(stream: asyncio.StreamWriter, data: bytes) -> None:
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return visible_line(lines[-1]) if lines else "it said nothing"

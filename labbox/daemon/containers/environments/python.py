@@ -1,4 +1,4 @@
-"""Python environments by uv: resolved without running anybody's code, each wheel installed and compiled once."""
+"""Python environments by uv: resolved without running anybody's code, each wheel installed once."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Pythons:
     ) -> tuple[Locked, ...]:
         """Find the versions that fit, from wheels alone.
 
-        `links` is a folder of wheels to use beside the index. NeedsBuildError where something exists as source only;
-        LabboxError in words otherwise.
+        `links` is a folder of wheels to use beside the index. NeedsBuildError where something exists as source
+        only; LabboxError in words otherwise.
         """
         async with self.stage() as folder:
             (folder / "requirements.in").write_text(requirements.text(), "utf-8")

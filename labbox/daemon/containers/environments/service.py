@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Final
 
 from labbox.custom import Configuration, Template
 from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.environments import throwaway
 from labbox.daemon.containers.environments.complaints import NeedsBuildError
 from labbox.daemon.containers.environments.conda import CondaPlan, Condas
 from labbox.daemon.containers.environments.folders import Folders, Known, digest
@@ -22,6 +24,7 @@ from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.python import Locked, Pythons
 from labbox.daemon.containers.environments.requirements import (
     Requirements,
+    satisfies,
 )
 from labbox.daemon.containers.environments.shared import SharedWork
 from labbox.daemon.containers.environments.software import BaseImage, Images, read_packages
@@ -60,7 +63,6 @@ class Environments:
         self._connection = connection
         self._configuration = configuration
         self._box = box
-        self._uid = installer
         self._places = index.places()
         self._index_name = digest(*(f"{key}={value}" for key, value in sorted(index.for_uv().items())))
         self._folders = Folders(state, installer)
@@ -88,6 +90,8 @@ class Environments:
         unfinished = await asyncio.to_thread(self._folders.open)
         if unfinished:
             await self._programs.helper({"action": "remove", "folders": unfinished}, seconds=_HELPER_LIMIT)
+        with contextlib.suppress(LabboxError):  # no engine now: nothing of ours can run there either
+            await throwaway.remove_left_behind(self._connection, self._box)
         try:
             async with asyncio.TaskGroup() as group:
                 self._plans.open(group)
@@ -102,8 +106,8 @@ class Environments:
     async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         """Make, or find, what a run needs; `report` follows the work.
 
-        Whoever asks for the same at once shares one build, which goes on when the asker is cancelled. LabboxError
-        "invalid" where the project's files must change, "unavailable" where it may work at another time.
+        Whoever asks for the same at once shares one build, which goes on when the asker is cancelled.
+        LabboxError "invalid" where the project's files must change, "unavailable" where it may work later.
         """
         async with asyncio.timeout(_START_LIMIT):
             await self._open.wait()
@@ -136,7 +140,7 @@ class Environments:
     async def _prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         image = await self._image(plan, report)
         requirements, conda = read_wishes(plan, self._places)
-        if conda is not None:
+        if conda is not None and await self._needs_conda(image, conda, report):
             return await self._with_conda(image, conda, requirements, report)
         if requirements is None:
             return Prepared(image=image, digest=image)
@@ -156,7 +160,7 @@ class Environments:
         )
 
     async def _image(self, plan: EnvironmentPlan, report: Report) -> str:
-        """The id of the image: the project's Dockerfile, else the job's, the template's, the base; and packages."""
+        """The image: by the project's Dockerfile, else the job's, the template's, the base; with packages."""
         template = plan.template
         dockerfile = plan.file("dockerfile")
         apt = plan.file("apt")
@@ -271,6 +275,13 @@ class Environments:
             env={"CONDA_PREFIX": str(path), "CONDA_DEFAULT_ENV": known.name},
             lock=known.lock,
         )
+
+    async def _needs_conda(self, image: str, conda: CondaPlan, report: Report) -> bool:
+        """Whether pip and the image's own Python are not enough."""
+        if conda.needs_conda or not conda.specs:
+            return conda.needs_conda
+        system = await self._system_of(image, report)
+        return system is FALLBACK or not satisfies(system.version, conda.requires_python)
 
     async def _make_conda(
         self, question: str, image: str, conda: CondaPlan, requirements: Requirements | None, report: Report

@@ -1,4 +1,4 @@
-"""Images: the base, a template's or a job's own, with Debian packages added or made by a project's Dockerfile."""
+"""Images: the base, a template's or a job's own, with Debian packages, or made by a project's Dockerfile."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Images:
             raise LabboxError(
                 "forbidden",
                 f"cannot build {visible_line(file.name)}: this box does not allow Dockerfiles",
-                "use requirements.txt, environment.yml or apt.txt; whoever runs the box can set dockerfiles = true",
+                "use requirements.txt, environment.yml or apt.txt, or ask whoever runs the box to allow them",
             )
         text = _recipe_text(file)
         check_bases(text, self._settings.bases, file.name)
@@ -210,7 +210,7 @@ def read_packages(file: EnvFile) -> tuple[str, ...]:
             if not _PACKAGE.fullmatch(word):
                 raise LabboxError(
                     "invalid",
-                    f"cannot use line {number} of {visible_line(file.name)}: {visible_line(word)} is no package name",
+                    f"cannot use line {number} of {visible_line(file.name)}: {visible_line(word)} is no package",
                     "write the names of Debian packages, such as ffmpeg",
                 )
             found.append(word)
@@ -244,7 +244,7 @@ def _check_base(image: str, stages: set[str], allowed: Sequence[str], name: str)
     if "$" in image or not any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in allowed):
         raise LabboxError(
             "forbidden",
-            f"cannot build {visible_line(name)}: it starts from {visible_line(image)}, which this box does not allow",
+            f"cannot build {visible_line(name)}: this box does not allow to start from {visible_line(image)}",
             f"start from one of: {', '.join(allowed)}",
         )
 

@@ -1,9 +1,9 @@
 """Source distributions become wheels in a throwaway container, under an id that owns nothing else.
 
-A build script is anybody's code. It runs as the builder in a container that sees one folder of its own, made for
-this build alone, and cannot reach wheels, caches or environments. What it leaves there is data: wheels with
-proper names of the packages that were to be built are copied by the installer, and only the environment that asked
-for them uses them.
+A build script is anybody's code. It runs as the builder in a container that sees one folder of its own, made
+for this build alone, and cannot reach wheels, caches or environments. What it leaves there is data: wheels with
+proper names of the packages that were to be built are copied by the installer, and only the environment that
+asked for them uses them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _RESOLVE: Final = (
     " --format pylock.toml --output-file pylock.toml --python python3 $LABBOX_MORE"
 )
 _BUILD: Final = (
-    "/labbox/uv venv --quiet --python python3 tools && /labbox/uv pip install --quiet --python tools/bin/python pip"
+    "/labbox/uv venv --quiet --python python3 tools"
+    " && /labbox/uv pip install --quiet --python tools/bin/python pip"
     ' && exec tools/bin/python -m pip wheel --no-deps --no-cache-dir --wheel-dir wheels "$@"'
 )
 
@@ -144,16 +145,7 @@ class Builder:
         requirements: Requirements,
         report: Callable[[str], None],
     ) -> Outcome:
-        binds = [Bind(source=room, target="/build", writable=True)]
-        binds.append(Bind(source=self._programs.uv_binary(), target="/labbox/uv"))
-        binds += [
-            Bind(source=folder, target=str(folder)) for folder in self._index.folders() if folder.is_dir()
-        ]
-        env = self._index.for_uv() | self._index.for_pip()
-        certificates = self._index.certificates
-        if certificates and Path(certificates).is_file():
-            binds.append(Bind(source=Path(certificates).resolve(), target=_CERTIFICATES))
-            env = {name: _CERTIFICATES if value == certificates else value for name, value in env.items()}
+        binds, env = await asyncio.to_thread(self._surroundings, room)
         more = "--constraints constraints.in" if requirements.constraints else ""
         env |= {
             "UV_CACHE_DIR": "/build/cache",
@@ -172,6 +164,20 @@ class Builder:
             cwd="/build",
         )
         return await throwaway.run(self._connection, self._owner, errand, env=env, say=report)
+
+    def _surroundings(self, room: Path) -> tuple[list[Bind], dict[str, str]]:
+        """What the build sees of this machine, and the index settings in the words of that view."""
+        binds = [Bind(source=room, target="/build", writable=True)]
+        binds.append(Bind(source=self._programs.uv_binary(), target="/labbox/uv"))
+        binds += [
+            Bind(source=folder, target=str(folder)) for folder in self._index.folders() if folder.is_dir()
+        ]
+        env = self._index.for_uv() | self._index.for_pip()
+        certificates = self._index.certificates
+        if certificates and Path(certificates).is_file():
+            binds.append(Bind(source=Path(certificates).resolve(), target=_CERTIFICATES))
+            env = {name: _CERTIFICATES if value == certificates else value for name, value in env.items()}
+        return binds, env
 
     def _on_loopback(self) -> bool:
         """Whether index or proxy answer on this machine's loopback alone, where only its own network gets."""
@@ -194,7 +200,7 @@ class Builder:
 
 
 def _without_wheels(room: Path) -> tuple[str, ...]:
-    """``name==version`` of what the build's lock has only as source; the lock is the builder's word, no more."""
+    """``name==version`` of what the lock has only as source; the lock is the builder's word, no more."""
     descriptor = os.open(room / "pylock.toml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         text = file.read(_MAX_LOCK).decode("utf-8", "replace")
@@ -229,7 +235,7 @@ def _build_error(outcome: Outcome, packages: tuple[str, ...]) -> LabboxError:
     noise = re.compile(r"^\s*(?:note:|hint:|\[?notice\]?|\[end of output\]|$)|^\s*[╰│]─?>?\s*$")
     lines = [line.strip() for line in outcome.lines if not noise.match(line.strip())]
     failed = re.findall(
-        r"(?:Failed to build|ERROR: Failed building wheel for|Failed to build installable wheels for) `?([\w.-]+)",
+        r"(?:Failed to build(?: installable wheels for)?|ERROR: Failed building wheel for) `?([\w.-]+)",
         "\n".join(lines),
     )
     name = failed[0] if failed else ", ".join(packages)
@@ -240,7 +246,7 @@ def _build_error(outcome: Outcome, packages: tuple[str, ...]) -> LabboxError:
     ]
     return LabboxError(
         "invalid",
-        f"cannot build {visible_line(name)} from source: its build script failed: {' / '.join(meaningful[-4:])}",
+        f"cannot build {visible_line(name)} from source: its build failed: {' / '.join(meaningful[-4:])}",
         "missing compilers and libraries can be named in apt.txt; or ask for a version that has a wheel",
     )
 

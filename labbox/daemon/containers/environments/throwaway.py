@@ -1,4 +1,4 @@
-"""Containers that do one thing for us and are gone: asking an image's Python, building what came as source."""
+"""Containers that do one thing for us and are gone: ask an image's Python, build what came as source."""
 
 from __future__ import annotations
 

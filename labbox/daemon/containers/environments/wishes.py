@@ -33,8 +33,6 @@ def read_wishes(
         conda = read_environment_yml(file)
         if conda.pip:
             wishes.append(parse_lines(conda.pip, file.name))
-        if not conda.needs_conda:
-            conda = None
     if (file := plan.file("requirements")) is not None:
         wishes.append(parse_requirements(file, _lookup(plan), places))
     elif (file := plan.file("pyproject")) is not None and (parsed := parse_pyproject(file)) is not None:
@@ -55,13 +53,13 @@ def check_python(requirements: Requirements, version: str) -> None:
     if requirements.requires_python and not satisfies(version, requirements.requires_python):
         raise LabboxError(
             "invalid",
-            f"cannot use Python {version}: pyproject.toml requires {visible_line(requirements.requires_python)}",
+            f"cannot use Python {version}: the project requires {visible_line(requirements.requires_python)}",
             "loosen requires-python, or name an image with that Python, such as python:3.12",
         )
 
 
 def _lookup(plan: EnvironmentPlan) -> Lookup:
-    """Finds files that a requirements.txt includes: among the plan's own, else in the snapshot of the code."""
+    """Finds files that a requirements.txt includes: the plan's own, else those of the code's snapshot."""
 
     def find(name: str) -> bytes | None:
         for file in plan.files:
@@ -80,7 +78,7 @@ def _lookup(plan: EnvironmentPlan) -> Lookup:
 
 
 def _read_below(folder: Path, path: PurePosixPath) -> bytes | None:
-    """A plain file below a folder, reached without following a link; None where there is none of modest size."""
+    """A plain file below a folder, reached without following links; None where there is none of modest size."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for number, part in enumerate(path.parts, start=1):
