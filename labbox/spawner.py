@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import glob
 import io
 import os
 import select
@@ -70,7 +71,15 @@ def _run_worker(_request: SpawnRequest) -> int:
 
 
 def _run_program(request: SpawnRequest) -> NoReturn:
-    os.execve(request.argv[0], request.argv, dict(os.environ))  # noqa: S606 - this is what it is for
+    program, *words = request.argv
+    if request.wildcards:  # only now, as the user, in the user's home
+        words = [name for word in words for name in _named_by(word)]
+    os.execve(program, [program, *words], dict(os.environ))  # noqa: S606 - this is what it is for
+
+
+def _named_by(word: str) -> list[str]:
+    """The files that a word with wildcards names; the word itself where there is none, as a shell has it."""
+    return sorted(glob.glob(word)) or [word] if glob.has_magic(word) else [word]  # noqa: PTH207 - of words, not paths
 
 
 RUNNERS: Final[Mapping[str, Runner]] = {

@@ -48,6 +48,7 @@ class SpawnRequest(Value):
     memory: int | None = None  # bytes
     processes: int | None = None
     mounts: tuple[Mount, ...] = ()
+    wildcards: bool = False  # kind "exec": words with * ? [ that name files become their names, as in a shell
     descriptors: int = 0  # how many were sent along: the kernel drops those that the receiver has no room for
 
 

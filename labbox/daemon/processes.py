@@ -131,6 +131,7 @@ class Processes:
         memory: int | None = None,
         processes: int | None = None,
         mounts: Sequence[Mount] = (),
+        wildcards: bool = False,
     ) -> Process:
         """Fork a process; what the arguments mean stands at `spawning.SpawnRequest`.
 
@@ -143,7 +144,7 @@ class Processes:
         request = SpawnRequest(
             id=number, kind=kind, name=name, uid=uid, gid=gid, groups=tuple(groups), home=home,
             argv=tuple(argv), env=dict(env or {}), cwd=cwd, pty=pty, memory=memory, processes=processes,
-            mounts=tuple(mounts), descriptors=len(fds),
+            mounts=tuple(mounts), wildcards=wildcards, descriptors=len(fds),
         )  # fmt: skip
         process = self._alive[number] = Process(self, number)
         try:

@@ -1,0 +1,319 @@
+"""One session of a login: what was asked for is started as the user, and its bytes are passed on.
+
+The callbacks of asyncssh only note what the client sends; `Session.run`, a task of the gate's, is the story
+from start to end. However it ends, the process and all that it has started have ended with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from signal import SIGHUP, Signals
+from typing import TYPE_CHECKING, Final, cast
+
+import asyncssh
+from asyncssh.misc import TermModes, TermSize
+
+from labbox.daemon.gate import terminal
+from labbox.daemon.gate.launch import Launch
+from labbox.daemon.gate.pumps import Inflow, Outflow
+from labbox.daemon.gate.welcome import Lines
+from labbox.daemon.gate.words import Refused, Screens, Wish, wish_of
+from labbox.errors import LabboxError
+from labbox.text import visible_line
+
+if TYPE_CHECKING:
+    from labbox.daemon.gate.door import Door
+    from labbox.daemon.gate.wire import Channel
+    from labbox.daemon.processes import Process
+
+log = logging.getLogger(__name__)
+
+HANG_UP_SECONDS: Final = 5.0  # between SIGHUP and SIGKILL for a login whose client has gone
+_MAX_VARIABLES: Final = 64
+_MAX_VARIABLE: Final = 1024  # bytes
+_SIGNALS: Final = {"HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "TSTP", "KILL"}
+_PIPE: Final = 1 << 20  # bytes a pipe holds; the largest that the kernel grants everybody
+_F_SETPIPE_SZ: Final = 1031
+
+
+class Session(asyncssh.SSHServerSession[bytes]):
+    """One channel of kind "session"."""
+
+    def __init__(self, door: Door) -> None:
+        """For a client that came in by this door."""
+        self._door = door
+        self._channel: Channel | None = None
+        self._wish: Wish | None = None
+        self._term: str | None = None
+        self._size: TermSize = (80, 24, 0, 0)
+        self._modes: TermModes = {}
+        self._master: int | None = None
+        self._inflow: Inflow | Lines | None = None
+        self._outflows: list[Outflow] = []
+        self._early: list[bytes] = []  # came before the process ran
+        self._early_end = False
+        self._process: Process | None = None
+        self.gone = asyncio.Event()  # the channel is no more
+
+    # What the client asks for.
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        """The channel is open."""
+        self._channel = cast("Channel", chan)
+
+    def pty_requested(self, term_type: str, term_size: TermSize, term_modes: TermModes) -> bool:
+        """A terminal is wanted."""
+        self._term, self._size, self._modes = term_type, term_size, term_modes
+        return True
+
+    def shell_requested(self) -> bool:
+        """No command: the screens."""
+        return self._want(None, None)
+
+    def exec_requested(self, command: str) -> bool:
+        """A command."""
+        return self._want(command, None)
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        """A subsystem, such as sftp."""
+        return self._want(None, subsystem)
+
+    def _want(self, command: str | None, subsystem: str | None) -> bool:
+        self._wish = wish_of(command, subsystem, pty=self._term is not None)
+        return True
+
+    def session_started(self) -> None:
+        """The client knows that its request is taken up."""
+        self._door.start(self)
+
+    # What the client sends.
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        """Bytes for the process."""
+        self._door.active()
+        if self._inflow is None:
+            self._early.append(bytes(data))
+            self._pause()
+        else:
+            self._inflow.write(memoryview(data))
+
+    def eof_received(self) -> bool:
+        """No more bytes; the answers may still come."""
+        if self._inflow is None:
+            self._early_end = True
+        elif self._master is None:
+            self._inflow.end()
+        return True
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        """The window has another size."""
+        self._size = (width, height, pixwidth, pixheight)
+        self._door.active()
+        if self._master is not None and self._inflow is not None and not self._inflow.closed:
+            terminal.resize(self._master, self._size)
+
+    def signal_received(self, signal: str) -> None:
+        """A signal for the process."""
+        if self._process is not None and signal in _SIGNALS:
+            self._door.send_signal(self._process, int(Signals[f"SIG{signal}"]))
+
+    def break_received(self, msec: int) -> bool:
+        """A break: there is no line to break."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The client takes no more for now."""
+        for outflow in self._outflows:
+            outflow.pause()
+
+    def resume_writing(self) -> None:
+        """The client takes more."""
+        for outflow in self._outflows:
+            outflow.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The channel is closed, in order or not."""
+        self.gone.set()
+        self._close()
+
+    # The story.
+
+    async def run(self) -> None:
+        """From the request to the exit status; raises nothing but CancelledError."""
+        try:
+            status = await self._serve()
+        except LabboxError as error:
+            self._say(f"error: {error.message}")
+            if error.hint:
+                self._say(f"hint: {error.hint}")
+            status = error.exit_code
+        except OSError as error:
+            log.warning("cannot serve a login of %s: %s", self._door.name, error)
+            self._say("error: cannot open a session: the box has no room for more now")
+            status = 1
+        finally:
+            self._close()
+        if self._channel is not None and not self.gone.is_set():
+            with suppress(OSError):
+                self._channel.exit(status)
+
+    async def _serve(self) -> int:
+        wish = self._wish
+        if wish is None:  # asyncssh starts no session before a request
+            raise LabboxError("internal", "cannot start: nothing was asked for")
+        if isinstance(wish, Refused):
+            await self._door.audit("refused", visible_line(wish.what)[:200])
+            self._say(f"error: {wish.sentence}")
+            return 1
+        if self._door.login.invited:
+            if self._term is None or not isinstance(wish, Screens):
+                raise LabboxError(
+                    "forbidden",
+                    "cannot do this with an invitation code",
+                    f"log in once with “ssh {self._door.name}@…” alone, to leave a key or set a password",
+                )
+            await self._welcome()
+        async with self._door.launch(wish, self._variables(), pty=self._term is not None) as launch:
+            return await self._run(launch)
+
+    async def _welcome(self) -> None:
+        """The dialogue of an invited person."""
+        lines = Lines(self.send)
+        for data in self._early:
+            lines.write(memoryview(data))
+        self._early.clear()
+        self._inflow = lines
+        self._resume()
+        try:
+            await self._door.welcome(lines)
+        finally:
+            self._inflow = None
+
+    async def _run(self, launch: Launch) -> int:
+        descriptors = self._open(launch)
+        try:
+            process = self._process = await launch.start(descriptors, pty=self._master is not None)
+        finally:
+            for descriptor in set(descriptors):
+                os.close(descriptor)
+        try:
+            early, self._early = self._early, []
+            for data in early:
+                self.data_received(data, None)
+            if self._early_end:
+                self.eof_received()
+            self._resume()
+            return await self._until_the_end(process)
+        finally:
+            await self._end(process)
+
+    def _open(self, launch: Launch) -> tuple[int, ...]:
+        """The descriptors for the process; our ends go to the pumps."""
+        channel = self._channel
+        if channel is None or self.gone.is_set():
+            raise LabboxError("unavailable", "cannot start: the client has gone")
+        if self._term is not None:
+            self._master, slave = terminal.open_pty(self._size, self._modes, launch.uid, launch.gid)
+            self._outflows = [Outflow(os.dup(self._master), channel.write)]
+            self._inflow = Inflow(self._master, self._pause, self._resume)
+            return (slave,)
+        channel.set_write_buffer_limits(high=1 << 20, low=1 << 18)
+        opened: list[int] = []
+        try:
+            for _ in range(3):
+                opened += os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise
+        stdin, to_stdin, from_stdout, stdout, from_stderr, stderr = opened
+        if launch.bulk:
+            for descriptor in (stdin, stdout):
+                with suppress(OSError):  # the user has many pipes already
+                    fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE)
+        self._inflow = Inflow(to_stdin, self._pause, self._resume)
+        self._outflows = [Outflow(from_stdout, channel.write), Outflow(from_stderr, channel.write_error)]
+        return stdin, stdout, stderr
+
+    async def _until_the_end(self, process: Process) -> int:
+        """Wait for the process and all that it has written, or for the client to go."""
+        gone: asyncio.Future[object] = asyncio.ensure_future(self.gone.wait())
+        ended: asyncio.Future[int] = asyncio.ensure_future(process.wait())
+        try:
+            await asyncio.wait(
+                {gone, cast("asyncio.Future[object]", ended)}, return_when=asyncio.FIRST_COMPLETED
+            )
+            while not gone.done() and (left := [out.finished for out in self._outflows if not out.ended]):
+                await asyncio.wait([gone, *left], return_when=asyncio.FIRST_COMPLETED)
+            return ended.result() if ended.done() else 128 + SIGHUP
+        finally:
+            gone.cancel()
+            ended.cancel()
+
+    async def _end(self, process: Process) -> None:
+        """No process outlives its login."""
+        self._process = None
+        self._close()
+        if process.ended:
+            return
+        with suppress(LabboxError):  # the spawner has ended, and all processes with it
+            await process.signal(SIGHUP)
+            try:
+                async with asyncio.timeout(HANG_UP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                await process.kill()
+
+    # Small things.
+
+    def _variables(self) -> dict[str, str]:
+        sent = self._sent()
+        found = terminal.variables(self._term, sent)
+        if sent.get("GIT_PROTOCOL") in ("version=1", "version=2"):
+            found["GIT_PROTOCOL"] = sent["GIT_PROTOCOL"]
+        return found
+
+    def _sent(self) -> Mapping[str, str]:
+        if self._channel is None:
+            return {}
+        items = list(self._channel.get_environment_bytes().items())[:_MAX_VARIABLES]
+        return {
+            key.decode("ascii", "replace"): value.decode("utf-8", "replace")
+            for key, value in items
+            if len(key) + len(value) <= _MAX_VARIABLE
+        }
+
+    def _say(self, sentence: str) -> None:
+        """A line for the person; on the error stream where there is one."""
+        if self._channel is None or self.gone.is_set():
+            return
+        with suppress(OSError):
+            if self._term is None:
+                self._channel.write_stderr(f"{sentence}\n".encode())
+            else:
+                self._channel.write(f"{sentence}\r\n".encode())
+
+    def send(self, data: bytes) -> None:
+        """Bytes for the client; nothing where it has gone."""
+        if self._channel is not None and not self.gone.is_set():
+            with suppress(OSError):
+                self._channel.write(data)
+
+    def _pause(self) -> None:
+        if self._channel is not None and not self.gone.is_set():
+            self._channel.pause_reading()
+
+    def _resume(self) -> None:
+        if self._channel is not None and not self.gone.is_set():
+            self._channel.resume_reading()
+
+    def _close(self) -> None:
+        for outflow in self._outflows:
+            outflow.close()
+        if self._inflow is not None:
+            self._inflow.close()

@@ -1,0 +1,309 @@
+"""One connection of a client: who it is, whether it may come in, and the sessions it opens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, NoReturn, cast
+
+import asyncssh
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from labbox.daemon.gate.algorithms import MIN_RSA_BITS
+from labbox.daemon.gate.channel import Session
+from labbox.daemon.gate.guard import MAX_TRIES
+from labbox.daemon.gate.launch import Launch
+from labbox.daemon.gate.sessions import SessionInfo
+from labbox.daemon.gate.welcome import Lines, welcome
+from labbox.daemon.gate.words import Wish
+from labbox.daemon.people import Login
+from labbox.errors import LabboxError
+from labbox.text import format_duration
+
+if TYPE_CHECKING:
+    from labbox.daemon.gate.server import Gate
+    from labbox.daemon.processes import Process
+
+MAX_CHANNELS: Final = 16  # sessions of one connection at once
+_SENTENCES: Final = 20  # refusals that one connection adds to the audit trail
+
+
+class Door(asyncssh.SSHServer):
+    """What asyncssh asks about one connection."""
+
+    def __init__(self, gate: Gate) -> None:
+        """For a connection that has just come."""
+        self._gate = gate
+        self._connection: asyncssh.SSHServerConnection | None = None
+        self._address = ""
+        self._entered = False
+        self._tries = 0
+        self._candidate: tuple[Login, str, str | None] | None = None  # who, how, key
+        self._login: Login | None = None
+        self._sessions = 0
+        self._silent = 0  # sessions without a terminal: they may say nothing for long and be no less alive
+        self._last_active = time.monotonic()
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._sentences = 0
+        self.name = ""
+
+    @property
+    def origin(self) -> str:
+        """Where the person comes from, as the audit trail has it."""
+        return f"ssh {self._address}"
+
+    @property
+    def login(self) -> Login:
+        """Who is in; there is one before the first session."""
+        if self._login is None:  # asyncssh opens no session before the login is complete
+            raise LabboxError("unauthenticated", "cannot open a session before the login")
+        return self._login
+
+    # The connection.
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Somebody knocks."""
+        self._connection = conn
+        self._address = str((conn.get_extra_info("peername") or ("unknown",))[0])
+        self._entered = self._gate.guard.enter(self._address)
+        if self._entered:
+            self._gate.doors.add(self)
+        else:
+            conn.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """They have gone."""
+        self._gate.doors.discard(self)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._entered:
+            self._entered = False
+            self._gate.guard.leave(self._address)
+
+    def disconnect(self, sentence: str) -> None:
+        """Close the connection and say why."""
+        if self._connection is not None:
+            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, sentence)
+
+    # The login.
+
+    def begin_auth(self, username: str) -> bool:
+        """A name has been given; whatever it is, a proof is asked for."""
+        self.name = username
+        self._candidate = None
+        if self._gate.settings.ssh.banner:
+            self._say(self._gate.settings.ssh.banner)
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        """Keys are welcome."""
+        return True
+
+    def password_auth_supported(self) -> bool:
+        """So are passwords, codes and tokens."""
+        return True
+
+    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether this is a key of the user; asyncssh checks the signature afterwards."""
+        self._candidate = None
+        public = key.pyca_key
+        line = key.export_public_key().decode("ascii", "replace").strip()
+        strong = not isinstance(public, RSAPublicKey) or public.key_size >= MIN_RSA_BITS
+        try:
+            if strong and await self._gate.people.key_allowed(username, line):
+                account = await self._gate.people.account(username)
+                if account is not None:
+                    self._candidate = (Login(account=account), "key", line)
+                    return True
+        except LabboxError as error:
+            if error.code == "unavailable":
+                self._say(error.message)
+        self._count_try()
+        return False
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """Whether this password, code or token opens; where somebody guesses, it is not looked at."""
+        self._candidate = None
+        gate = self._gate
+        async with gate.one_password_at_a_time(self._address):
+            if (wait := gate.guard.wait(self._address)) > 0:
+                self._say(
+                    f"cannot look at a password from {self._address} yet: wait {format_duration(wait + 1)}"
+                )
+                self._count_try()
+                return False
+            try:
+                login = await gate.people.authenticate_password(username, password, self.origin)
+            except LabboxError as error:
+                self._say(error.message)
+                return False
+            if login is not None:
+                gate.guard.succeeded(self._address, username)
+                self._candidate = (
+                    login,
+                    "code" if login.invited else "token" if login.scope else "password",
+                    None,
+                )
+                return True
+            slowness = gate.guard.slowness(username)
+            pause = gate.guard.failed(self._address, username)
+        if pause:
+            self._say(f"too many wrong passwords from {self._address}: wait {format_duration(pause)}")
+            await self.audit(
+                "login refused", f"wrong password; {self._address} waits {format_duration(pause)}"
+            )
+        await asyncio.sleep(slowness)
+        self._count_try()
+        return False
+
+    def _count_try(self) -> None:
+        self._tries += 1
+        if self._tries >= MAX_TRIES:
+            raise asyncssh.DisconnectError(
+                asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "cannot let you in: too many tries"
+            )
+
+    def _say(self, sentence: str) -> None:
+        if self._connection is not None:
+            self._connection.send_auth_banner(f"{sentence.rstrip()}\r\n")
+
+    async def auth_completed(self) -> None:
+        """They are who they say."""
+        if self._candidate is None or self._candidate[0].account.name != self.name:
+            raise asyncssh.DisconnectError(asyncssh.DISC_PROTOCOL_ERROR, "cannot tell who you are")
+        self._login, how, key = self._candidate
+        self._leave()
+        self.active()
+        if self._gate.settings.ssh.idle_minutes:
+            self._watch_idleness()
+        try:
+            await self._gate.people.logged_in(self.name, self.origin, how, key)
+        except LabboxError as error:  # a full disk must not keep people from making room
+            self._gate.complain(f"cannot note a login of {self.name}: {error.message}")
+
+    # Sessions.
+
+    def session_requested(self) -> Session | bool:
+        """A session channel is opened."""
+        if self._sessions >= MAX_CHANNELS:
+            raise asyncssh.ChannelOpenError(
+                asyncssh.OPEN_RESOURCE_SHORTAGE, f"cannot open more than {MAX_CHANNELS} sessions at once"
+            )
+        return Session(self)
+
+    def start(self, session: Session) -> None:
+        """Run a session that the client has asked for."""
+        self._gate.run(session.run())
+
+    @asynccontextmanager
+    async def launch(self, wish: Wish, variables: Mapping[str, str], *, pty: bool) -> AsyncIterator[Launch]:
+        """What starts the process of a session, for as long as it lives."""
+        gate, login = self._gate, self.login
+        account = await gate.people.account(self.name)
+        if account is None or account.uid != login.account.uid:
+            raise LabboxError("forbidden", f"cannot open a session: there is no {self.name} any more")
+        most = gate.settings.ssh.max_sessions_per_user
+        if gate.sessions_of(self.name) >= most:
+            raise LabboxError(
+                "limit", f"cannot open more than {most} sessions of {self.name}", "close one of the others"
+            )
+        gate.count_session(self.name, 1)
+        self._sessions += 1
+        self._silent += not pty
+        try:
+            launch = gate.launcher.prepare(wish, SessionInfo(account, login.scope, self.origin), variables)
+            try:
+                yield launch
+            finally:
+                launch.done()
+        finally:
+            gate.count_session(self.name, -1)
+            self._sessions -= 1
+            self._silent -= not pty
+            self.active()
+
+    async def welcome(self, lines: Lines) -> None:
+        """The first login of an invited person; afterwards they are in as anybody else."""
+        await welcome(self._gate.people, self.name, self._gate.settings.name, self.origin, lines)
+        self._login = Login(account=self.login.account)
+
+    def send_signal(self, process: Process, number: int) -> None:
+        """Pass on a signal that the client has sent."""
+        self._gate.run(process.signal(number))
+
+    # Idleness.
+
+    def active(self) -> None:
+        """Something happened."""
+        self._last_active = time.monotonic()
+
+    def _watch_idleness(self) -> None:
+        longest = self._gate.settings.ssh.idle_minutes * 60.0
+        left = longest - (time.monotonic() - self._last_active)
+        if self._silent:
+            left = longest
+        if left <= 0:
+            self.disconnect(f"closed after {format_duration(longest)} without a key pressed")
+            return
+        self._idle_timer = asyncio.get_running_loop().call_later(left, self._watch_idleness)
+
+    # What is refused.
+
+    async def audit(self, action: str, detail: str) -> None:
+        """A row of the audit trail; a connection has only so many."""
+        self._sentences += 1
+        if self._sentences > _SENTENCES:
+            return
+        try:
+            await self._gate.people.audit(self.name, action, "gate", self.origin, detail)
+        except LabboxError as error:
+            self._gate.complain(f"cannot note “{action}” of {self.name}: {error.message}")
+
+    def _refuse(self, what: str) -> None:
+        self._gate.run(self.audit("refused", what))
+
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> NoReturn:
+        """`ssh -L`, `-D`, `-W`, `-J`: the daemon opens no connection for anybody."""
+        self._refuse("port forwarding")
+        raise asyncssh.ChannelOpenError(
+            asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "cannot forward ports: this box does not"
+        )
+
+    def unix_connection_requested(self, dest_path: str) -> NoReturn:
+        """`ssh -L …:/socket`."""
+        self._refuse("socket forwarding")
+        raise asyncssh.ChannelOpenError(
+            asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "cannot forward sockets: this box does not"
+        )
+
+    def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        """`ssh -R`."""
+        self._refuse("remote port forwarding")
+        return False
+
+    def unix_server_requested(self, listen_path: str) -> bool:
+        """`ssh -R /socket:…`."""
+        self._refuse("remote socket forwarding")
+        return False
+
+    def tun_requested(self, unit: int | None) -> bool:
+        """`ssh -w`."""
+        self._refuse("tunnel")
+        return False
+
+    def tap_requested(self, unit: int | None) -> bool:
+        """`ssh -w` with Ethernet frames."""
+        self._refuse("tunnel")
+        return False
+
+
+def door_of(connection: asyncssh.SSHServerConnection) -> Door:
+    """The door that a connection came in by."""
+    return cast(Door, connection.get_owner())

@@ -1,0 +1,149 @@
+"""How each wish is started as the user: which program, with what around it, and what a token allows of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from labbox.daemon.gate.repositories import Repositories
+from labbox.daemon.gate.sessions import SessionInfo, Sessions
+from labbox.daemon.gate.words import Copy, Git, Refused, Screens, Sftp, Verb, Wish
+from labbox.daemon.processes import Process, Processes
+from labbox.errors import LabboxError
+from labbox.model import GIB, Scope
+from labbox.spawning import Mount
+
+MEMORY: Final = 2 * GIB  # of one login, with the pages of files that it reads and writes
+PROCESSES: Final = 128  # of one login, threads included
+
+PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_SFTP_SERVERS: Final = (
+    "/usr/lib/openssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+    "/usr/libexec/sftp-server",
+)
+
+
+@dataclass(slots=True)
+class Launch:
+    """One process for a login, ready to be started; `done` ends its registration."""
+
+    processes: Processes
+    sessions: Sessions
+    info: SessionInfo
+    kind: Literal["tui", "command", "exec"]
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    bulk: bool = False  # moves files: large pipes are worth it
+    wildcards: bool = False
+    mounts: tuple[Mount, ...] = ()
+    _pid: int | None = field(default=None, init=False)
+
+    @property
+    def uid(self) -> int:
+        """The user's."""
+        return self.info.account.uid
+
+    @property
+    def gid(self) -> int:
+        """The user's."""
+        return self.info.account.gid
+
+    async def start(self, descriptors: tuple[int, ...], *, pty: bool) -> Process:
+        """Fork it and register it, before it can have asked the API anything that matters."""
+        account = self.info.account
+        process = await self.processes.spawn(
+            kind=self.kind, name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
+            home=str(account.home), argv=self.argv, env=self.env, fds=descriptors, pty=pty,
+            mounts=self.mounts, memory=MEMORY, processes=PROCESSES, wildcards=self.wildcards,
+        )  # fmt: skip
+        self._pid = process.pid
+        self.sessions.add(process.pid, self.info)
+        return process
+
+    def done(self) -> None:
+        """It has ended."""
+        if self._pid is not None:
+            self.sessions.remove(self._pid)
+
+
+class Launcher:
+    """Makes launches out of wishes."""
+
+    def __init__(
+        self, processes: Processes, sessions: Sessions, repositories: Repositories, socket: Path
+    ) -> None:
+        """`socket` is the API's."""
+        self._processes = processes
+        self._sessions = sessions
+        self._repositories = repositories
+        self._socket = socket
+
+    def prepare(self, wish: Wish, info: SessionInfo, variables: Mapping[str, str]) -> Launch:
+        """LabboxError where a token, or this machine, does not allow it."""
+        self._check_scope(wish, info.scope)
+        env = {
+            "PATH": PATH,
+            "SHELL": "/bin/sh",
+            "TMPDIR": "/tmp",  # noqa: S108 - everybody's, with the sticky bit
+            "LABBOX_SOCKET": str(self._socket),
+            "LABBOX_ORIGIN": info.origin,
+            **({"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}),
+            **variables,
+        }
+        launch = Launch(self._processes, self._sessions, info, "exec", (), env)
+        match wish:
+            case Screens():
+                launch.kind = "tui"
+            case Verb(words):
+                launch.kind, launch.argv = "command", words
+            case Sftp():
+                read_only = ("-R",) if info.scope is Scope.READ else ()
+                launch.argv, launch.bulk = (_sftp_server(), *read_only), True
+            case Copy(program, words, _writes):
+                launch.argv, launch.bulk, launch.wildcards = (_program(program), *words), True, True
+            case Git():
+                repository = self._repositories.open(info.account, wish)
+                launch.argv = (_program("git"), wish.service, repository.path)
+                launch.mounts, launch.bulk = repository.mounts, True
+                env.update(repository.env)
+            case Refused(sentence):
+                raise LabboxError("forbidden", sentence)
+        return launch
+
+    @staticmethod
+    def _check_scope(wish: Wish, scope: Scope | None) -> None:
+        writes = (isinstance(wish, Copy) and wish.writes) or (
+            isinstance(wish, Git) and wish.service == "receive-pack"
+        )
+        if scope is Scope.READ and writes:
+            raise LabboxError(
+                "forbidden",
+                "cannot write with this token: it is for reading",
+                "use one with the scope “submit”",
+            )
+
+
+def _sftp_server() -> str:
+    for path in _SFTP_SERVERS:
+        if Path(path).exists():
+            return path
+    raise LabboxError(
+        "unavailable",
+        "cannot start sftp: this box has no sftp-server",
+        "ask its administrator to install openssh-sftp-server",
+    )
+
+
+def _program(name: str) -> str:
+    path = shutil.which(name, path=PATH)
+    if path is None:
+        raise LabboxError(
+            "unavailable", f"cannot start {name}: this box has none", "ask its administrator to install it"
+        )
+    return path

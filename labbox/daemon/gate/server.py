@@ -1,0 +1,178 @@
+"""The gate: the SSH server that people log in to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncssh
+
+import labbox
+from labbox.custom.schema import split_address
+from labbox.daemon.gate import algorithms, hostkeys
+from labbox.daemon.gate.door import Door
+from labbox.daemon.gate.guard import Guard
+from labbox.daemon.gate.launch import Launcher
+from labbox.daemon.gate.repositories import Repositories
+from labbox.daemon.gate.sessions import Sessions
+from labbox.daemon.gate.wire import Connection, check_library
+from labbox.errors import LabboxError
+
+if TYPE_CHECKING:
+    from labbox.custom import Settings
+    from labbox.daemon.people import People
+    from labbox.daemon.processes import Processes
+
+log = logging.getLogger(__name__)
+
+LOGIN_SECONDS: Final = 60.0  # for a login, from the first byte on
+KEEPALIVE_SECONDS: Final = 30.0
+KEEPALIVE_MISSES: Final = 4  # unanswered before a client counts as gone
+WINDOW: Final = 8 << 20  # bytes a client may send before we have taken them
+PACKET: Final = 64 << 10  # bytes of one packet
+REKEY_BYTES: Final = 32 << 30  # far below what AES-GCM bears under one key (RFC 5647 with a 64-bit counter)
+STOP_SECONDS: Final = 10.0
+_BACKLOG: Final = 512
+
+
+class Gate:
+    """The server, its connections and their sessions."""
+
+    def __init__(
+        self, people: People, processes: Processes, settings: Settings, state: Path, socket: Path
+    ) -> None:
+        """`state` is the state folder, `socket` the API's, for the sessions."""
+        self.people = people
+        self.settings = settings
+        self.guard = Guard()
+        self.sessions = Sessions()
+        self.launcher = Launcher(processes, self.sessions, Repositories(state), socket)
+        self.doors: set[Door] = set()
+        self._state = state
+        self._open: Counter[str] = Counter()  # sessions by user, those that are just being started too
+        self._password_locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._server: asyncio.Server | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+
+    async def start(self) -> tuple[str, int]:
+        """Open the door and return where it is; LabboxError where address or keys cannot be used."""
+        logging.getLogger("asyncssh").setLevel(logging.WARNING)
+        loop = asyncio.get_running_loop()
+        keys = await asyncio.to_thread(hostkeys.load, self._state / "secrets")
+        options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(keys))
+        check_library(Connection(loop, options))
+        ready = asyncio.Event()
+        self._keeper = asyncio.create_task(self._keep(ready), name="gate")
+        await ready.wait()
+        host, port = split_address(self.settings.ssh.listen)
+        try:
+            self._server = await loop.create_server(
+                lambda: Connection(loop, options), host or None, port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            await self.stop()
+            raise LabboxError(
+                "unavailable",
+                f"cannot listen on {self.settings.ssh.listen}: {error.strerror or error}",
+                "choose another address with --ssh ADDRESS:PORT, or end what uses it",
+            ) from error
+        name = self._server.sockets[0].getsockname()
+        return str(name[0]), int(name[1])
+
+    async def stop(self) -> None:
+        """Close the door, say goodbye, and end every session."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for door in list(self.doors):
+            door.disconnect("the box is being stopped")
+        self._stopping.set()
+        if self._keeper is not None:
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+
+    def _options(self, keys: list[asyncssh.SSHKey]) -> dict[str, Any]:
+        return {
+            "server_factory": lambda: Door(self),
+            "server_version": f"labbox_{labbox.__version__}",
+            "config": None,
+            "server_host_keys": keys,
+            "gss_host": None,
+            "kex_algs": algorithms.KEX,
+            "encryption_algs": algorithms.CIPHERS,
+            "mac_algs": algorithms.MACS,
+            "compression_algs": algorithms.COMPRESSION,
+            "signature_algs": algorithms.SIGNATURES,
+            "host_based_auth": False,
+            "public_key_auth": True,
+            "password_auth": True,
+            "kbdint_auth": True,
+            "x11_forwarding": False,
+            "agent_forwarding": False,
+            "allow_scp": False,
+            "line_editor": False,
+            "encoding": None,
+            "window": WINDOW,
+            "max_pktsize": PACKET,
+            "rekey_bytes": REKEY_BYTES,
+            "rekey_seconds": 0,
+            "login_timeout": LOGIN_SECONDS,
+            "keepalive_interval": KEEPALIVE_SECONDS,
+            "keepalive_count_max": KEEPALIVE_MISSES,
+            "rdns_lookup": False,
+        }
+
+    async def _keep(self, ready: asyncio.Event) -> None:
+        """Own the tasks of all sessions until the gate is stopped."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            ready.set()
+            await self._stopping.wait()
+            self._group = None
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run the work of a session as a task of the gate's."""
+        if self._group is None:
+            work.close()
+        else:
+            self._group.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except LabboxError as error:
+            self.complain(error.message)
+        except Exception:  # one login's trouble is not the others'
+            log.exception("cannot go on with a session")
+
+    def complain(self, sentence: str) -> None:
+        """Something for the box's log."""
+        log.warning("%s", sentence)
+
+    def sessions_of(self, name: str) -> int:
+        """How many sessions a user has or is just opening."""
+        return self._open[name]
+
+    def count_session(self, name: str, change: int) -> None:
+        """One more, or one less."""
+        self._open[name] += change
+        if not self._open[name]:
+            del self._open[name]
+
+    @asynccontextmanager
+    async def one_password_at_a_time(self, address: str) -> AsyncIterator[None]:
+        """Checking a password is slow on purpose: one address uses one of the checkers, not all."""
+        lock = self._password_locks.get(address)
+        if lock is None:
+            lock = self._password_locks[address] = asyncio.Lock()
+        async with lock:
+            yield
