@@ -48,7 +48,6 @@ class Directory:
         LabboxError "conflict" where an id belongs to somebody of the system too.
         """
         self.trail = Trail(await self._on_disk(secrets.audit_key, self._state / "secrets"))
-        await self._on_disk(homes.prepare, self._state)
         if self._root:
             self._taken = await self._on_disk(uids.taken_ranges)
             allotted = await self._store.read(users.allotted)
@@ -56,6 +55,7 @@ class Directory:
             await self._ask_system(uids.check_ids, first, allotted, self._taken)
         await self._store.write(self._begin_trail)
         await self._load()
+        await self._on_disk(homes.prepare, self._state, frozenset(self._accounts))
 
     async def close(self) -> None:
         """End the threads."""
@@ -126,7 +126,7 @@ class Directory:
             self.trail.record(db, "box", "box create", str(self._state), "box")
 
     async def _load(self) -> None:
-        for user in await self._store.read(users.everyone):
+        for user in sorted(await self._store.read(users.everyone), key=lambda user: user.uid):
             self._remember(user)
         for name in await self._store.read(users.leaving):
             self._forget(name)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from labbox.errors import LabboxError
 
-ROOT_UID = 0
+ROOT_UID: Final = 0
+_FRESH: Final = ".new-"  # no user's name begins so
 
 
 def as_root() -> bool:
@@ -17,14 +20,22 @@ def as_root() -> bool:
     return os.geteuid() == ROOT_UID
 
 
-def prepare(state: Path) -> None:
-    """The folders that homes and results stand in; what died half-made at an earlier start goes."""
-    for name in ("homes", "results"):
-        folder = state / name
+def prepare(state: Path, names: Collection[str]) -> None:
+    """The folders that homes and results stand in.
+
+    A home that a crash kept from its place gets there if its user is among `names`, those in the store;
+    else it goes.
+    """
+    for kind in ("homes", "results"):
+        folder = state / kind
         folder.mkdir(mode=0o711, exist_ok=True)
         folder.chmod(0o711)
-    for half in (state / "homes").glob(".new-*"):
-        shutil.rmtree(half)
+    for half in (state / "homes").glob(f"{_FRESH}*"):
+        name = half.name.removeprefix(_FRESH)
+        if name in names:
+            place(state, name)
+        else:
+            take_back(state, name)
 
 
 def leftovers(state: Path, name: str) -> tuple[Path, ...]:
@@ -34,13 +45,12 @@ def leftovers(state: Path, name: str) -> tuple[Path, ...]:
 
 
 def make(state: Path, name: str, uid: int, gid: int, skeleton: Path | None) -> None:
-    """Home and results folder of a new user.
+    """Results folder and home of a new user, the home still beside its place; `place` puts it there.
 
-    Everything is copied as root into a folder that only root can enter, then given away, then put in place: no
-    path in it can be rearranged meanwhile. LabboxError "unavailable" where the disk does not take it.
+    Everything is copied as root into a folder that only root can enter, then given away: no path in it can be
+    rearranged meanwhile. LabboxError "unavailable" where the disk does not take it.
     """
-    home = state / "homes" / name
-    fresh = home.with_name(f".new-{name}")
+    fresh = state / "homes" / f"{_FRESH}{name}"
     results = state / "results" / name
     try:
         fresh.mkdir(mode=0o700)
@@ -53,11 +63,8 @@ def make(state: Path, name: str, uid: int, gid: int, skeleton: Path | None) -> N
         if as_root():
             os.chown(results, ROOT_UID, gid)
             _give(fresh, uid, gid)
-        fresh.rename(home)
     except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)
-        with suppress(OSError):
-            results.rmdir()
+        take_back(state, name)
         raise LabboxError(
             "unavailable",
             f"cannot make a home for {name}: {error.strerror}",
@@ -65,10 +72,23 @@ def make(state: Path, name: str, uid: int, gid: int, skeleton: Path | None) -> N
         ) from error
 
 
+def place(state: Path, name: str) -> None:
+    """Put the home of a user who is in the store in its place; at the next start if the disk refuses now."""
+    try:
+        (state / "homes" / f"{_FRESH}{name}").rename(state / "homes" / name)
+    except OSError as error:
+        raise LabboxError(
+            "unavailable",
+            f"cannot put the home of {name} in its place: {error.strerror}",
+            "see to the state folder's disk, then start the box again",
+        ) from error
+
+
 def take_back(state: Path, name: str) -> None:
-    """Undo `make` for a user who was never let in: nobody else has written there."""
-    shutil.rmtree(state / "homes" / name, ignore_errors=True)
-    shutil.rmtree(state / "results" / name, ignore_errors=True)
+    """Undo `make` for a user who did not get into the store."""
+    shutil.rmtree(state / "homes" / f"{_FRESH}{name}", ignore_errors=True)
+    with suppress(OSError):
+        (state / "results" / name).rmdir()
 
 
 def drop_emptied(state: Path, name: str) -> None:

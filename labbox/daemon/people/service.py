@@ -83,10 +83,11 @@ class People(Logins):
                 if await self._store.write(lambda db: users.find(db, user.name)) is None:
                     await self._on_disk(homes.take_back, self._state, user.name)
                 raise
+            await self._on_disk(homes.place, self._state, user.name)
             return added
 
     async def remove(self, name: str, *, delete_files: bool, by: Actor) -> Removal:
-        """Remove a user: no login from now on, then the departures, then the row; the uid is never given again.
+        """Remove a user: no login from now on, then the departures, then the row; the uid is never reused.
 
         A departure that fails leaves the user without login, and to be removed again.
         """

@@ -15,19 +15,14 @@ _SUBORDINATE: Final = (Path("/etc/subuid"), Path("/etc/subgid"))
 
 
 def taken_ranges(files: Collection[Path] = _SUBORDINATE) -> tuple[range, ...]:
-    """The ids lent to users of the system for their containers (subuid(5)); lines that are not so are skipped."""
+    """The ids lent to users of the system for their containers (subuid(5)); other lines are skipped."""
     return tuple(ids for file in files for ids in _subordinate(file))
 
 
-def check_ids(
-    first: int, allotted: Mapping[int, str], taken: Collection[range], people: Mapping[int, str] | None = None
-) -> None:
-    """LabboxError "conflict" where an id of ours belongs to somebody else as well. Asks NSS, which may block.
-
-    `people` stands in for NSS in tests.
-    """
+def check_ids(first: int, allotted: Mapping[int, str], taken: Collection[range]) -> None:
+    """LabboxError "conflict" where an id of ours is somebody else's as well. Asks NSS, which may block."""
     for uid in (*range(first - OWN, first + 1), *allotted):
-        stranger = _owner(uid) if people is None else people.get(uid)
+        stranger = id_owner(uid)
         if stranger is None and any(uid in ids for ids in taken):
             stranger = "the range of a user in /etc/subuid or /etc/subgid"
         if stranger is not None:
@@ -43,10 +38,6 @@ def check_ids(
 
 def id_owner(uid: int) -> str | None:
     """The user or group of the system that has this id. Asks NSS, which may block."""
-    return _owner(uid)
-
-
-def _owner(uid: int) -> str | None:
     try:
         return f"the system's user {pwd.getpwuid(uid).pw_name}"
     except KeyError:

@@ -13,11 +13,11 @@ def run_script(connection: sqlite3.Connection, script: str) -> None:
 
 
 def statements(script: str) -> Iterator[str]:
-    """The statements of a script, each ending at a semicolon at the end of a line (triggers stay whole)."""
+    """The statements of a script, each ending with a line (triggers stay whole)."""
     gathered = ""
     for line in script.splitlines(keepends=True):
         gathered += line
-        if line.rstrip().endswith(";") and sqlite3.complete_statement(gathered):
+        if sqlite3.complete_statement(gathered):
             yield gathered
             gathered = ""
     if gathered.strip():

@@ -1,0 +1,161 @@
+"""The trail: each change in it, each tampering seen."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from labbox.custom import Configuration
+from labbox.daemon.people import Actor, People
+from labbox.daemon.store import Store, notices
+from labbox.errors import LabboxError
+from labbox.model import Limits, Scope
+from labbox.protocol import InviteBody, PasswordBody, TokenBody, UserAdd
+
+pytestmark = pytest.mark.root
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBL1vJJEyKHmWvXXn6pPHFfNjBQxu1lBGHbTVXkTqfMZ"
+
+
+async def test_every_change_is_in_the_trail_with_who_and_from_where(
+    people: People, root: Actor, ada: Actor
+) -> None:
+    key = await people.add_key("ada", KEY, ada)
+    await people.remove_key("ada", key.fingerprint, ada)
+    await people.set_password("ada", PasswordBody(new="battery staple", old="correct horse"), ada)
+    await people.set_limits("ada", Limits(cpus=2.0), root)
+    await people.set_admin("ada", True, root)
+    token = await people.add_token("ada", TokenBody(label="x", scope=Scope.READ), ada)
+    await people.revoke_token("ada", token.token.id, ada)
+    await people.invite(InviteBody(name="grace", admin=True), root)
+    await people.logged_in("ada", ada.origin, "password")
+    await people.remove("ada", delete_files=False, by=root)
+    page = await people.audit_page()
+    assert page.intact
+    assert [(entry.who, entry.action, entry.target, entry.origin) for entry in reversed(page.entries)][
+        1:
+    ] == [
+        ("root", "user add", "ada", "local"),
+        ("ada", "user key add", "ada", "ssh 192.0.2.7"),
+        ("ada", "user key remove", "ada", "ssh 192.0.2.7"),
+        ("ada", "user passwd", "ada", "ssh 192.0.2.7"),
+        ("root", "user limits", "ada", "local"),
+        ("root", "user admin", "ada", "local"),
+        ("ada", "user token add", "ada", "ssh 192.0.2.7"),
+        ("ada", "user token revoke", "ada", "ssh 192.0.2.7"),
+        ("root", "user add", "grace", "local"),
+        ("root", "user invite", "grace", "local"),
+        ("ada", "login", "ada", "ssh 192.0.2.7"),
+        ("root", "user remove", "ada", "local"),
+        ("root", "user removed", "ada", "local"),
+    ]
+    assert page.entries[-1].action == "box create"
+
+
+async def test_a_change_that_fails_leaves_no_entry(people: People, ada: Actor) -> None:
+    before = await people.audit_page()
+    with pytest.raises(LabboxError, match="cannot find a key"):
+        await people.remove_key("ada", "SHA256:none", ada)
+    assert await people.audit_page() == before
+
+
+async def test_pages_go_back_to_the_first_entry(people: People) -> None:
+    for number in range(10):
+        await people.audit("root", "test", str(number), "local", "a\x1b[31m\n")
+    seen, before = [], None
+    while True:
+        page = await people.audit_page(limit=4, before=before)
+        seen += [entry.id for entry in page.entries]
+        if page.next is None:
+            break
+        before = page.next
+    assert seen == list(range(11, 0, -1))
+    assert page.intact
+    assert (await people.audit_page(limit=1)).entries[0].detail == "a␛[31m␊"
+
+
+TAMPERINGS: dict[str, str] = {
+    "an entry edited": "UPDATE audit SET who = 'eve' WHERE id = 3",
+    "a moment moved": "UPDATE audit SET at = at + 1 WHERE id = 3",
+    "an entry deleted": "DELETE FROM audit WHERE id = 3",
+    "the first entry deleted": "DELETE FROM audit WHERE id = 1",
+    "the end cut off": "DELETE FROM audit WHERE id > 3",
+    "all deleted": "DELETE FROM audit",
+    "all deleted with the head": "DELETE FROM audit; DELETE FROM meta WHERE key = 'audit.head'",
+    "two exchanged": "UPDATE audit SET id = 1000 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4;"
+    " UPDATE audit SET id = 4 WHERE id = 1000",
+    "one added": "INSERT INTO audit SELECT id + 1, at, who, action, target, origin, detail, link FROM audit"
+    " ORDER BY id DESC LIMIT 1",
+    "the end cut off and the head replaced by the link": "DELETE FROM audit WHERE id > 3;"
+    " UPDATE meta SET value = (SELECT link FROM audit WHERE id = 3) WHERE key = 'audit.head'",
+}
+
+
+@pytest.mark.parametrize("how", TAMPERINGS)
+async def test_tampering_shows(people: People, store: Store, state: Path, how: str) -> None:
+    for number in range(5):
+        await people.audit("root", "test", str(number), "local")
+    assert (await people.audit_page()).intact
+    with closing(sqlite3.connect(state / "labbox.db")) as stranger:
+        stranger.executescript(TAMPERINGS[how])
+    assert not (await people.audit_page()).intact
+
+
+async def test_the_trail_goes_on_after_a_restart_and_shows_a_lost_key(
+    people: People, store: Store, configuration: Configuration, state: Path
+) -> None:
+    async def restart() -> bool:
+        again = People(store, configuration, state)
+        await again.start()
+        await again.audit("root", "test", "box", "local")
+        await again.close()
+        return (await again.audit_page()).intact
+
+    key = state / "secrets" / "audit.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert (state / "secrets").stat().st_mode & 0o777 == 0o700
+    assert await restart()
+    key.unlink()
+    assert not await restart()
+
+
+async def test_a_change_and_its_entry_stand_or_fall_together(
+    people: People, ada: Actor, root: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: object) -> None:
+        raise LabboxError("unavailable", "cannot write")
+
+    monkeypatch.setattr(people.trail, "record", broken)
+    changes: list[Callable[[], object]] = [
+        lambda: people.set_limits("ada", Limits(cpus=1.0), root),
+        lambda: people.set_admin("ada", True, root),
+        lambda: people.add_key("ada", KEY, ada),
+        lambda: people.add_token("ada", TokenBody(label="x", scope=Scope.READ), ada),
+        lambda: people.remove("ada", delete_files=False, by=root),
+    ]
+    before = await people.show("ada")
+    for change in changes:
+        with pytest.raises(LabboxError, match="cannot write"):
+            await change()  # type: ignore[misc]
+    assert await people.show("ada") == before
+    assert (await people.list_tokens("ada")).tokens == ()
+    assert await people.account("ada") is not None
+
+
+async def test_notices_wait_until_they_are_seen(
+    people: People, store: Store, root: Actor, ada: Actor
+) -> None:
+    await people.add(UserAdd(name="grace"), root)
+    for number in range(notices.KEPT + 5):
+        await store.write(lambda db, number=number: notices.add(db, "ada", f"job {number} ended", number))  # type: ignore[misc]
+    await store.write(lambda db: notices.add(db, "gone", "nobody reads this"))
+    waiting = await store.read(lambda db: notices.unseen(db, "ada"))
+    assert len(waiting) == notices.KEPT
+    assert (waiting[0].job, waiting[0].text) == (notices.KEPT + 4, f"job {notices.KEPT + 4} ended")
+    await store.write(lambda db: notices.mark_seen(db, "ada", waiting[1].id))
+    assert await store.read(lambda db: notices.unseen(db, "ada")) == waiting[:1]
+    assert await store.read(lambda db: notices.unseen(db, "grace")) == ()

@@ -1,0 +1,138 @@
+"""Files that cannot be opened as they are: from a newer labbox, from an older one, damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from labbox.daemon.store import Store, users
+from labbox.daemon.store.audit import Trail
+from labbox.daemon.store.migrations import STEPS
+from labbox.daemon.store.scripts import statements
+from labbox.errors import LabboxError
+
+OLD = Path(__file__).parent / "old"
+OLD_KEY = b"a key of the test's own, 32 long"
+
+
+async def refusal(path: Path) -> LabboxError:
+    before = path.read_bytes()
+    with pytest.raises(LabboxError) as caught:
+        await Store.open(path)
+    assert path.read_bytes() == before, "the file was touched"
+    assert caught.value.hint
+    return caught.value
+
+
+def step(name: str, sql: str) -> ModuleType:
+    module = ModuleType(f"steps.{name}")
+    module.migrate = lambda connection: connection.execute(sql)  # type: ignore[attr-defined]
+    return module
+
+
+async def test_a_file_of_a_newer_labbox_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    newer = (*STEPS, step("m9999_stars", "CREATE TABLE stars (name TEXT) STRICT"))
+    await (await Store.open(path, newer)).close()
+    error = await refusal(path)
+    assert error.code == "conflict"
+    assert "made by a newer labbox (it has m9999_stars)" in error.message
+    await (await Store.open(path, newer)).close()
+
+
+@pytest.mark.parametrize("dump", sorted(OLD.glob("*.sql")), ids=lambda path: path.stem)
+async def test_an_old_file_is_taken_to_this_versions_schema_with_all_that_is_in_it(
+    dump: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "labbox.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(dump.read_text())
+    store = await Store.open(path)
+    people = await store.read(users.everyone)
+    assert [(user.name, user.uid, user.admin, user.keys) for user in people] == [
+        ("ada", 70000, True, 1),
+        ("grace", 70001, False, 0),
+    ]
+    assert people[1].limits.memory == 64 << 30
+    assert await store.read(Trail(OLD_KEY).intact)
+    assert await store.read(lambda db: db.execute("PRAGMA foreign_key_check").fetchall()) == []
+    await store.close()
+    fresh = await Store.open(tmp_path / "fresh.db")
+    schema = "SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE '%sqlite%' ORDER BY name"
+    made = await fresh.read(lambda db: [tuple(row) for row in db.execute(schema)])
+    await fresh.close()
+    store = await Store.open(path)
+    assert await store.read(lambda db: [tuple(row) for row in db.execute(schema)]) == made
+    await store.close()
+
+
+async def test_before_an_old_file_is_changed_a_copy_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    await (await Store.open(path, STEPS[:1])).close()
+    more = (*STEPS[:1], step("m9998_stars", "CREATE TABLE stars (name TEXT) STRICT"))
+    await (await Store.open(path, more)).close()
+    copy = tmp_path / "labbox.db.before-m9998_stars"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    await (await Store.open(copy, STEPS[:1])).close()
+
+
+async def test_a_step_that_fails_leaves_the_file_at_the_step_before(tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    half = step("m9998_half", "CREATE TABLE half (name TEXT) STRICT")
+    broken = step("m9999_broken", "CREATE TABLE half (name TEXT) STRICT")
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        await Store.open(path, (*STEPS[:1], half, broken))
+    store = await Store.open(path, (*STEPS[:1], half))
+    assert await store.read(lambda db: db.execute("SELECT count(*) FROM half").fetchone()[0]) == 0
+    await store.close()
+
+
+@pytest.mark.parametrize("how", ["not a database", "overwritten in the middle", "cut off"])
+async def test_a_damaged_file_is_named_in_words_and_left_alone(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    await (await Store.open(path)).close()
+    whole = path.read_bytes()
+    match how:
+        case "not a database":
+            path.write_bytes(b"PK\x03\x04" + whole[4:])
+        case "overwritten in the middle":
+            path.write_bytes(whole[:4096] + b"\xa5" * 8192 + whole[12288:])
+        case _:
+            path.write_bytes(whole[: len(whole) // 2])
+    error = await refusal(path)
+    assert error.code == "unavailable"
+    assert error.message.startswith(f"cannot open the store {path}: the file is damaged (")
+    assert "put back a good copy" in error.hint
+
+
+async def test_what_is_no_file_at_all_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LabboxError, match=r"cannot open the store .*: Is a directory"):
+        await Store.open(tmp_path)
+    with pytest.raises(LabboxError, match=r"cannot open the store .*: No such file or directory"):
+        await Store.open(tmp_path / "nowhere" / "labbox.db")
+
+
+async def test_odd_characters_in_the_path_are_only_characters(tmp_path: Path) -> None:
+    folder = tmp_path / "a ?mode=memory#100%25"
+    folder.mkdir()
+    await (await Store.open(folder / "labbox.db")).close()
+    assert (folder / "labbox.db").stat().st_size > 0
+
+
+def test_a_script_is_cut_into_its_statements() -> None:
+    script = """
+    CREATE TABLE a (b TEXT); -- one; or two
+    CREATE TRIGGER t AFTER INSERT ON a BEGIN
+        DELETE FROM a;
+        DELETE FROM a;
+    END;
+    """
+    with closing(sqlite3.connect(":memory:")) as db:
+        for statement in statements(script):
+            db.execute(statement)
+        names = [row[0] for row in db.execute("SELECT name FROM sqlite_schema ORDER BY name")]
+    assert names == ["a", "t"]
