@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import statistics
 import subprocess
 import time
@@ -271,6 +272,15 @@ def test_what_is_no_key_is_said(line: str, said: str) -> None:
     assert caught.value.code == "invalid"
     assert "\x1b" not in caught.value.message
     assert caught.value.hint
+
+
+def test_a_key_that_lives_in_a_security_token_is_taken() -> None:
+    def string(data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + data  # RFC 4251, section 5
+
+    kind = "sk-ssh-ed25519@openssh.com"
+    blob = base64.b64encode(string(kind.encode()) + string(b"k" * 32) + string(b"ssh:")).decode()
+    assert parse_key(f"{kind} {blob} ada").line == f"{kind} {blob}"
 
 
 def test_a_short_rsa_key_is_refused(keygen: str, tmp_path: Path) -> None:

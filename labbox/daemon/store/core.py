@@ -194,4 +194,8 @@ def _connect(
     path: Path, steps: Sequence[ModuleType]
 ) -> tuple[sqlite3.Connection, tuple[sqlite3.Connection, ...]]:
     writer = open_writer(path, steps)
-    return writer, tuple(open_reader(path) for _ in range(_READERS))
+    try:
+        return writer, tuple(open_reader(path) for _ in range(_READERS))
+    except sqlite3.DatabaseError as error:
+        writer.close()
+        raise translate(error, "open", path) from error
