@@ -71,3 +71,24 @@ class Meter:
             rate=self._rate,
             remaining=remaining,
         )
+
+
+class ProgressOfSteps:
+    """Turns reports of the form "40 of 100" into progress with a rate."""
+
+    def __init__(self, phase: str) -> None:
+        """Begin with nothing known."""
+        self._phase = phase
+        self._first: tuple[float, float] | None = None  # moment and steps of the first report
+
+    def at(self, done: float, total: float) -> Progress:
+        """So much of so much is done now."""
+        now = time.monotonic()
+        if self._first is None or done < self._first[1]:
+            self._first = (now, done)
+        elapsed, steps = now - self._first[0], done - self._first[1]
+        rate = steps / elapsed if elapsed > 0 and steps > 0 else None
+        remaining = None if rate is None else max(0.0, total - done) / rate
+        return Progress(
+            phase=self._phase, done=done, total=total if total > 0 else None, rate=rate, remaining=remaining
+        )

@@ -1,8 +1,8 @@
 """What a worker can be asked, what it answers, and the frames in which both travel.
 
 A stream socket carries frames: four bytes of length (network order), then one JSON message. Descriptors come
-with the length. A request's descriptors are named at each request, in order. Each request gets any number of
-`Report`s and one `Done` or `Failed`; a worker does one after the other.
+with the length; each request says which ones it takes, in order. One request is asked at a time and gets any
+number of `Report`s, then one `Done` or `Failed`. Closing the socket cancels what is being done.
 """
 
 from __future__ import annotations
@@ -118,12 +118,6 @@ class Ask(Value, tag="ask"):
     request: Request
 
 
-class Cancel(Value, tag="cancel"):
-    """To the worker: the request with this id is no longer wanted; it is answered all the same."""
-
-    id: int
-
-
 class Report(Value, tag="report"):
     """From the worker: how far it is."""
 
@@ -147,15 +141,14 @@ class Failed(Value, tag="failed"):
     hint: str = ""
 
 
-ToWorker = Ask | Cancel
 FromWorker = Report | Done | Failed
 
 encode: Final = msgspec.json.Encoder().encode
-decode_to_worker: Final = msgspec.json.Decoder(ToWorker).decode
+decode_ask: Final = msgspec.json.Decoder(Ask).decode
 decode_from_worker: Final = msgspec.json.Decoder(FromWorker).decode
 
 
-def frame(message: ToWorker | FromWorker) -> bytes:
+def frame(message: Ask | FromWorker) -> bytes:
     """A message with its length in front; ValueError above MAX_FRAME."""
     data = encode(message)
     if len(data) > MAX_FRAME:

@@ -10,9 +10,8 @@ import os
 import select
 import socket
 import traceback
-from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from labbox.errors import LabboxError
@@ -23,7 +22,6 @@ from labbox.files.project import Look, look
 from labbox.files.removing import remove_below, usage_below
 from labbox.files.work import (
     Ask,
-    Cancel,
     Done,
     Export,
     Exported,
@@ -46,6 +44,17 @@ from labbox.text import visible_line
 
 _SEND_SECONDS: Final = 60.0  # a daemon that takes nothing for so long has gone
 
+_MISTAKES: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
 
 class _Gone(Exception):  # noqa: N818 - no error: the daemon closed the socket
     """Nobody is there to answer."""
@@ -54,90 +63,46 @@ class _Gone(Exception):  # noqa: N818 - no error: the daemon closed the socket
 def serve(sock: socket.socket) -> None:
     """Answer requests until the other side closes the socket."""
     os.umask(0o022)
-    worker = _Worker(sock)
-    try:
-        worker.run()
-    except (_Gone, ConnectionError, TimeoutError):
-        return
-    finally:
-        worker.close()
-
-
-class _Worker:
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._waiting: deque[tuple[Ask, list[int]]] = deque()
-        self._cancelled: set[int] = set()
-
-    def run(self) -> None:
-        while True:
-            while not self._waiting:
-                self._receive()
-            ask, descriptors = self._waiting.popleft()
+    with suppress(_Gone, ConnectionError, TimeoutError):
+        while (received := work.receive(sock)) is not None:
+            data, descriptors = received
             try:
-                answer = self._answer(ask, descriptors)
+                answer = _answer(sock, work.decode_ask(data), descriptors)
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
-            self._cancelled.discard(ask.id)
-            self._send(answer)
+            _send(sock, answer)
 
-    def close(self) -> None:
-        for _, descriptors in self._waiting:
-            for descriptor in descriptors:
-                os.close(descriptor)
 
-    def _receive(self) -> None:
-        received = work.receive(self._sock)
-        if received is None:
-            raise _Gone
-        data, descriptors = received
-        message = work.decode_to_worker(data)
-        if isinstance(message, Cancel):
-            self._cancelled.add(message.id)
-        else:
-            self._waiting.append((message, descriptors))
+def _send(sock: socket.socket, message: FromWorker) -> None:
+    sock.settimeout(_SEND_SECONDS)
+    sock.sendall(work.frame(message))
+    sock.settimeout(None)
 
-    def _send(self, message: FromWorker) -> None:
-        self._sock.settimeout(_SEND_SECONDS)
-        self._sock.sendall(work.frame(message))
-        self._sock.settimeout(None)
 
-    def _answer(self, ask: Ask, descriptors: Sequence[int]) -> FromWorker:
-        meter = Meter(
-            lambda progress: self._send(Report(id=ask.id, progress=progress)), lambda: self._look_up(ask.id)
-        )
-        try:
-            if ask.id in self._cancelled:
-                raise _cancelled()
-            return Done(id=ask.id, result=_do(ask, descriptors, meter))
-        except LabboxError as error:
-            return Failed(id=ask.id, code=error.code, message=error.message, hint=error.hint)
-        except (_Gone, ConnectionError):
-            raise
-        except OSError as error:
-            return _failed(ask.id, error)
-        except (
-            ArithmeticError,
-            AssertionError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ):
-            traceback.print_exc()  # a fault of labbox: the daemon's journal gets it whole
-            text = "cannot do this: labbox made a mistake"
-            return Failed(
-                id=ask.id, code="internal", message=text, hint="tell an administrator: the journal has more"
-            )
+def _answer(sock: socket.socket, ask: Ask, descriptors: Sequence[int]) -> FromWorker:
+    meter = Meter(
+        lambda progress: _send(sock, Report(id=ask.id, progress=progress)), lambda: _check_wanted(sock)
+    )
+    try:
+        return Done(id=ask.id, result=_do(ask, descriptors, meter))
+    except LabboxError as error:
+        return Failed(id=ask.id, code=error.code, message=error.message, hint=error.hint)
+    except (ConnectionError, TimeoutError):
+        raise  # of the socket
+    except OSError as error:
+        return _failed(ask.id, error)
+    except _MISTAKES:
+        traceback.print_exc()  # a fault of labbox: the daemon's journal gets it whole
+        text = "cannot do this: labbox made a mistake"
+        hint = "tell an administrator: the journal has more"
+        return Failed(id=ask.id, code="internal", message=text, hint=hint)
 
-    def _look_up(self, number: int) -> None:
-        """Take in what has come meanwhile; LabboxError where the present request is no longer wanted."""
-        while select.select([self._sock], [], [], 0)[0]:
-            self._receive()
-        if number in self._cancelled:
-            raise _cancelled()
+
+def _check_wanted(sock: socket.socket) -> None:
+    """End the work where the other side closed the socket."""
+    if select.select([sock], [], [], 0)[0] and not sock.recv(1, socket.MSG_PEEK):
+        raise _Gone
 
 
 def _do(ask: Ask, descriptors: Sequence[int], meter: Meter) -> Result:
@@ -155,10 +120,8 @@ def _do(ask: Ask, descriptors: Sequence[int], meter: Meter) -> Result:
         case Measure():
             return _measure(ask.home, descriptors, meter)
         case Remove():
-            try:
+            with suppress(FileNotFoundError):
                 remove_below(descriptors[0], ask.request.name, meter.tick)
-            except FileNotFoundError:
-                pass
             return Removed()
         case Export():
             written = commits.export(descriptors[0], ask.request.commit, descriptors[1], meter)
@@ -244,10 +207,6 @@ def open_project(home: str, path: str) -> int:
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it holds a NUL character"
         raise LabboxError("invalid", f"cannot open “{shown}”: {reason}", "give another path") from error
-
-
-def _cancelled() -> LabboxError:
-    return LabboxError("conflict", "cannot go on: it was cancelled", "")
 
 
 def _failed(number: int, error: OSError) -> Failed:

@@ -1,0 +1,281 @@
+"""The workers: for each person a few processes with their ids, kept for the next request and ended when idle.
+
+A worker does one request at a time (`labbox.files.worker`). A call that is given up closes its worker's
+socket, which ends the work and the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+import msgspec
+
+from labbox.daemon.people.accounts import Account
+from labbox.daemon.processes import Processes
+from labbox.errors import LabboxError
+from labbox.files import work
+from labbox.files.work import Ask, Done, Failed, Report, Request, Result
+from labbox.model import GIB, Progress
+from labbox.text import visible_line
+
+IDLE_SECONDS: Final = 30.0  # a worker lives on so long without work
+PER_PERSON: Final = 4  # workers at once: a long copy leaves room for looks at folders
+SILENT_SECONDS: Final = (
+    600.0  # without a word while it works; flushing gigabytes to a slow disk takes minutes
+)
+WAIT_SECONDS: Final = 1800.0  # for one of the person's workers to become free
+_END_SECONDS: Final = 5.0  # for a worker to end once its socket is closed; then it is killed
+_MEMORY: Final = 2 * GIB
+_PROCESSES: Final = 32
+
+
+class WorkerProcess(Protocol):
+    """A forked worker."""
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+
+    async def kill(self) -> None:
+        """End it."""
+
+
+class Start(Protocol):
+    """Starts a worker."""
+
+    async def __call__(self, account: Account, descriptors: Sequence[int]) -> WorkerProcess:
+        """Fork it with the person's ids and these descriptors as 0, 1, 2 and 3; 3 is its socket."""
+
+
+def start_through(processes: Processes) -> Start:
+    """Start workers through the spawner."""
+
+    async def start(account: Account, descriptors: Sequence[int]) -> WorkerProcess:
+        return await processes.spawn(
+            kind="worker", name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
+            home=str(account.home), env={"LANG": "C.UTF-8"}, cwd="/", fds=descriptors,
+            memory=_MEMORY, processes=_PROCESSES,
+        )  # fmt: skip
+
+    return start
+
+
+class _Worker:
+    """A worker and the daemon's end of its socket."""
+
+    def __init__(self, sock: socket.socket, process: WorkerProcess) -> None:
+        self._sock = sock
+        self._process = process
+        self._asked = 0
+        self.idle: asyncio.TimerHandle | None = None
+
+    async def ask(
+        self,
+        home: str,
+        request: Request,
+        descriptors: Sequence[int],
+        progress: Callable[[Progress], None] | None,
+    ) -> Result:
+        """One request and its answer; ConnectionError where the worker has ended."""
+        loop = asyncio.get_running_loop()
+        self._asked += 1
+        message = work.frame(Ask(id=self._asked, home=home, request=request))
+        head = work.HEADER.size
+        async with asyncio.timeout(SILENT_SECONDS):
+            socket.send_fds(
+                self._sock, [message[:head]], list(descriptors)
+            )  # an idle socket has room for 4 bytes
+            await loop.sock_sendall(self._sock, message[head:])
+        while True:
+            async with asyncio.timeout(SILENT_SECONDS):
+                answer = await self._receive()
+            match answer:
+                case Report():
+                    if progress is not None:
+                        progress(answer.progress)
+                case Done():
+                    return answer.result
+                case Failed():
+                    raise LabboxError(answer.code, answer.message, answer.hint)
+
+    async def _receive(self) -> Report | Done | Failed:
+        (length,) = work.HEADER.unpack(await self._exactly(work.HEADER.size))
+        if length > work.MAX_FRAME:
+            raise ConnectionError("the answer is too large")
+        try:
+            answer: Report | Done | Failed = work.decode_from_worker(await self._exactly(length))
+        except msgspec.MsgspecError as error:
+            raise ConnectionError("the answer cannot be read") from error
+        return answer
+
+    async def _exactly(self, count: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        parts = []
+        while count > 0:
+            part = await loop.sock_recv(self._sock, min(count, 1 << 20))
+            if not part:
+                raise ConnectionError("the worker has ended")
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        """Tell it to end."""
+        if self.idle is not None:
+            self.idle.cancel()
+        self._sock.close()
+
+    async def end(self) -> None:
+        """See to it that it ends."""
+        self.close()
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            await self._process.kill()
+
+
+class _Crew:
+    """One person's workers."""
+
+    def __init__(self) -> None:
+        self.idle: list[_Worker] = []
+        self.places = asyncio.Semaphore(PER_PERSON)
+        self.callers = 0
+
+
+class Workers:
+    """Everybody's workers; `run` must be running for calls to be answered."""
+
+    def __init__(self, start: Start) -> None:
+        """`start` forks one; see `start_through`."""
+        self._start = start
+        self._crews: dict[tuple[str, int], _Crew] = {}
+        self._ending: asyncio.Queue[_Worker] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """End workers that have been idle or failed; cancelled, end them all."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    worker = await self._ending.get()
+                    group.create_task(worker.end())
+        finally:
+            for crew in self._crews.values():
+                for worker in crew.idle:
+                    worker.close()
+            self._crews.clear()
+            while not self._ending.empty():
+                self._ending.get_nowait().close()
+
+    async def call(
+        self,
+        account: Account,
+        request: Request,
+        descriptors: tuple[int, ...] = (),
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Result:
+        """Have a worker of the person do something; LabboxError in its words, or "unavailable" without it.
+
+        The caller keeps `descriptors`. Cancelling the call ends the work.
+        """
+        with self._crew(account) as crew:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS):
+                    await crew.places.acquire()
+            except TimeoutError as error:
+                raise LabboxError(
+                    "unavailable",
+                    "cannot work on your files: other tasks of yours take long",
+                    "try again later",
+                ) from error
+            try:
+                return await self._call(account, crew, request, descriptors, progress)
+            finally:
+                crew.places.release()
+
+    @contextmanager
+    def _crew(self, account: Account) -> Iterator[_Crew]:
+        key = (account.name, account.uid)
+        crew = self._crews.setdefault(key, _Crew())
+        crew.callers += 1
+        try:
+            yield crew
+        finally:
+            crew.callers -= 1
+            self._forget(key, crew)
+
+    def _forget(self, key: tuple[str, int], crew: _Crew) -> None:
+        if not crew.callers and not crew.idle:
+            self._crews.pop(key, None)
+
+    async def _call(
+        self,
+        account: Account,
+        crew: _Crew,
+        request: Request,
+        descriptors: tuple[int, ...],
+        progress: Callable[[Progress], None] | None,
+    ) -> Result:
+        while True:
+            fresh = not crew.idle
+            worker = await self._fork(account) if fresh else crew.idle.pop()
+            if worker.idle is not None:
+                worker.idle.cancel()
+            good = False
+            try:
+                result = await worker.ask(str(account.home), request, descriptors, progress)
+                good = True
+            except LabboxError:
+                good = True
+                raise
+            except ConnectionError as error:
+                if fresh:
+                    raise LabboxError(
+                        "unavailable",
+                        f"cannot work on the files of {visible_line(account.name)}: the worker ended",
+                        "try again; if it goes on, tell an administrator",
+                    ) from error
+                continue  # it had ended while it was idle
+            except TimeoutError as error:
+                raise LabboxError(
+                    "unavailable",
+                    f"cannot work on the files of {visible_line(account.name)}: the worker does not answer",
+                    "a disk or network folder may be stuck: tell an administrator",
+                ) from error
+            finally:
+                if good:
+                    self._keep(account, crew, worker)
+                else:
+                    worker.close()
+                    self._ending.put_nowait(worker)
+            return result
+
+    def _keep(self, account: Account, crew: _Crew, worker: _Worker) -> None:
+        crew.idle.append(worker)
+        loop = asyncio.get_running_loop()
+        worker.idle = loop.call_later(IDLE_SECONDS, self._retire, (account.name, account.uid), crew, worker)
+
+    def _retire(self, key: tuple[str, int], crew: _Crew, worker: _Worker) -> None:
+        crew.idle.remove(worker)
+        worker.close()
+        self._ending.put_nowait(worker)
+        self._forget(key, crew)
+
+    async def _fork(self, account: Account) -> _Worker:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.setblocking(False)
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            process = await self._start(account, (nothing, nothing, 2, theirs.fileno()))
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(nothing)
+        return _Worker(ours, process)
