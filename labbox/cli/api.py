@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from labbox.cli.session import Session, shared_options
 from labbox.client import route_to
 from labbox.client.transport import pump
 from labbox.errors import LabboxError
+
+_LINGER: Final = 10.0  # seconds that an answer may take to go on after the last request
 
 
 @click.command()
@@ -20,6 +24,6 @@ def api(session: Session) -> None:
     with route_to(session.socket).open() as sock:
         sock.settimeout(None)
         try:
-            pump(sock, 0, 1)
+            pump(sock, 0, 1, linger=_LINGER)
         except OSError as error:
             raise LabboxError("unavailable", "cannot carry on: the connection was lost") from error

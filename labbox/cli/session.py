@@ -10,6 +10,8 @@ import click
 import msgspec
 
 from labbox.client import Client, connect
+from labbox.text import visible, visible_line
+from labbox.wire import encode
 
 if TYPE_CHECKING:
     from labbox.cli import Screens, Serve
@@ -53,14 +55,16 @@ class Session:
 
     def print_json(self, message: object) -> None:
         """One JSON document; several lines of it for people."""
-        data = msgspec.json.encode(message)
+        data = encode(message)
         if sys.stdout.isatty():
-            data = msgspec.json.format(data, indent=2)
-        print(data.decode())
+            print(visible(msgspec.json.format(data, indent=2).decode()))
+        else:
+            print(data.decode())
 
     def print_json_line(self, message: object) -> None:
         """One line of a stream of JSON documents, at once."""
-        print(msgspec.json.encode(message).decode(), flush=True)
+        text = encode(message).decode()
+        print(visible_line(text) if sys.stdout.isatty() else text, flush=True)
 
 
 pass_session = click.make_pass_decorator(Session)

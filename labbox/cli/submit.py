@@ -39,13 +39,11 @@ class WordsAfterDashes(click.Command):
         spread: list[str] = []
         sweeping = False
         for word in words:
-            if word == "--sweep":
-                sweeping = True
-                continue
-            sweeping = sweeping and "=" in word and not word.startswith("-")
-            spread += ["--sweep", word] if sweeping else [word]
-        if words and words[-1] == "--sweep":
-            spread.append("--sweep")
+            if sweeping and "=" in word and not word.startswith("-") and spread[-1] != "--sweep":
+                spread.append("--sweep")
+            elif not (spread and spread[-1] == "--sweep"):
+                sweeping = word == "--sweep"
+            spread.append(word)
         rest = super().parse_args(ctx, spread)
         ctx.params["command"] = command
         return rest
@@ -162,7 +160,7 @@ def place_below_home(session: Session, caller: Caller, path: str) -> str:
     home = Path(os.path.realpath(caller.home))
     for candidate in (Path.cwd() / path, home / path):
         real = Path(os.path.realpath(candidate))
-        if real.is_relative_to(home) and (candidate.is_absolute() or real.exists()):
+        if real.is_relative_to(home) and (Path(path).is_absolute() or real.exists()):
             return str(real.relative_to(home)) if real != home else "."
         if Path(path).is_absolute():
             break

@@ -378,21 +378,28 @@ def _rest(sock: socket.socket, head: bytes) -> bytes:
     return body
 
 
-def pump(one: socket.socket, read: int, write: int) -> None:
-    """Carry raw bytes between a socket and two descriptors until the socket closes; half-closes are kept."""
-    open_input = True
+def pump(sock: socket.socket, read: int, write: int, *, linger: float | None = None) -> None:
+    """Carry raw bytes between a socket and two descriptors until the socket closes.
+
+    The end of the input closes that direction of the socket; with `linger` it does not (an HTTP server would
+    take that for the end of all), and so many seconds of silence after it end everything.
+    """
+    reading = True
     while True:
-        watched: list[int] = [one.fileno()] + ([read] if open_input else [])
-        readable, _, _ = select.select(watched, [], [])
-        if read in readable and open_input:
+        watched: list[int] = [sock.fileno()] + ([read] if reading else [])
+        readable, _, _ = select.select(watched, [], [], None if reading else linger)
+        if not readable:
+            return
+        if read in readable:
             data = os.read(read, 1 << 16)
             if data:
-                one.sendall(data)
+                sock.sendall(data)
             else:
-                open_input = False
-                one.shutdown(socket.SHUT_WR)
-        if one.fileno() in readable:
-            data = one.recv(1 << 16)
+                reading = False
+                if linger is None:
+                    sock.shutdown(socket.SHUT_WR)
+        if sock.fileno() in readable:
+            data = sock.recv(1 << 16)
             if not data:
                 return
             view = memoryview(data)

@@ -17,9 +17,8 @@ from labbox.protocol import UserAdd
 
 
 @pytest.fixture
-def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[Served]:
     """An API with the users ada, grace and root-like `boss` (an administrator)."""
-    monkeypatch.setattr("labbox.daemon.people.homes.make", lambda *_: None)
     server = Served(tmp_path)
     for name in ("ada", "grace", "boss"):
         if server.do(server.people.account(name)) is None:

@@ -442,7 +442,7 @@ def test_the_peer_is_what_the_kernel_says() -> None:
 
 
 def test_messages_with_undecodable_names_stay_readable() -> None:
-    from labbox.daemon.api.wire import encode
+    from labbox.wire import encode
 
     event = Event(cursor=1, at=datetime.now(UTC), kind="notice", text="caf\udce9.csv")
     assert msgspec.json.decode(encode(event), type=Event).text == "caf\\xe9.csv"

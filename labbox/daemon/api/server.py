@@ -19,9 +19,9 @@ from labbox.daemon.api import box, jobs, users
 from labbox.daemon.api.call import BODY_LIMIT, Call, Route
 from labbox.daemon.api.callers import ApiCaller, Login, Peer, superuser
 from labbox.daemon.api.services import Services
-from labbox.daemon.api.wire import encode
 from labbox.errors import LabboxError
 from labbox.protocol import ErrorBody
+from labbox.wire import encode
 
 log = logging.getLogger("labbox.api")
 

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 import msgspec
 from aiohttp import web
 
-from labbox.daemon.api.wire import encode
 from labbox.errors import LabboxError
+from labbox.wire import encode
 
 HEARTBEAT: Final = 15.0  # seconds of silence before a sign of life
 STALL: Final = 60.0  # seconds that a reader may leave its full buffer unread; it comes back by its cursor

@@ -10,7 +10,7 @@ from labbox.protocol import LogRecord
 from labbox.text import visible
 
 
-def encode(message: msgspec.Struct) -> bytes:
+def encode(message: object) -> bytes:
     """JSON. What is not UTF-8 cannot stand in it: it becomes visible, and a log has the bytes in `raw`."""
     try:
         return msgspec.json.encode(message)

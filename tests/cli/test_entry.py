@@ -1,0 +1,248 @@
+"""The entry itself: what it imports, how long it takes, its help, its completion, its terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from labbox.cli.output import print_table
+from labbox.cli.progress import format_bar
+from labbox.cli.root import root
+from labbox.model import JobState, Progress
+
+if TYPE_CHECKING:
+    from conftest import Done
+    from serving import Served
+
+Run = Callable[..., "Done"]
+HEAVY = (
+    "aiohttp",
+    "textual",
+    "rich",
+    "asyncssh",
+    "docker",
+    "cryptography",
+    "sqlite3",
+    "asyncio",
+    "labbox.daemon",
+)
+
+
+def entry(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "labbox", *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env={**os.environ, **env},
+    )
+
+
+def test_a_verb_imports_nothing_heavy(served: Served) -> None:
+    program = (
+        "import sys, labbox.__main__\n"
+        "assert labbox.__main__.main(['job', 'list']) == 0\n"
+        "print(' '.join(sys.modules), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30
+    )
+    loaded = set(done.stderr.split())
+    assert "labbox.client" in loaded
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_job_list_takes_a_quarter_of_a_second_at_most(served: Served) -> None:
+    """The best of several, since other tests may run on the same cores."""
+    taken = []
+    for _ in range(5):
+        started = time.perf_counter()
+        assert entry("job", "list").returncode == 0
+        taken.append(time.perf_counter() - started)
+    assert min(taken) <= 0.25
+
+
+def commands(group: click.Group = root, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_every_verb_explains_itself_and_its_options(labbox: Run, path: tuple[str, ...]) -> None:
+    done = labbox(*path, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: labbox {' '.join(path)}")
+    command: click.Command = root
+    for word in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None
+        command = found
+    assert command.help
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+    if not isinstance(command, click.Group) and path[0] not in ("up", "tui", "completion"):
+        assert "--json" in done.out
+        assert "--socket" in done.out
+
+
+def test_help_is_a_verb_too(labbox: Run) -> None:
+    assert labbox("help", "job", "submit").out == labbox("job", "submit", "--help").out
+    assert labbox("help").out == labbox("--help").out
+    assert labbox("help", "nonsense").code == 2
+    assert labbox("--version").out.startswith("labbox")
+
+
+def test_the_names_that_others_rely_on_are_there() -> None:
+    found = {" ".join(path) for path in commands()}
+    jobs = "submit list show log why cancel kill hold release pause resume retry rerun fetch"
+    jobs += " describe history edit input shell wait"
+    people = "add list passwd key remove limits invite token show admin"
+    assert {f"job {verb}" for verb in jobs.split()} <= found
+    assert {f"user {verb}" for verb in people.split()} <= found
+    assert {"up", "status", "tui", "api", "usage", "events", "audit", "completion"} <= found
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(labbox: Run, shell: str) -> None:
+    done = labbox("completion", shell)
+    assert done.code == 0
+    assert f"_LABBOX_COMPLETE={shell}_complete" in done.out
+    assert labbox("completion", "tcsh").code == 2
+
+
+def test_completion_knows_verbs_options_and_jobs(served: Served, labbox: Run) -> None:
+    labbox("job", "submit", "study", "--as", "ada")
+
+    def complete(words: str) -> str:
+        count = str(len(words.split()) - (not words.endswith(" ")))
+        return entry(_LABBOX_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=count).stdout
+
+    assert "plain,submit" in complete("labbox job su")
+    assert "plain,--follow" in complete("labbox job submit --fo")
+    assert "plain,1" in complete("labbox job cancel ")
+
+
+def test_a_reader_who_leaves_is_no_error(served: Served, labbox: Run) -> None:
+    for _ in range(3):
+        labbox("job", "submit", "study", "--as", "ada")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "labbox", "job", "list"], stdout=writer, stderr=subprocess.PIPE, timeout=30
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_full_disk_is_a_sentence(served: Served) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "labbox", "job", "list"], stdout=full, stderr=subprocess.PIPE, timeout=30
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"error: cannot write the output: No space left on device\n"
+
+
+def test_api_carries_raw_bytes(served: Served) -> None:
+    request = b"GET /v1/whoami HTTP/1.1\r\nHost: x\r\nLabbox-As: ada\r\nConnection: close\r\n\r\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "labbox", "api"], input=request, capture_output=True, timeout=30
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b'"name":"ada"' in done.stdout
+
+
+# ── on a terminal ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def on_a_terminal(words: list[str], until: Callable[[bytes], bool] | None = None, columns: int = 60) -> bytes:
+    """What a command shows on a terminal of that width until it ends (or is interrupted by ^C)."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["COLUMNS"] = str(columns)
+        os.execv(sys.executable, [sys.executable, "-m", "labbox", *words])
+    shown = b""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # EIO: the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+        if until is not None and until(shown):
+            os.write(terminal, b"\x03")
+            until = None
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    return shown + f"[{os.waitstatus_to_exitcode(status)}]".encode()
+
+
+def test_a_table_fits_the_terminal_and_hides_no_controls(served: Served, labbox: Run) -> None:
+    labbox("job", "submit", "study", "--as", "ada", "--name", "long " * 10 + "\x1b]0;evil\x07")
+    shown = on_a_terminal(["job", "list"], columns=50)
+    lines = re.sub(rb"\[0\]$", b"", shown).decode().split("\r\n")
+    assert all(len(line) <= 50 for line in lines)
+    assert any("…" in line for line in lines)
+    assert b"\x1b" not in shown
+
+
+def test_following_draws_a_bar_that_makes_way_and_ctrl_c_detaches(served: Served) -> None:
+    async def play() -> None:
+        jobs = served.jobs
+        while 1 not in jobs.jobs:
+            async with jobs._changed:
+                await jobs._changed.wait()
+        await jobs.write(1, "first \x1b[31mred\n")
+        await jobs.move(
+            1, JobState.RUNNING, progress=Progress(phase="running", done=40, total=100, rate=2, remaining=30)
+        )
+
+    served.soon(play)
+    shown = on_a_terminal(
+        ["job", "submit", "study", "--follow", "--as", "ada"],
+        until=lambda text: b"40/100" in text and b"first" in text,
+        columns=70,
+    )
+    assert re.search(rb"running \[#+-+\] 40/100  2/s  30s left", shown)
+    assert "first ␛[31mred".encode() in shown
+    assert b"job 1 goes on without you; come back with `labbox job log -f 1`" in shown
+    assert shown.endswith(b"[130]")
+    assert served.jobs.jobs[1].state is JobState.RUNNING
+
+
+@pytest.mark.parametrize("width", [10, 24, 40, 80, 200])
+def test_a_bar_never_leaves_its_line(width: int) -> None:
+    for progress in (
+        Progress(phase="image", done=3 << 20, total=9 << 20, unit="bytes", rate=1 << 20, remaining=6),
+        Progress(phase="environment\x1b[2J", done=3, total=None, unit="packages"),
+        Progress(phase="running", done=200, total=100),
+    ):
+        line = format_bar(progress, width)
+        assert len(line) <= width
+        assert "\x1b" not in line
+    assert "3.0 MiB/9.0 MiB" in format_bar(Progress(phase="i", done=3 << 20, total=9 << 20, unit="bytes"), 80)
+
+
+def test_tables_count_columns_not_letters(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("A", "B"), [("日本", "x"), ("e\u0301", "y"), ("plain", "z\nz")])
+    assert capsys.readouterr().out.splitlines() == ["A      B", "日本   x", "e\u0301      y", "plain  z␊z"]
