@@ -21,6 +21,7 @@ _FOLDERS: Final = {
     "environments": 0o755,
     "environments-cache": 0o700,
     "wheels": 0o755,
+    "scratch": 0o700,
 }
 _SOCKET_PATH: Final = 107  # bytes; sun_path of unix(7)
 
