@@ -27,7 +27,7 @@ from labbox.protocol import PasswordBody, UserAdd
 FIRST_UID = 73000
 PASSWORD = "correct horse 73 battery"
 
-# Stands for the screens and the command line: small programs by name, in a process that the real spawner forks.
+# Stands for the screens and the command line: small programs by name, forked by the real spawner.
 RUNNERS = r"""
 import os, signal, socket, sys, time, tty
 from labbox import spawner
@@ -38,9 +38,8 @@ def screens(request):
         columns, rows = os.get_terminal_size(0)
         os.write(1, b"size %dx%d\r\n" % (columns, rows))
     signal.signal(signal.SIGWINCH, size)
-    os.write(1, ("screens of %s on %s %s %s\r\n" % (
-        request.name, os.environ.get("TERM"), os.environ.get("COLORTERM"), os.environ.get("TEXTUAL_SMOOTH_SCROLL")
-    )).encode())
+    told = [os.environ.get(name, "-") for name in ("TERM", "COLORTERM", "TEXTUAL_SMOOTH_SCROLL")]
+    os.write(1, " ".join(["screens of", request.name, "on", *told]).encode() + b"\r\n")
     size()
     while (key := os.read(0, 1)) not in (b"q", b""):
         os.write(1, b"<" + key + b">")
@@ -103,7 +102,8 @@ class Box:
 
     def options(self, *more: str) -> list[str]:
         options = {
-            "UserKnownHostsFile": str(self.known_hosts), "StrictHostKeyChecking": "yes", "IdentitiesOnly": "yes",
+            "UserKnownHostsFile": str(self.known_hosts), "StrictHostKeyChecking": "yes",
+            "IdentitiesOnly": "yes",
             "IdentityFile": str(self.key), "BatchMode": "yes", "ControlPath": "none", "LogLevel": "ERROR",
             "ConnectTimeout": "10", "HostKeyAlias": "box",
         }  # fmt: skip
@@ -162,17 +162,10 @@ class Box:
 
     def processes_of(self, uid: int) -> list[int]:
         found = []
-        for folder in Path("/proc").iterdir():
+        for status in Path("/proc").glob("[0-9]*/status"):
             with suppress(OSError):
-                if (
-                    (folder.name.isdigit()
-                    and folder.stat().st_uid == uid)
-                    or (
-                        folder.name.isdigit()
-                        and f"Uid:\t{uid}\t" in (folder / "status").read_text(errors="replace")
-                    )
-                ):
-                    found.append(int(folder.name))
+                if f"Uid:\t{uid}\t" in status.read_text(errors="replace"):
+                    found.append(int(status.parent.name))
         return found
 
 

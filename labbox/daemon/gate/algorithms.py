@@ -39,6 +39,7 @@ MACS: Final = (
     "umac-128-etm@openssh.com",
 )
 COMPRESSION: Final = ("none", "zlib@openssh.com")  # compression only after the login
+HOST_SIGNATURES: Final = (b"ssh-ed25519", b"rsa-sha2-512", b"rsa-sha2-256")  # of the box's own keys
 SIGNATURES: Final = (  # of people's keys
     "ssh-ed25519",
     "sk-ssh-ed25519@openssh.com",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import asyncssh
 
+from labbox.daemon.gate.algorithms import HOST_SIGNATURES
 from labbox.errors import LabboxError
 
 _KINDS: Final = {"ed25519": {}, "rsa": {"key_size": 3072}}  # RSA for clients that know nothing newer
@@ -20,6 +23,11 @@ def load(secrets: Path) -> list[asyncssh.SSHKey]:
     """
     secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     return [_one(secrets / f"host_{kind}_key", kind, options) for kind, options in _KINDS.items()]
+
+
+def modern(pairs: Mapping[bytes, asyncssh.SSHKeyPair]) -> OrderedDict[bytes, asyncssh.SSHKeyPair]:
+    """The keys by the signature algorithms that are offered; asyncssh would sign with SHA-1 too."""
+    return OrderedDict((name, pair) for name, pair in pairs.items() if name in HOST_SIGNATURES)
 
 
 def _one(path: Path, kind: str, options: dict[str, int]) -> asyncssh.SSHKey:

@@ -68,6 +68,7 @@ class Gate:
         loop = asyncio.get_running_loop()
         keys = await asyncio.to_thread(hostkeys.load, self._state / "secrets")
         options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(keys))
+        options.server_host_keys = hostkeys.modern(options.server_host_keys)
         check_library(Connection(loop, options))
         ready = asyncio.Event()
         self._keeper = asyncio.create_task(self._keep(ready), name="gate")

@@ -122,6 +122,10 @@ def _program(command: str, words: list[str]) -> Wish:
             return _git(command, program.removeprefix("git-"), path)
         case ["git", ("upload-pack" | "receive-pack") as service, path]:
             return _git(command, service, path)
+        case ["git", *_]:
+            return Refused("cannot run git like this: only a push, a fetch or a clone", command)
+        case [program, *_] if program.startswith("git-"):
+            return Refused("cannot run git like this: only a push, a fetch or a clone", command)
         case ["labbox"]:
             return Verb(("--help",))
         case ["labbox", *rest]:
@@ -148,8 +152,10 @@ def _home(path: str) -> str:
 
 def _scp(command: str, words: list[str]) -> Wish:
     """`scp [-v] [-r] [-p] [-d] -t|-f [--] PATH…`, as `scp -O` starts it."""
-    options = [word for word in words if word.startswith("-") and word != "--"]
-    paths = [word for word in words if not word.startswith("-")]
+    cut = next((at for at, word in enumerate(words) if not word.startswith("-") or word == "--"), len(words))
+    options, paths = words[:cut], words[cut:]
+    if paths[:1] == ["--"]:
+        paths = paths[1:]
     letters = set("".join(options)) - {"-"}
     if not paths or not all(_SCP.fullmatch(word) for word in options) or len(letters & {"t", "f"}) != 1:
         return Refused("cannot run scp like this: only the form that scp -O itself uses", command)
