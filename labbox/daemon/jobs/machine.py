@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from labbox.daemon.store import events, jobs
 from labbox.errors import LabboxError
-from labbox.model import ACTIVE, FINAL, JobKind, JobState, Reason, ReasonCode
+from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Reason, ReasonCode, Value
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -61,78 +61,107 @@ def derived(counts: Mapping[JobState, int]) -> JobState:
     return S.SUCCEEDED
 
 
-def move(
-    connection: Connection,
-    job: int,
-    new: JobState,
-    *,
-    at: int,
-    reason: Reason | None = None,
-    by: str = "",
-    attempt: int | None = None,
-    exit_code: int | None = None,
-) -> jobs.JobRow:
-    """Bring a job into a state, with its history and its event, in the caller's transaction.
+class Step(Value):
+    """Where a job is to go; `at` is a stamp, `by` the person who asked, empty for the box itself."""
 
+    to: JobState
+    at: int
+    reason: Reason | None = None
+    exit_code: int | None = None
+    by: str = ""
+
+
+def move(connection: Connection, job: int, *steps: Step, attempt: int | None = None) -> list[jobs.JobRow]:
+    """Bring a job along some arrows, with its history and its events, in the caller's transaction.
+
+    What follows from where it ends is done too: its array's parent is derived anew, and the jobs that were to run
+    after one that did not succeed fail. Returns every job that changed, as it now is, this one first.
     `attempt`: the attempt that asks for it; one that is no longer the job's current attempt is refused, so that
-    nothing a stale attempt reports is ever accepted. `by`: the person who asked, empty for the box itself.
+    nothing a stale attempt reports is ever accepted.
 
     Raises:
         LabboxError: "conflict" where no arrow leads there, "not_found" where there is no such job.
     """
-    row = jobs.get(connection, job)
-    if row.kind is JobKind.ARRAY:
+    before = jobs.get(connection, job)
+    if before.kind is JobKind.ARRAY:
         raise LabboxError("conflict", f"cannot move job {job}: an array follows its elements")
-    if attempt is not None and attempt != row.attempt:
-        raise LabboxError("conflict", f"cannot accept attempt {attempt} of job {job}: it is at {row.attempt}")
+    if attempt is not None and attempt != before.attempt:
+        raise LabboxError(
+            "conflict", f"cannot accept attempt {attempt} of job {job}, it is at {before.attempt}"
+        )
+    row = before
+    for step in steps:
+        row = _go(connection, row, step)
+    changed = [row]
+    if row.array is not None:
+        changed += _follow_elements(connection, row.array, before.state, row, at=steps[-1].at)
+    for end in tuple(changed):
+        if end.state in FINAL and end.state is not S.SUCCEEDED:
+            changed += _fail_dependants(connection, end, at=steps[-1].at)
+    return changed
+
+
+def _go(connection: Connection, row: jobs.JobRow, step: Step) -> jobs.JobRow:
+    new = step.to
     if not is_legal(row.state, new):
-        raise LabboxError("conflict", f"cannot bring job {job} from {row.state} to {new}")
-    number = row.attempt + 1 if new is S.PREPARING else row.attempt
-    begun = at if row.state is S.PREPARING and new is S.RUNNING else row.started_at
+        raise LabboxError("conflict", f"cannot bring job {row.id} from {row.state} to {new}")
+    started = step.at if row.state is S.PREPARING and new is S.RUNNING else row.started_at
     if new in (S.QUEUED, S.PREPARING):
-        begun = None
+        started = None
+    number = row.attempt + 1 if new is S.PREPARING else row.attempt
     jobs.set_state(
         connection,
-        job,
+        row.id,
         state=new,
-        reason=reason,
+        reason=step.reason,
         attempt=number,
-        exit_code=exit_code,
-        started_at=begun,
-        ended_at=max(at, begun or at) if new in FINAL else None,
+        exit_code=step.exit_code,
+        started_at=started,
+        ended_at=max(step.at, started or step.at) if new in FINAL else None,
     )
-    jobs.append_transition(connection, job, at=at, state=new, attempt=number, reason=reason, by=by)
-    events.append(connection, at=at, kind="job", owner=row.owner, job=job)
-    if row.array is not None:
-        _follow_elements(connection, row.array, old=row.state, new=new, at=at, exit_code=exit_code)
-    return jobs.get(connection, job)
+    jobs.append_transition(
+        connection, row.id, at=step.at, state=new, attempt=number, reason=step.reason, by=step.by
+    )
+    events.append(connection, at=step.at, kind="job", owner=row.owner, job=row.id)
+    return jobs.get(connection, row.id)
 
 
 def _follow_elements(
-    connection: Connection, parent: int, *, old: JobState, new: JobState, at: int, exit_code: int | None
-) -> None:
-    counts = jobs.count_element(connection, parent, old=old, new=new)
+    connection: Connection, parent: int, old: JobState, element: jobs.JobRow, *, at: int
+) -> list[jobs.JobRow]:
+    counts = jobs.count_element(connection, parent, old=old, new=element.state)
     row = jobs.get(connection, parent)
     state = derived(counts)
-    first_failure = exit_code if exit_code and not row.exit_code else row.exit_code
-    if state is row.state and first_failure == row.exit_code:
-        return
-    total = sum(counts.values())
-    good = counts.get(S.SUCCEEDED, 0)
-    reason = None
-    if state in FINAL and state is not S.SUCCEEDED:
-        code = ReasonCode.CANCELLED if state is S.CANCELLED else ReasonCode.EXIT
-        reason = Reason(code=code, text=f"{total - good} of {total} elements did not succeed")
+    if state is row.state:
+        return []
+    ended = state in FINAL
+    reason, exit_code = None, None
+    if ended:
+        total, good = sum(counts.values()), counts.get(S.SUCCEEDED, 0)
+        exit_code = 0 if good == total else element.exit_code or 1
+        if good < total:
+            code = ReasonCode.CANCELLED if state is S.CANCELLED else ReasonCode.EXIT
+            reason = Reason(code=code, text=f"{total - good} of {total} elements did not succeed")
     jobs.set_state(
         connection,
         parent,
         state=state,
         reason=reason,
-        attempt=row.attempt,
-        exit_code=0 if state is S.SUCCEEDED else first_failure,
+        attempt=0,
+        exit_code=exit_code,
         started_at=row.started_at or (at if state is S.RUNNING else None),
-        ended_at=at if state in FINAL else None,
+        ended_at=at if ended else None,
     )
-    if state is not row.state:
-        jobs.append_transition(connection, parent, at=at, state=state, attempt=0, reason=reason, by="")
-        events.append(connection, at=at, kind="job", owner=row.owner, job=parent)
+    jobs.append_transition(connection, parent, at=at, state=state, attempt=0, reason=reason, by="")
+    events.append(connection, at=at, kind="job", owner=row.owner, job=parent)
+    return [jobs.get(connection, parent)]
+
+
+def _fail_dependants(connection: Connection, end: jobs.JobRow, *, at: int) -> list[jobs.JobRow]:
+    text = f"job {end.id}, after which it was to run, ended as {end.state.replace('_', ' ')}"
+    reason = Reason(code=ReasonCode.DEPENDENCY_FAILED, text=text)
+    changed: list[jobs.JobRow] = []
+    for job in jobs.waiting_dependants(connection, end.id):
+        if jobs.get(connection, job).state in WAITING:  # an earlier one's failure may have reached it
+            changed += move(connection, job, Step(to=S.FAILED, at=at, reason=reason))
+    return changed

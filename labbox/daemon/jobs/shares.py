@@ -16,7 +16,7 @@ class Account(Value):
 
 def decay(recent: float, seconds: float, half_life: float) -> float:
     """What is left of a recent use after some seconds; a clock that was set back does not make it grow."""
-    return recent * 0.5 ** (max(0.0, seconds) / half_life)
+    return recent * math.pow(0.5, max(0.0, seconds) / half_life)
 
 
 def accrued(rate: float, seconds: float, half_life: float) -> float:

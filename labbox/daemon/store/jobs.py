@@ -1,4 +1,4 @@
-"""The tables of jobs: submissions, jobs, dependencies, an array's elements, attempts, transitions.
+"""The tables of jobs: submissions, jobs, dependencies, an array's elements, transitions.
 
 Plain functions over a connection. A job's state is written by `labbox.daemon.jobs.machine.move` alone, which calls
 `set_state` and `append_transition` here. Moments are stamps (see times.py).
@@ -52,30 +52,6 @@ class JobRow(Value):
     output_bytes: int | None
 
 
-class AttemptRow(Value):
-    """One row of attempts."""
-
-    job: int
-    number: int
-    container: str
-    begun_at: int
-    begun_boot: float
-    running_at: int | None
-    running_boot: float | None
-    paused: float
-    boot: str
-    rate: float
-    environment: str | None
-    image: str | None
-    ended_at: int | None
-    seconds: float | None
-    exit_code: int | None
-    state: JobState | None
-    reason: Reason | None
-    cpu_seconds: float | None
-    peak_memory: int | None
-
-
 class TransitionRow(Value):
     """One row of transitions."""
 
@@ -104,7 +80,7 @@ class NewJob(Value):
     array: int | None = None
     index: int | None = None
     parallel: int | None = None
-    parameters: dict[str, str] = {}
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def add_submission(connection: Connection, *, spec: str, handed: str) -> int:
@@ -291,7 +267,7 @@ def set_state(
     connection.execute(
         "UPDATE jobs SET state = ?, reason_code = ?, reason_text = ?, attempt = ?, exit_code = ?, started_at = ?,"
         " ended_at = ? WHERE id = ?",
-        (state, *_reason_columns(reason), attempt, exit_code, started_at, ended_at, job),
+        (state, *reason_columns(reason), attempt, exit_code, started_at, ended_at, job),
     )
 
 
@@ -308,7 +284,7 @@ def append_transition(
     """Write a line of a job's history; only for `machine.move`."""
     connection.execute(
         "INSERT INTO transitions (job, at, state, attempt, reason_code, reason_text, by) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (job, at, state, attempt, *_reason_columns(reason), by),
+        (job, at, state, attempt, *reason_columns(reason), by),
     )
 
 
@@ -320,7 +296,7 @@ def transitions(connection: Connection, job: int) -> list[TransitionRow]:
             at=row["at"],
             state=JobState(row["state"]),
             attempt=row["attempt"],
-            reason=_reason(row),
+            reason=reason_of(row),
             by=row["by"],
         )
         for row in rows
@@ -347,6 +323,16 @@ def all_after(connection: Connection) -> dict[int, dict[int, JobState]]:
     return found
 
 
+def waiting_dependants(connection: Connection, job: int) -> list[int]:
+    """The container jobs that wait for this one, oldest first."""
+    rows = connection.execute(
+        "SELECT job FROM dependencies JOIN jobs ON jobs.id = job"
+        " WHERE other = ? AND state IN ('held', 'queued') AND kind = 'container' ORDER BY job",
+        (job,),
+    )
+    return [row["job"] for row in rows]
+
+
 def after_of(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int, ...]]:
     """The jobs that each of these was submitted after."""
     marks = ",".join("?" * len(jobs))
@@ -368,6 +354,11 @@ def set_back_off(connection: Connection, job: int, *, not_before: int | None, re
         "UPDATE jobs SET not_before = ?, backing_off = 1, retries = ? WHERE id = ?",
         (not_before, retries, job),
     )
+
+
+def clear_back_off(connection: Connection, job: int) -> None:
+    """Let a job that a person retries stand in line at once."""
+    connection.execute("UPDATE jobs SET not_before = NULL, backing_off = 0 WHERE id = ?", (job,))
 
 
 def set_output_bytes(connection: Connection, job: int, count: int) -> None:
@@ -397,89 +388,6 @@ def change(
     )
 
 
-def add_attempt(
-    connection: Connection,
-    *,
-    job: int,
-    number: int,
-    container: str,
-    at: int,
-    boot_seconds: float,
-    boot: str,
-    rate: float,
-) -> None:
-    """Store the intent to make this attempt's container."""
-    connection.execute(
-        "INSERT INTO attempts (job, number, container, begun_at, begun_boot, boot, rate) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (job, number, container, at, boot_seconds, boot, rate),
-    )
-
-
-def set_attempt_software(
-    connection: Connection, job: int, number: int, *, environment: str | None, image: str
-) -> None:
-    """Note what the attempt runs in."""
-    connection.execute(
-        "UPDATE attempts SET environment = ?, image = ? WHERE job = ? AND number = ?",
-        (environment, image, job, number),
-    )
-
-
-def set_attempt_running(
-    connection: Connection, job: int, number: int, *, at: int, boot_seconds: float
-) -> None:
-    """Note when the attempt's command started."""
-    connection.execute(
-        "UPDATE attempts SET running_at = ?, running_boot = ? WHERE job = ? AND number = ?",
-        (at, boot_seconds, job, number),
-    )
-
-
-def add_paused(connection: Connection, job: int, number: int, seconds: float) -> None:
-    """Add to the time that does not count against the limit."""
-    connection.execute(
-        "UPDATE attempts SET paused = paused + ? WHERE job = ? AND number = ?", (seconds, job, number)
-    )
-
-
-def end_attempt(
-    connection: Connection,
-    job: int,
-    number: int,
-    *,
-    at: int,
-    seconds: float,
-    state: JobState,
-    reason: Reason | None,
-    exit_code: int | None,
-    cpu_seconds: float | None,
-    peak_memory: int | None,
-) -> None:
-    """Write how an attempt ended."""
-    connection.execute(
-        "UPDATE attempts SET ended_at = max(?, begun_at), seconds = ?, state = ?, reason_code = ?, reason_text = ?,"
-        " exit_code = ?, cpu_seconds = ?, peak_memory = ? WHERE job = ? AND number = ?",
-        (
-            *(at, seconds, state, *_reason_columns(reason)),
-            *(exit_code, cpu_seconds, peak_memory, job, number),
-        ),
-    )
-
-
-def attempts(connection: Connection, job: int) -> list[AttemptRow]:
-    """A job's attempts, in order."""
-    rows = connection.execute("SELECT * FROM attempts WHERE job = ? ORDER BY number", (job,))
-    return [_attempt(row) for row in rows]
-
-
-def attempt(connection: Connection, job: int, number: int) -> AttemptRow:
-    """One attempt; LabboxError "not_found" where there is none."""
-    row = connection.execute("SELECT * FROM attempts WHERE job = ? AND number = ?", (job, number)).fetchone()
-    if row is None:
-        raise LabboxError("not_found", f"cannot find attempt {number} of job {job}")
-    return _attempt(row)
-
-
 def _job(row: Row) -> JobRow:
     return JobRow(
         id=row["id"],
@@ -489,7 +397,7 @@ def _job(row: Row) -> JobRow:
         owner=row["owner"],
         project=row["project"],
         state=JobState(row["state"]),
-        reason=_reason(row),
+        reason=reason_of(row),
         attempt=row["attempt"],
         exit_code=row["exit_code"],
         submitted_at=row["submitted_at"],
@@ -512,40 +420,18 @@ def _job(row: Row) -> JobRow:
     )
 
 
-def _attempt(row: Row) -> AttemptRow:
-    return AttemptRow(
-        job=row["job"],
-        number=row["number"],
-        container=row["container"],
-        begun_at=row["begun_at"],
-        begun_boot=row["begun_boot"],
-        running_at=row["running_at"],
-        running_boot=row["running_boot"],
-        paused=row["paused"],
-        boot=row["boot"],
-        rate=row["rate"],
-        environment=row["environment"],
-        image=row["image"],
-        ended_at=row["ended_at"],
-        seconds=row["seconds"],
-        exit_code=row["exit_code"],
-        state=None if row["state"] is None else JobState(row["state"]),
-        reason=_reason(row),
-        cpu_seconds=row["cpu_seconds"],
-        peak_memory=row["peak_memory"],
-    )
-
-
 def _parameters(text: str) -> dict[str, str]:
     return {} if text == "{}" else msgspec.json.decode(text, type=dict[str, str])
 
 
-def _reason(row: Row) -> Reason | None:
+def reason_of(row: Row) -> Reason | None:
+    """The reason in a row's two columns."""
     code: Any = row["reason_code"]
     return None if code is None else Reason(code=ReasonCode(code), text=row["reason_text"])
 
 
-def _reason_columns(reason: Reason | None) -> tuple[str | None, str | None]:
+def reason_columns(reason: Reason | None) -> tuple[str | None, str | None]:
+    """A reason for a row's two columns."""
     return (None, None) if reason is None else (reason.code.value, reason.text)
 
 

@@ -78,6 +78,7 @@ CREATE TABLE attempts (
     running_at   INTEGER,
     running_boot REAL,
     paused       REAL NOT NULL DEFAULT 0,  -- seconds that do not count against the time limit
+    paused_boot  REAL,              -- since when it is paused
     boot         TEXT NOT NULL,     -- which boot those two clocks are of
     rate         REAL NOT NULL,     -- what it costs per second, in CPUs
     environment  TEXT,

@@ -1,0 +1,103 @@
+"""From what was handed in to what the environments and the engine are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from labbox.custom import Configuration, Template
+from labbox.daemon.containers.environments import EnvironmentPlan, Prepared
+from labbox.daemon.containers.run import Bind, RunSpec
+from labbox.daemon.jobs import expand, results
+from labbox.daemon.jobs.handed import Handed, tree
+from labbox.daemon.jobs.parts import Parts
+from labbox.daemon.people.accounts import Account
+from labbox.daemon.store.attempts import AttemptRow
+from labbox.daemon.store.jobs import JobRow
+from labbox.errors import LabboxError
+from labbox.model import Value
+
+_PARAMETERS: Final = "/labbox/params.json"
+_PLAIN: Final = Template(name="command", title="A command", entries=(), command=())
+
+
+class Software(Value):
+    """What was asked for, and what stands ready."""
+
+    plan: EnvironmentPlan
+    prepared: Prepared
+
+
+def plan_of(configuration: Configuration, handed: Handed, state: Path, owner: str) -> EnvironmentPlan:
+    """The environment that a run needs; LabboxError where its template is no longer there."""
+    template = _PLAIN if handed.template is None else configuration.template(handed.template)
+    if template is None:
+        raise LabboxError(
+            "not_found",
+            f"cannot run with the template {handed.template}: this box no longer has it",
+            "labbox job submit the folder again",
+        )
+    return EnvironmentPlan(
+        template=template,
+        files=handed.files,
+        context=tree(state, owner, handed.code),
+        image=handed.image,
+    )
+
+
+def run_spec(
+    parts: Parts,
+    *,
+    row: JobRow,
+    attempt: AttemptRow,
+    account: Account,
+    handed: Handed,
+    software: Software,
+    folder: Path,
+    spool: Path,
+    count: int | None,
+) -> RunSpec:
+    """The container of an attempt; writes the file with its parameters."""
+    settings, prepared = parts.settings, software.prepared
+    spool.mkdir(mode=0o711, parents=True, exist_ok=True)
+    parameters = spool / "params.json"
+    results.write_whole(parameters, expand.parameters_file(row, count), 0o644)
+    code = tree(parts.state, row.owner, handed.code)
+    return RunSpec(
+        name=attempt.container,
+        image=prepared.image,
+        command=handed.command,
+        uid=account.uid,
+        gid=account.gid,
+        groups=account.groups,
+        user_name=account.name,
+        output=folder / "output",
+        spool=spool,
+        cpus=row.resources.cpus,
+        memory=row.resources.memory,
+        gpus=row.resources.gpus,
+        code=code,
+        input=tree(parts.state, row.owner, handed.input),
+        environment=prepared.environment,
+        mounts=(Bind(source=parameters, target=_PARAMETERS),),
+        env={
+            **expand.environment(row, count),
+            **software.plan.template.env,
+            **prepared.env,
+            **handed.env,
+        },
+        path=prepared.path,
+        pids=settings.pids,
+        tmp_bytes=settings.tmp,
+        file_bytes=settings.disk,
+        network=handed.network,
+        hosts=software.plan.template.hosts,
+        labels={
+            "labbox.box": parts.box_id,
+            "labbox.job": str(row.id),
+            "labbox.attempt": str(attempt.number),
+            "labbox.owner": row.owner,
+        },
+        stdin=handed.stdin,
+        cwd="/output" if code is None else "/code",
+    )

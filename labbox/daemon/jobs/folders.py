@@ -1,0 +1,178 @@
+"""People's folders, through workers that have their ids; the daemon only opens what nobody but root can rearrange."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from labbox.custom import Configuration
+from labbox.daemon.containers.environments import EnvFile
+from labbox.daemon.jobs.handed import Handed, Project
+from labbox.daemon.people.accounts import Account
+from labbox.errors import LabboxError
+from labbox.files import work
+from labbox.files.project import Defaults, ProjectPlan, template_view
+from labbox.model import JobSpec, Progress, Resources
+from labbox.protocol import Inspection
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Workers(Protocol):
+    """Processes with a user's ids that answer requests."""
+
+    async def call(
+        self,
+        account: Account,
+        request: work.Request,
+        descriptors: tuple[int, ...] = (),
+        progress: Callable[[Progress], None] | None = None,
+    ) -> work.Result:
+        """Ask the user's worker; LabboxError where it says no or is gone."""
+
+
+class WorkerFolders:
+    """Implements `ports.Folders`."""
+
+    def __init__(
+        self, workers: Workers, configuration: Configuration, state: Path, threads: ThreadPoolExecutor
+    ) -> None:
+        """`threads`: where this makes folders and opens them."""
+        self._workers = workers
+        self._state = state
+        self._threads = threads
+        settings = configuration.settings.jobs
+        self._templates = tuple(template_view(one) for one in configuration.templates)
+        self._defaults = Defaults(
+            resources=Resources(cpus=settings.default_cpus, memory=settings.default_memory),
+            time_limit=settings.default_time,
+        )
+
+    async def inspect(self, account: Account, path: str, spec: JobSpec) -> Inspection:
+        """Look at a project folder."""
+        result = await self._workers.call(account, self._look(path, spec))
+        if not isinstance(result, work.Looked):
+            raise _strange(result)
+        return result.inspection
+
+    async def hand_in(
+        self,
+        account: Account,
+        path: str,
+        spec: JobSpec,
+        report: Callable[[Progress], None] | None = None,
+    ) -> Project:
+        """Look at a project folder and, where it can run, snapshot its code and input.
+
+        With `spec.commit`, `path` is the name of a repository of the person's.
+        """
+        if spec.commit is None:
+            return await self._hand_in(account, path, spec, (), report)
+        loop = asyncio.get_running_loop()
+        work_tree = await loop.run_in_executor(self._threads, self._empty_folder, account)
+        try:
+            with _opened(self._repository(account, path)) as repository, _opened(work_tree) as folder:
+                await self._workers.call(account, work.Export(commit=spec.commit), (repository, folder))
+                return await self._hand_in(account, path, spec, (folder,), report)
+        finally:
+            await loop.run_in_executor(self._threads, shutil.rmtree, work_tree.parent, True)
+
+    async def output_bytes(self, account: Account, output: int) -> int:
+        """The bytes on disk below an open folder."""
+        result = await self._workers.call(account, work.Measure(), (output,))
+        if not isinstance(result, work.Measured):
+            raise _strange(result)
+        return sum(usage.size for usage in result.usages)
+
+    async def _hand_in(
+        self,
+        account: Account,
+        path: str,
+        spec: JobSpec,
+        folders: tuple[int, ...],
+        report: Callable[[Progress], None] | None,
+    ) -> Project:
+        room = account.limits.storage
+        request = work.HandIn(look=self._look(path, spec), room=room)
+        loop = asyncio.get_running_loop()
+        top = await loop.run_in_executor(self._threads, self._snapshots, account)
+        with _opened(top) as snapshots:
+            result = await self._workers.call(account, request, (snapshots, *folders), report)
+        if not isinstance(result, work.HandedIn):
+            raise _strange(result)
+        if result.plan is None:
+            return Project(inspection=result.inspection, asked=spec)
+        return Project(
+            inspection=result.inspection,
+            handed=_handed(
+                result.plan,
+                code=None if result.code is None else result.code.name,
+                data=None if result.input is None else result.input.name,
+            ),
+            asked=result.plan.asked,
+        )
+
+    def _look(self, path: str, spec: JobSpec) -> work.Inspect:
+        return work.Inspect(path=path, spec=spec, templates=self._templates, defaults=self._defaults)
+
+    def _snapshots(self, account: Account) -> Path:
+        """The person's snapshots: reached by nobody by its path but root, and theirs through a descriptor."""
+        above = self._state / "snapshots"
+        above.mkdir(mode=0o700, exist_ok=True)
+        folder = above / account.name
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            return folder
+        if os.geteuid() == 0:
+            os.chown(folder, account.uid, account.gid)
+        return folder
+
+    def _empty_folder(self, account: Account) -> Path:
+        above = self._state / "spool" / f"commit-{secrets.token_hex(8)}"
+        above.mkdir(mode=0o700, parents=True)
+        folder = above / "files"
+        folder.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(folder, account.uid, account.gid)
+        return folder
+
+    def _repository(self, account: Account, path: str) -> Path:
+        name = path.rstrip("/").removesuffix(".git").rpartition("/")[2]
+        if name in ("", ".", ".."):
+            raise LabboxError("invalid", f"cannot submit from the repository {path!r}: it has no name")
+        return self._state / "git" / account.name / f"{name}.git"
+
+
+def _handed(plan: ProjectPlan, *, code: str | None, data: str | None) -> Handed:
+    return Handed(
+        command=plan.command,
+        entry=plan.entry,
+        template=plan.template,
+        files=tuple(EnvFile(kind=one.kind, name=one.name, content=one.content) for one in plan.files),
+        code=code,
+        input=data,
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, _FOLDER)
+    except OSError as error:
+        raise LabboxError("not_found", f"cannot open {path.name}: {error.strerror}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _strange(result: work.Result) -> LabboxError:
+    return LabboxError("internal", f"cannot use what the worker answered: {type(result).__name__}")

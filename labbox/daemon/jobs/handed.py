@@ -1,0 +1,60 @@
+"""What was handed in, as it was understood: all that a run needs besides its resources; stored with the submission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from labbox.daemon.containers.environments import EnvFile
+from labbox.model import JobSpec, Value
+from labbox.protocol import Inspection
+
+
+class Handed(Value):
+    """A submission after inspection; `code` and `input` name trees below the owner's snapshots, None: no such folder.
+
+    `template` is None for a command that runs in the base image or in `image`.
+    """
+
+    command: tuple[str, ...]
+    entry: str | None = None
+    template: str | None = None
+    files: tuple[EnvFile, ...] = ()
+    image: str | None = None
+    env: dict[str, str] = msgspec.field(default_factory=dict)
+    network: bool = False
+    stdin: bool = False
+    code: str | None = None
+    input: str | None = None
+
+
+class Project(Value):
+    """A project folder: what was found in it, and, where it can run, what a job of it needs and asks for.
+
+    `asked` is what the person says, and where they say nothing, the folder's `job.toml`.
+    """
+
+    inspection: Inspection
+    handed: Handed | None = None
+    asked: JobSpec = JobSpec()
+
+
+def encode(value: Handed | JobSpec) -> str:
+    """JSON for the store."""
+    return msgspec.json.encode(value).decode()
+
+
+def decode_handed(text: str) -> Handed:
+    """What the store kept."""
+    return msgspec.json.decode(text, type=Handed)
+
+
+def decode_spec(text: str) -> JobSpec:
+    """What the store kept."""
+    return msgspec.json.decode(text, type=JobSpec)
+
+
+def tree(state: Path, owner: str, name: str | None) -> Path | None:
+    """Where a snapshot stands; None where there is none."""
+    return None if name is None else state / "snapshots" / owner / name

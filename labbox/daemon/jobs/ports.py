@@ -1,0 +1,176 @@
+"""What the jobs need of the other parts, and no more; tests put faithful stand-ins in their place."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from labbox.daemon.containers.environments import EnvironmentPlan, Prepared, Report
+from labbox.daemon.containers.run import RunSpec
+from labbox.daemon.containers.states import ContainerState
+from labbox.daemon.jobs.handed import Project
+from labbox.daemon.people.accounts import Account
+from labbox.model import JobSpec, Progress
+from labbox.protocol import Inspection, LogRecord
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+
+class Terminal(Protocol):
+    """Raw bytes to and from a pty inside a container."""
+
+    async def read(self) -> bytes:
+        """Some bytes; none at the end."""
+
+    async def write(self, data: bytes) -> None:
+        """Hand bytes to the pty."""
+
+    async def close(self) -> None:
+        """Let go; the shell gets a hang-up."""
+
+
+class Engine(Protocol):
+    """The container engine. A container's name is its idempotency key."""
+
+    @property
+    def available(self) -> bool:
+        """Whether it answers."""
+
+    @property
+    def reason(self) -> str:
+        """Why it does not, in a sentence; empty while it does."""
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called whenever `available` or `reason` changes."""
+
+    def on_event(self, listener: Callable[[str, ContainerState], None]) -> None:
+        """Have `listener` called with every container's name and state when it starts, pauses, goes on or ends.
+
+        After a reconnection it is called for every container of the box.
+        """
+
+    async def create_and_start(self, run: RunSpec) -> None:
+        """Make the container and start it; one of that name that is there already is taken as it is."""
+
+    async def inspect(self, name: str) -> ContainerState | None:
+        """How a container stands; None where there is none."""
+
+    async def list(self) -> dict[str, ContainerState]:
+        """All containers of this box, by name."""
+
+    async def stop(self, name: str, grace: float) -> None:
+        """SIGTERM, and SIGKILL after `grace` seconds; returns when it has ended or is gone."""
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL; returns when it has ended or is gone."""
+
+    async def pause(self, name: str) -> None:
+        """Freeze all its processes."""
+
+    async def resume(self, name: str) -> None:
+        """Let them go on."""
+
+    async def remove(self, name: str) -> None:
+        """Let go of a container; one that is gone is fine."""
+
+    async def write_input(self, run: Path, data: bytes) -> None:
+        """Write to the standard input of the run with this spool."""
+
+    async def close_input(self, run: Path) -> None:
+        """End the standard input of the run with this spool."""
+
+    async def exec_pty(
+        self,
+        name: str,
+        *,
+        uid: int,
+        gid: int,
+        env: dict[str, str],
+        command: tuple[str, ...] = (),
+        rows: int = 24,
+        columns: int = 80,
+    ) -> Terminal:
+        """A command, else a shell, on a pty in a running container, with its job's ids."""
+
+
+class Environments(Protocol):
+    """Makes the software of a run, once, whoever asks."""
+
+    async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
+        """Find or make the environment; LabboxError where it cannot be made."""
+
+
+class Folders(Protocol):
+    """Work on people's files, done by processes with their ids."""
+
+    async def inspect(self, account: Account, path: str, spec: JobSpec) -> Inspection:
+        """Look at a project folder."""
+
+    async def hand_in(
+        self, account: Account, path: str, spec: JobSpec, report: Callable[[Progress], None] | None = None
+    ) -> Project:
+        """Look at a project folder and, where it can run, snapshot its code and input."""
+
+    async def output_bytes(self, account: Account, output: int) -> int:
+        """The bytes on disk below an open folder."""
+
+
+class RunLog(Protocol):
+    """The log of one attempt, from the spool to the results folder; going on after a crash loses and doubles nothing."""
+
+    async def follow(self) -> None:
+        """Append what the run writes, until cancelled; the task that was told `ended` returns at the end."""
+
+    async def finish(self) -> None:
+        """The run has ended: append all that is left."""
+
+    def say(self, text: str) -> None:
+        """A line of labbox's own."""
+
+
+class Logs(Protocol):
+    """Logs of attempts."""
+
+    def open(
+        self,
+        *,
+        results: Path,
+        spool: Path,
+        limit: int,
+        progress: Callable[[Progress], None],
+        full: Callable[[], None],
+    ) -> RunLog:
+        """Begin or go on with an attempt's log; `full` is called once when it has reached `limit` bytes."""
+
+    def read(
+        self,
+        results: Path,
+        *,
+        attempt: int,
+        after: int,
+        follow: Callable[[], Awaitable[bool]] | None,
+        tail: int | None,
+    ) -> AsyncIterator[LogRecord]:
+        """The records after an offset; `follow` waits for more and says whether more can come."""
+
+
+class Trail(Protocol):
+    """The audit trail."""
+
+    def record(
+        self, connection: Connection, who: str, action: str, target: str, origin: str, detail: str = ""
+    ) -> None:
+        """Append an entry in the caller's transaction."""
+
+
+class People(Protocol):
+    """Who is who."""
+
+    @property
+    def trail(self) -> Trail:
+        """The audit trail."""
+
+    async def account(self, name: str) -> Account | None:
+        """A user by name."""

@@ -1,0 +1,117 @@
+"""The results folder of a job: STATE/results/USER/YYYY/MM/DD/ID, in folders that root owns.
+
+    output/           what the run wrote; the only thing here that belongs to the user
+    log.txt           both streams as they came
+    job.json          everything needed to run it again, and how it went
+    attempts/N/       the same of earlier attempts
+    .attempt          which attempt the first three belong to; moving them aside is done by it, in any number of tries
+
+Nobody but root can rearrange these folders, so the daemon may use their paths. What is inside output/ is the user's:
+it is only ever looked at through a descriptor of output/ itself, or by a worker with the user's ids.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from labbox.daemon.people.accounts import Account
+
+_MOVED: Final = ("output", "log.txt", "log.index", "job.json")
+_PROGRESS_BYTES: Final = 256
+
+
+def make(state: Path, owner: Account, results: str, attempt: int) -> Path:
+    """Make the folder ready for an attempt, with an empty output/ and what earlier attempts left moved aside."""
+    folder = state / "results"
+    folder.mkdir(mode=0o711, exist_ok=True)
+    folder /= owner.name
+    _folder(folder, owner)
+    for part in Path(results).parts:
+        folder /= part
+        _folder(folder, owner)
+    before = present_attempt(folder)
+    if before is not None and before < attempt:
+        kept = folder / "attempts"
+        _folder(kept, owner)
+        _folder(kept / str(before), owner)
+        for name in _MOVED:
+            with suppress(FileNotFoundError):
+                (folder / name).rename(kept / str(before) / name)
+    if before != attempt:
+        write_whole(folder / ".attempt", str(attempt).encode(), 0o600)
+    output = folder / "output"
+    with suppress(FileExistsError):
+        output.mkdir(mode=0o750)
+        if os.geteuid() == 0:
+            os.chown(output, owner.uid, owner.gid, follow_symlinks=False)
+    return folder
+
+
+def remove_spool(state: Path, job: int, attempt: int) -> None:
+    """The log has all of it: let go of the spool."""
+    shutil.rmtree(state / "spool" / f"{job}-{attempt}", ignore_errors=True)
+
+
+def of_attempt(folder: Path, attempt: int) -> Path:
+    """Where an attempt's files stand: the results folder itself for the last one."""
+    return folder if present_attempt(folder) in (attempt, None) else folder / "attempts" / str(attempt)
+
+
+def present_attempt(folder: Path) -> int | None:
+    """The attempt whose files stand in the folder itself; None before the first."""
+    try:
+        return int((folder / ".attempt").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def open_output(folder: Path) -> int:
+    """A descriptor of output/; the caller closes it."""
+    return os.open(folder / "output", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def read_progress(output: int) -> str | None:
+    """The first line of output/.progress, through the descriptor of output/; None where there is no such plain file."""
+    try:
+        descriptor = os.open(
+            ".progress", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=output
+        )
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return os.read(descriptor, _PROGRESS_BYTES).decode("utf-8", "replace").partition("\n")[0].strip()
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes, mode: int, gid: int | None = None) -> None:
+    """Write a file in a folder of root's so that it is there whole or not at all, also after a power cut."""
+    making = path.with_name(f"{path.name}.making")
+    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        if gid is not None and os.geteuid() == 0:
+            os.fchown(descriptor, 0, gid)
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    making.rename(path)
+
+
+def _folder(path: Path, owner: Account) -> None:
+    """A folder that root owns and the owner's group may read."""
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o750)
+        if os.geteuid() == 0:
+            os.chown(path, 0, owner.gid)

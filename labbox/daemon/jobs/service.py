@@ -1,0 +1,474 @@
+"""The jobs of the box, as the rest of the daemon sees them; every call checks the caller's rights itself.
+
+Everybody sees the queue (ids, names, owners, states: what a list shows); what a job was given and wrote is for its owner
+and for administrators alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from labbox.custom import Configuration
+from labbox.daemon.jobs import outcome as outcomes
+from labbox.daemon.jobs import reading
+from labbox.daemon.jobs import submit as submitting
+from labbox.daemon.jobs.capacity import box_total
+from labbox.daemon.jobs.clock import Clock
+from labbox.daemon.jobs.control import Control, allowed, edited
+from labbox.daemon.jobs.dispatch import Dispatcher
+from labbox.daemon.jobs.expand import Element
+from labbox.daemon.jobs.following import Feed
+from labbox.daemon.jobs.handed import Project, decode_handed, decode_spec
+from labbox.daemon.jobs.parts import Parts
+from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Terminal
+from labbox.daemon.jobs.runner import Run
+from labbox.daemon.jobs.views import Views
+from labbox.daemon.people.accounts import Account
+from labbox.daemon.containers.states import ContainerState
+from labbox.daemon.store import Store, attempts, jobs
+from labbox.errors import LabboxError
+from labbox.model import FINAL, JobKind, JobSpec, JobState, Limits, Resources, Value
+from labbox.protocol import (
+    Event,
+    InputBody,
+    InspectBody,
+    Inspection,
+    Job,
+    JobCounts,
+    JobDetail,
+    JobEdit,
+    JobHistory,
+    JobPage,
+    LogRecord,
+    Notices,
+    TemplateInfo,
+    Templates,
+    UsagePage,
+    Why,
+)
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_log = logging.getLogger(__name__)
+
+_THREADS: Final = 4  # for folders and small files
+_INPUT: Final = 60.0  # seconds in which a job must read what it is sent
+_CLOSING: Final = 20.0  # seconds for the calls under way when the daemon ends
+
+
+class Numbers(Value):
+    """The jobs' part of the box's status."""
+
+    jobs: dict[JobState, int]
+    total: Resources
+    used: Resources
+    problems: tuple[str, ...]
+
+
+class Jobs:
+    """Queue, runs and results."""
+
+    def __init__(
+        self,
+        store: Store,
+        people: People,
+        engine: Engine,
+        environments: Environments,
+        folders: Folders,
+        logs: Logs,
+        configuration: Configuration,
+        state: Path,
+        box_id: str,
+        *,
+        clock: Clock | None = None,
+        total: Resources | None = None,
+    ) -> None:
+        """Take the parts; nothing is read or started before `run`."""
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
+        self._runs: dict[int, Run] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._loaded = asyncio.Event()
+        self._swept = asyncio.Event()
+        feed = Feed(store)
+        clock = clock or Clock()
+        settings = configuration.settings.jobs
+        dispatcher = Dispatcher(
+            store=store,
+            clock=clock,
+            settings=settings,
+            total=total or box_total(settings),
+            state=state,
+            container_name=lambda job, attempt: f"labbox-{box_id}-{job}-{attempt}",
+            limits=self._limits,
+            engine_trouble=self._engine_trouble,
+            start=lambda row, attempt: self._start(row, attempt, adopted=False),
+        )
+        self._parts = Parts(
+            store=store,
+            people=people,
+            engine=engine,
+            environments=environments,
+            folders=folders,
+            logs=logs,
+            configuration=configuration,
+            dispatcher=dispatcher,
+            feed=feed,
+            clock=clock,
+            state=state,
+            box_id=box_id,
+            threads=self._threads,
+        )
+        self._views = Views(self._parts)
+        self._control = Control(self._parts, self._runs)
+        engine.on_change(self._engine_changed)
+        engine.on_event(self._container_event)
+
+    # life ------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Take up what was under way, then start what may start, until cancelled; running jobs go on without us."""
+        try:
+            begun = await self._parts.dispatcher.load()
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for row, attempt in begun:
+                    self._start(row, attempt, adopted=True)
+                self._loaded.set()
+                group.create_task(self._sweep())
+                group.create_task(self._parts.dispatcher.run())
+                self._parts.dispatcher.wake()
+        finally:
+            self._group = None
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def ready(self) -> None:
+        """Wait until what was under way is taken up."""
+        await self._loaded.wait()
+
+    def _start(self, row: jobs.JobRow, attempt: attempts.AttemptRow, *, adopted: bool) -> None:
+        if self._group is None:
+            return  # the daemon is ending: the attempt is taken up at the next start
+        run = Run(self._parts, row, attempt, adopted=adopted)
+        self._runs[row.id] = run
+        self._group.create_task(self._guard(run), name=f"job {row.id}")
+        self._parts.feed.wake()
+
+    async def _guard(self, run: Run) -> None:
+        """A fault in one run must not end the others."""
+        try:
+            await run.execute()
+        except Exception as error:
+            _log.exception("job %d: attempt %d broke down", run.row.id, run.attempt.number)
+            await run.give_up(outcomes.internal(error))
+        finally:
+            if self._runs.get(run.row.id) is run:
+                del self._runs[run.row.id]
+
+    async def _sweep(self) -> None:
+        """Once the engine answers: remove containers and spools that belong to no attempt under way."""
+        await self._parts.engine_answers()
+        wanted = {run.name for run in self._runs.values()}
+        prefix = f"labbox-{self._parts.box_id}-"
+        try:
+            found = await self._parts.engine.list()
+            for name in sorted(name for name in found if name.startswith(prefix) and name not in wanted):
+                if name not in {run.name for run in self._runs.values()}:
+                    _log.info("the container %s belongs to no job under way and is removed", name)
+                    await self._parts.engine.remove(name)
+        except LabboxError as error:
+            _log.warning("containers of ended jobs could not be removed: %s", error)
+
+    def _engine_changed(self) -> None:
+        self._parts.engine_changed()
+        self._parts.dispatcher.wake()
+        for run in self._runs.values():
+            run.engine_changed()
+
+    def _container_event(self, name: str, state: ContainerState) -> None:
+        if state.status != "exited":
+            return
+        for run in self._runs.values():
+            if run.name == name:
+                run.container_ended(state)
+                return
+
+    def _engine_trouble(self) -> str:
+        engine = self._parts.engine
+        return "" if engine.available else engine.reason or "it does not answer"
+
+    async def _limits(self, owner: str) -> Limits:
+        account = await self._parts.people.account(owner)
+        return Limits() if account is None else account.limits
+
+    # taking in -------------------------------------------------------------------------------------------------
+
+    async def submit(self, account: Account, spec: JobSpec, origin: str) -> Job:
+        """Take a job in: what is returned is on disk, with a snapshot of its folder."""
+        order = await submitting.understand(self._parts, account, spec)
+        return await self._store_order(account, order, origin)
+
+    async def rerun(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job:  # noqa: A002 - the API's word
+        """A new job of what an earlier one was given, or of the folder as it is now (`fresh`), with changes."""
+        row, spec_text, handed_text = await self._submission(account, id, "rerun")
+        spec, handed = edited(decode_spec(spec_text), decode_handed(handed_text), edit)
+        spec = msgspec.structs.replace(spec, after=(), hold=False, start_at=None)
+        alone = None
+        if row.kind is JobKind.CONTAINER:
+            spec = msgspec.structs.replace(spec, array=(), sweep=(), parallel=None)
+            if row.index is not None:
+                alone = Element(index=row.index, parameters=row.parameters)
+        need = {
+            "cpus": row.resources.cpus if edit.cpus is None else edit.cpus,
+            "memory": row.resources.memory if edit.memory is None else edit.memory,
+            "gpus": row.resources.gpus if edit.gpus is None else edit.gpus,
+        }
+        spec = msgspec.structs.replace(
+            spec,
+            name=edit.name or row.name,
+            time_limit=row.time_limit if edit.time_limit is None else edit.time_limit,
+            priority=row.priority if edit.priority is None else edit.priority,
+            **need,
+        )
+        if edit.fresh and spec.path is not None:
+            order = await submitting.understand(self._parts, account, spec)
+        else:
+            submitting.check_spec(spec)
+            await submitting.check_storage(self._parts, account)
+            if row.owner != account.name and (handed.code or handed.input):
+                raise LabboxError("forbidden", f"cannot rerun job {id}: its files are {row.owner}'s")
+            asked = msgspec.structs.replace(
+                spec,
+                command=handed.command,
+                env=handed.env,
+                network=handed.network,
+                image=handed.image,
+                stdin=handed.stdin,
+                retries=row.retries if edit.retries is None else edit.retries,
+            )
+            plain = submitting.without_folder(msgspec.structs.replace(asked, path=None))
+            project = Project(inspection=plain.inspection, handed=handed, asked=asked)
+            order = submitting.complete(self._parts, account, spec, project)
+        return await self._store_order(account, msgspec.structs.replace(order, alone=alone), origin)
+
+    async def _store_order(self, account: Account, order: submitting.Order, origin: str) -> Job:
+        at, day = self._parts.clock.now(), self._parts.clock.day()
+        rows = await self._parts.store.write(
+            lambda connection: submitting.store(
+                connection, self._parts, account, order, origin=origin, at=at, day=day
+            )
+        )
+        await self._parts.apply(rows)
+        return await self._views.job(rows[0])
+
+    async def inspect(self, account: Account, body: InspectBody) -> Inspection:
+        """Look at a project folder without submitting it."""
+        spec = body.spec or JobSpec()
+        return await self._parts.folders.inspect(
+            account, body.path, msgspec.structs.replace(spec, path=body.path)
+        )
+
+    def templates(self) -> Templates:
+        """The languages of this box."""
+        settings = self._parts.configuration.settings.containers
+        return Templates(
+            templates=tuple(
+                TemplateInfo(
+                    name=one.name,
+                    title=one.title,
+                    entries=one.entries,
+                    image=one.image or settings.base_image,
+                )
+                for one in self._parts.configuration.templates
+            )
+        )
+
+    # changing --------------------------------------------------------------------------------------------------
+
+    async def cancel(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
+        """End a job, with time to clean up."""
+        return await self._views.job(await self._control.stop(account, id, origin, hard=False))
+
+    async def kill(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
+        """End a job at once."""
+        return await self._views.job(await self._control.stop(account, id, origin, hard=True))
+
+    async def hold(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
+        """Keep a waiting job from starting."""
+        return await self._views.job(await self._control.hold(account, id, origin))
+
+    async def release(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
+        """Let a held job stand in line."""
+        return await self._views.job(await self._control.release(account, id, origin))
+
+    async def pause(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
+        """Freeze a running job."""
+        return await self._views.job(await self._control.pause(account, id, origin))
+
+    async def resume(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
+        """Let a frozen job go on."""
+        return await self._views.job(await self._control.resume(account, id, origin))
+
+    async def retry(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
+        """A new attempt of a job that did not succeed."""
+        return await self._views.job(await self._control.retry(account, id, origin))
+
+    async def edit(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job:  # noqa: A002 - the API's word
+        """Change what a waiting job asks for."""
+        return await self._views.job(await self._control.edit(account, id, edit, origin))
+
+    async def forget(self, owner: str, origin: str) -> None:
+        """End all jobs of somebody who is being removed."""
+        account = Account(
+            name="box", uid=0, gid=0, groups=(), admin=True, home=self._parts.state, limits=Limits()
+        )
+        open_rows = await self._parts.store.read(jobs.all_open)
+        for row in open_rows:
+            if row.owner == owner:
+                try:
+                    await self._control.stop(account, row.id, origin, hard=True)
+                except LabboxError as error:
+                    if error.code != "conflict":  # it has just ended
+                        raise
+
+    async def input(self, account: Account, id: int, body: InputBody) -> None:  # noqa: A002 - the API's word
+        """Write to the standard input of a job that was submitted with `stdin`."""
+        row, _, handed = await self._submission(account, id, "write to")
+        if not decode_handed(handed).stdin:
+            raise LabboxError(
+                "conflict", f"cannot write to job {id}: it has no open input", "submit it with --stdin"
+            )
+        if row.state is not JobState.RUNNING:
+            raise LabboxError("conflict", f"cannot write to job {id}: it does not run")
+        spool = self._parts.state / "spool" / f"{row.id}-{row.attempt}"
+        try:
+            async with asyncio.timeout(_INPUT):
+                if body.text:
+                    await self._parts.engine.write_input(spool, body.text.encode("utf-8", "surrogateescape"))
+                if body.close:
+                    await self._parts.engine.close_input(spool)
+        except TimeoutError as error:
+            raise LabboxError("conflict", f"cannot write to job {id}: it reads nothing") from error
+
+    async def shell(self, account: Account, id: int, rows: int, columns: int) -> Terminal:  # noqa: A002 - the API's word
+        """A shell inside a running job, with its ids."""
+        row = await self._row(account, id, "open a shell in")
+        run, owner = self._runs.get(id), await self._parts.people.account(row.owner)
+        if row.state is not JobState.RUNNING or run is None or owner is None:
+            raise LabboxError("conflict", f"cannot open a shell in job {id}: it does not run")
+        return await self._parts.engine.exec_pty(
+            run.name, uid=owner.uid, gid=owner.gid, env={"TERM": "xterm-256color"}, rows=rows, columns=columns
+        )
+
+    # looking ---------------------------------------------------------------------------------------------------
+
+    async def page(
+        self,
+        account: Account,
+        *,
+        owner: str | None = None,
+        state: str | None = None,
+        name: str | None = None,
+        array: int | None = None,
+        limit: int = 100,
+        before: int | None = None,
+        order: str | None = None,
+    ) -> JobPage:
+        """A page of everybody's jobs, newest first (`order` "oldest": oldest first); `array` 0: no elements."""
+        return await reading.page(
+            self._parts,
+            self._views,
+            owner=owner,
+            state=state,
+            name=name,
+            array=array,
+            limit=limit,
+            before=before,
+            order=order,
+        )
+
+    async def counts(self, account: Account, owner: str | None = None) -> JobCounts:
+        """Jobs by state."""
+        return JobCounts(by_state=await self._parts.store.read(lambda c: jobs.count_by_state(c, owner)))
+
+    async def show(self, account: Account, id: int) -> JobDetail:  # noqa: A002 - the API's word
+        """All that is known about a job."""
+        row = await self._row(account, id, "show")
+        return await reading.show(self._parts, self._views, row)
+
+    async def why(self, account: Account, id: int) -> Why:  # noqa: A002 - the API's word
+        """Every reason that keeps a job where it is."""
+        return await reading.why(self._parts, self._views, await self._row(account, id, "show"))
+
+    async def history(self, account: Account, id: int) -> JobHistory:  # noqa: A002 - the API's word
+        """A job's changes."""
+        row = await self._row(account, id, "show")
+        return await reading.history(self._parts, row)
+
+    async def log(
+        self,
+        account: Account,
+        id: int,  # noqa: A002 - the API's word
+        *,
+        after: int = 0,
+        follow: bool = False,
+        attempt: int | None = None,
+        tail: int | None = None,
+    ) -> AsyncIterator[LogRecord]:
+        """A job's log; with `follow` until the job has ended, through all its attempts to come."""
+        row = await self._row(account, id, "show the log of")
+        async for record in reading.log(
+            self._parts, row, after=after, follow=follow, attempt=attempt, tail=tail
+        ):
+            yield record
+
+    async def usage(self, account: Account, owner: str | None = None) -> UsagePage:
+        """What people took; of others, only administrators see it."""
+        if not account.admin:
+            if owner not in (None, account.name):
+                raise LabboxError("forbidden", f"cannot show what {owner} used: ask an administrator")
+            owner = account.name
+        return await reading.usage_page(self._parts, owner)
+
+    async def events(
+        self, account: Account, *, after: int | None = None, follow: bool = False, mine: bool = False
+    ) -> AsyncIterator[Event]:
+        """What changes: all that was stored after the cursor, then, with `follow`, all that comes."""
+        owner = account.name if mine else None
+        async for event in self._parts.feed.events(self._views.jobs, after=after, follow=follow, owner=owner):
+            yield event
+
+    async def notices(self, account: Account) -> Notices:
+        """What the person has not seen yet; it counts as seen from now on."""
+        return await reading.take_notices(self._parts, account.name)
+
+    async def status_numbers(self) -> Numbers:
+        """The jobs' part of the box's status."""
+        dispatcher = self._parts.dispatcher
+        last = dispatcher.last_pass()
+        return Numbers(
+            jobs=await self._parts.store.read(jobs.count_by_state),
+            total=dispatcher.total,
+            used=dispatcher.held(),
+            problems=(last[0].disk,) if last is not None and last[0].disk else (),
+        )
+
+    async def _row(self, account: Account, job: int, doing: str) -> jobs.JobRow:
+        row = await self._parts.store.read(lambda connection: jobs.get(connection, job))
+        allowed(account, row, doing)
+        return row
+
+    async def _submission(self, account: Account, job: int, doing: str) -> tuple[jobs.JobRow, str, str]:
+        def read(connection: Connection) -> tuple[jobs.JobRow, str, str]:
+            row = jobs.get(connection, job)
+            allowed(account, row, doing)
+            return row, *jobs.submission(connection, row.submission)
+
+        return await self._parts.store.read(read)

@@ -1,0 +1,277 @@
+"""Taking jobs in: what was asked, what the folder says, what the box allows; then rows, all or none."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from labbox.custom import JobSettings
+from labbox.daemon.jobs import expand
+from labbox.daemon.jobs.handed import Handed, Project, encode
+from labbox.daemon.jobs.parts import Parts
+from labbox.daemon.people.accounts import Account
+from labbox.daemon.store import events, jobs, usage
+from labbox.daemon.store.jobs import JobRow, NewJob
+from labbox.daemon.store.times import stamp
+from labbox.errors import LabboxError
+from labbox.model import FINAL, MIB, JobKind, JobSpec, JobState, Limits, Resources, Value
+from labbox.protocol import Inspection
+from labbox.text import format_bytes, format_duration, visible_line
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LONGEST_NAME: Final = 100
+_MOST_RETRIES: Final = 100
+_MOST_AFTER: Final = 1_000
+_HIGHEST_PRIORITY: Final = 1_000_000
+_LARGEST_ENVIRONMENT: Final = 128 * 1024  # bytes of one variable, as the kernel has it (MAX_ARG_STRLEN)
+_LEAST_MEMORY: Final = 6 * MIB  # the engine takes no less
+
+
+class Order(Value):
+    """A submission, ready to be stored."""
+
+    spec: JobSpec
+    handed: Handed
+    name: str
+    resources: Resources
+    time_limit: float | None
+    retries: int
+    elements: tuple[expand.Element, ...] = ()
+    alone: expand.Element | None = None  # one element of an array that is run again by itself
+
+
+async def understand(parts: Parts, account: Account, spec: JobSpec) -> Order:
+    """Check a spec, hand in its folder, and fill in what it leaves open."""
+    check_spec(spec)
+    await check_storage(parts, account)
+    if spec.path is None:
+        return complete(parts, account, spec, without_folder(spec))
+    return complete(parts, account, spec, await parts.folders.hand_in(account, spec.path, spec))
+
+
+def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) -> Order:
+    """What is to be stored; LabboxError with the first thing that stands against it."""
+    inspection, asked, settings = project.inspection, project.asked, parts.settings
+    if project.handed is None:
+        finding = next((one for one in inspection.findings if one.level == "error"), None)
+        place = "" if finding is None or not finding.file else f"{finding.file}: "
+        what = "there is nothing to run" if finding is None else finding.text
+        hint = "" if finding is None else finding.hint
+        raise LabboxError("invalid", f"cannot submit {visible_line(inspection.path)}: {place}{what}", hint)
+    network = bool(asked.network)
+    if network and not settings.network:
+        raise LabboxError(
+            "forbidden", "cannot submit: this box gives jobs no network", "ask an administrator"
+        )
+    resources = Resources(
+        cpus=settings.default_cpus if asked.cpus is None else asked.cpus,
+        memory=settings.default_memory if asked.memory is None else asked.memory,
+        gpus=asked.gpus or 0,
+    )
+    check_resources(resources, parts.dispatcher.total, account.limits)
+    check_env(asked.env)
+    retries = asked.retries or 0
+    if not 0 <= retries <= _MOST_RETRIES:
+        raise LabboxError("invalid", f"cannot retry {retries} times", f"from 0 to {_MOST_RETRIES}")
+    whole = msgspec.structs.replace(
+        spec,
+        priority=asked.priority,
+        array=asked.array,
+        sweep=asked.sweep,
+        parallel=asked.parallel,
+    )
+    if whole.parallel is not None and whole.parallel < 1:
+        raise LabboxError("invalid", "cannot run fewer than 1 element at a time")
+    return Order(
+        spec=whole,
+        handed=msgspec.structs.replace(
+            project.handed,
+            image=asked.image,
+            network=network,
+            stdin=asked.stdin,
+            env=asked.env,
+        ),
+        name=job_name(asked.name or inspection.name),
+        resources=resources,
+        time_limit=check_time(asked.time_limit, settings),
+        retries=retries,
+        elements=expand.elements(whole, settings.max_array),
+    )
+
+
+def store(
+    connection: Connection, parts: Parts, account: Account, order: Order, *, origin: str, at: int, day: str
+) -> list[JobRow]:
+    """Store a submission in the caller's transaction; returns its jobs, an array's parent first."""
+    spec = order.spec
+    _check_after(connection, account, spec.after)
+    number = jobs.add_submission(connection, spec=encode(spec), handed=encode(order.handed))
+    state = JobState.HELD if spec.hold else JobState.QUEUED
+    new = NewJob(
+        kind=JobKind.ARRAY if order.elements else JobKind.CONTAINER,
+        name=order.name,
+        owner=account.name,
+        project=spec.project,
+        state=state,
+        submitted_at=at,
+        day=day,
+        resources=order.resources,
+        priority=spec.priority,
+        time_limit=order.time_limit,
+        retries=order.retries,
+        not_before=None if spec.start_at is None else stamp(spec.start_at),
+        parallel=spec.parallel,
+    )
+    if order.alone is not None:
+        new = msgspec.structs.replace(new, index=order.alone.index, parameters=order.alone.parameters)
+    first = jobs.add(connection, new, number, spec.after)
+    ids = [first]
+    for element in order.elements:
+        one = msgspec.structs.replace(
+            new,
+            kind=JobKind.CONTAINER,
+            array=first,
+            index=element.index,
+            parameters=element.parameters,
+        )
+        ids.append(jobs.add(connection, one, number, spec.after))
+    if order.elements:
+        jobs.set_element_counts(connection, first, {state: len(order.elements)})
+    for job in ids:
+        events.append(connection, at=at, kind="job", owner=account.name, job=job)
+    detail = f"{len(order.elements)} elements" if order.elements else ""
+    parts.people.trail.record(connection, account.name, "job submit", str(first), origin, detail)
+    return [jobs.get(connection, job) for job in ids]
+
+
+def check_resources(need: Resources, total: Resources, limits: Limits) -> None:
+    """LabboxError where a job could never start: it is more than the box or its owner may have."""
+    if not 0.01 <= need.cpus <= 1e6:
+        raise LabboxError("invalid", f"cannot run on {need.cpus:g} CPUs", "give at least 0.01")
+    if need.memory < _LEAST_MEMORY:
+        raise LabboxError(
+            "invalid",
+            f"cannot run in {format_bytes(need.memory)}",
+            f"give at least {format_bytes(_LEAST_MEMORY)}",
+        )
+    if need.gpus < 0:
+        raise LabboxError("invalid", f"cannot run on {need.gpus} GPUs")
+    for whose, cpus, memory, gpus in (
+        ("the box has", total.cpus, total.memory, total.gpus),
+        ("your limit is", limits.cpus, limits.memory, limits.gpus),
+    ):
+        if cpus is not None and need.cpus > cpus:
+            raise LabboxError("limit", f"cannot submit: it needs {need.cpus:g} CPUs, {whose} {cpus:g}")
+        if memory is not None and need.memory > memory:
+            raise LabboxError(
+                "limit",
+                f"cannot submit: it needs {format_bytes(need.memory)} of memory, {whose} {format_bytes(memory)}",
+            )
+        if gpus is not None and need.gpus > gpus:
+            raise LabboxError("limit", f"cannot submit: it needs {need.gpus} GPUs, {whose} {gpus}")
+
+
+def check_time(limit: float | None, settings: JobSettings) -> float | None:
+    """A time limit in seconds, the box's default where none is given."""
+    if limit is None:
+        return settings.default_time if settings.default_time is not None else settings.max_time
+    if not 0 < limit < float("inf"):
+        raise LabboxError("invalid", f"cannot use a time limit of {limit:g} seconds")
+    if settings.max_time is not None and limit > settings.max_time:
+        raise LabboxError(
+            "limit",
+            f"cannot submit: {format_duration(limit)} is longer than the {format_duration(settings.max_time)}"
+            " that this box allows",
+        )
+    return limit
+
+
+async def check_storage(parts: Parts, account: Account) -> None:
+    """LabboxError where somebody has used up their storage."""
+    limit = account.limits.storage
+    if limit is None:
+        return
+    used = await parts.store.read(lambda connection: usage.get(connection, account.name).storage)
+    if used >= limit:
+        raise LabboxError(
+            "limit",
+            f"cannot submit: your results take {format_bytes(used)} of the {format_bytes(limit)} you may store",
+            "ask an administrator for more",
+        )
+
+
+def job_name(name: str) -> str:
+    """A name as it is kept: one visible line."""
+    return visible_line(name.strip())[:_LONGEST_NAME] or "job"
+
+
+def check_spec(spec: JobSpec) -> None:
+    """LabboxError for what no job can be asked for."""
+    if abs(spec.priority) > _HIGHEST_PRIORITY:
+        raise LabboxError("invalid", f"cannot use the priority {spec.priority}", f"up to {_HIGHEST_PRIORITY}")
+    if len(spec.after) > _MOST_AFTER:
+        raise LabboxError("limit", f"cannot submit: after {len(spec.after)} jobs, at most {_MOST_AFTER}")
+    if isinstance(spec.start_at, datetime) and spec.start_at.tzinfo is None:
+        raise LabboxError("invalid", "cannot use a start time without a time zone")
+    check_env(spec.env)
+    if any("\0" in word for word in spec.command):
+        raise LabboxError("invalid", "cannot submit: the command has a NUL in it")
+
+
+def check_env(env: dict[str, str]) -> None:
+    """LabboxError for variables that no process can have."""
+    for name, value in env.items():
+        if not _VARIABLE.fullmatch(name):
+            raise LabboxError(
+                "invalid", f"cannot set the variable {visible_line(name)!r}", "as in --env MODE=fast"
+            )
+        if "\0" in value or len(value.encode("utf-8", "surrogateescape")) > _LARGEST_ENVIRONMENT:
+            raise LabboxError("invalid", f"cannot set {name}: its value is too long or has a NUL in it")
+
+
+def _check_after(connection: Connection, account: Account, after: tuple[int, ...]) -> None:
+    for job in after:
+        row = jobs.get(connection, job)
+        if row.owner != account.name and not account.admin:
+            raise LabboxError("forbidden", f"cannot submit after job {job}: it is {row.owner}'s")
+        if row.state in FINAL and row.state is not JobState.SUCCEEDED:
+            raise LabboxError(
+                "conflict",
+                f"cannot submit after job {job}: it has ended as {row.state.replace('_', ' ')}",
+                f"labbox job retry {job} first",
+            )
+
+
+def without_folder(spec: JobSpec) -> Project:
+    """The project of a command that needs no files."""
+    if not spec.command:
+        raise LabboxError(
+            "invalid",
+            "cannot submit: there is no folder and no command",
+            "labbox job submit FOLDER, or -- COMMAND",
+        )
+    inspection = Inspection(
+        path="",
+        name=spec.command[0].rpartition("/")[2],
+        entry=None,
+        command=spec.command,
+        template=spec.template,
+        dependencies=(),
+        code_files=0,
+        code_bytes=0,
+        input_files=0,
+        input_bytes=0,
+        resources=Resources(),
+        time_limit=None,
+        network=False,
+        findings=(),
+    )
+    return Project(
+        inspection=inspection, handed=Handed(command=spec.command, template=spec.template), asked=spec
+    )

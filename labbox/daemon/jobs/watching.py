@@ -1,0 +1,105 @@
+"""What a running job writes: its own progress file, how large its output is, how much disk the box has left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from labbox.daemon.jobs import outcome as outcomes
+from labbox.daemon.jobs import results
+from labbox.daemon.jobs.outcome import Outcome
+from labbox.daemon.jobs.parts import Parts
+from labbox.daemon.people.accounts import Account
+from labbox.daemon.store.jobs import JobRow
+from labbox.errors import LabboxError
+from labbox.model import Progress
+
+_log = logging.getLogger(__name__)
+
+_PROGRESS: Final = 1.0  # seconds between two looks at .progress
+_MEASURE: Final = 10.0  # seconds between two measurements of the output
+_MEASUREMENT: Final = 120.0  # seconds that one may take
+_FRACTION: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*(?:/\s*(\d{1,15}(?:\.\d{1,9})?))?\s*(%)?")
+
+
+def parse_progress(text: str) -> Progress | None:
+    """What a program said of itself: "40/100", "40 %" or "40"; None for anything else."""
+    match = _FRACTION.fullmatch(text.strip())
+    if match is None or (match[2] and match[3]):
+        return None
+    total = 100.0 if match[3] else float(match[2]) if match[2] else None
+    if total == 0:
+        return None
+    return Progress(phase="running", done=float(match[1]), total=total)
+
+
+async def watch_output(
+    parts: Parts,
+    row: JobRow,
+    account: Account,
+    folder: Path,
+    grown: Callable[[Outcome], None],
+    report: Callable[[Progress], None],
+) -> None:
+    """Until cancelled: drive the bar from output/.progress, and say when the output is too large."""
+    try:
+        output = await asyncio.get_running_loop().run_in_executor(parts.threads, results.open_output, folder)
+    except OSError as error:
+        _log.warning("job %d: its output cannot be watched: %s", row.id, error)
+        return
+    try:
+        await _watch(parts, account, output, grown, report)
+    finally:
+        os.close(output)
+
+
+async def _watch(
+    parts: Parts,
+    account: Account,
+    output: int,
+    grown: Callable[[Outcome], None],
+    report: Callable[[Progress], None],
+) -> None:
+    loop = asyncio.get_running_loop()
+    measured_at, took, said = loop.time(), 0.0, ""
+    limit = parts.settings.disk
+    if account.limits.storage is not None:
+        limit = min(limit, account.limits.storage)
+    while True:
+        await asyncio.sleep(_PROGRESS)
+        text = results.read_progress(output)
+        if text is not None and text != said:
+            said = text
+            progress = parse_progress(text)
+            if progress is not None:
+                report(progress)
+        now = loop.time()
+        if now - measured_at < max(_MEASURE, 20 * took):  # a slow one is made less often
+            continue
+        size = await _measure(parts, account, output)
+        measured_at, took = loop.time(), loop.time() - now
+        if size is not None and size > limit:
+            grown(outcomes.over_disk(limit))
+            return
+        if size is not None and _nearly_full(parts) and size > parts.settings.free_floor:
+            grown(outcomes.disk_full())
+            return
+
+
+async def _measure(parts: Parts, account: Account, output: int) -> int | None:
+    try:
+        async with asyncio.timeout(_MEASUREMENT):
+            return await parts.folders.output_bytes(account, output)
+    except (LabboxError, TimeoutError) as error:
+        _log.info("an output of %s could not be measured: %s", account.name, error)
+        return None
+
+
+def _nearly_full(parts: Parts) -> bool:
+    disk = os.statvfs(parts.state)
+    return disk.f_bavail * disk.f_frsize < parts.settings.free_floor / 2

@@ -1,0 +1,298 @@
+"""The scheduler: rules by example, and as a model with random boxes and queues."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from labbox.daemon.jobs.queue import Queue, Waiting
+from labbox.daemon.jobs.reasons import all_reasons, decisive
+from labbox.daemon.jobs.scheduler import Amount, Box, Plan, Running, Share, position, schedule
+from labbox.model import GIB, Limits, ReasonCode, Resources
+
+TOTAL = Resources(cpus=8.0, memory=32 * GIB, gpus=2)
+
+
+def need(cpus: float = 1.0, memory: int = GIB, gpus: int = 0) -> Resources:
+    return Resources(cpus=cpus, memory=memory, gpus=gpus)
+
+
+def job(number: int, owner: str = "ada", **more: object) -> Waiting:
+    return Waiting(**{"id": number, "owner": owner, "need": need(), **more})  # type: ignore[arg-type]  # by keyword
+
+
+def box(**more: object) -> Box:
+    return Box(**{"now": 0.0, "total": TOTAL, **more})  # type: ignore[arg-type]  # by keyword
+
+
+def test_the_user_with_the_least_recent_use_goes_first() -> None:
+    queue = Queue([job(1, "ada", need=need(8)), job(2, "grace", need=need(8))])
+    shares = {"ada": Share(recent=100.0), "grace": Share(recent=10.0)}
+    assert schedule(box(shares=shares), queue).starts == (2,)
+    heavy = {"ada": Share(recent=100.0, weight=20.0), "grace": Share(recent=10.0)}
+    assert schedule(box(shares=heavy), queue).starts == (1,)
+
+
+def test_room_is_shared_out_within_one_pass() -> None:
+    queue = Queue([job(n, "ada") for n in range(1, 11)] + [job(n, "grace") for n in range(11, 21)])
+    starts = schedule(box(), queue).starts
+    assert sorted(starts) == [1, 2, 3, 4, 11, 12, 13, 14]
+
+
+def test_priority_counts_in_ones_own_queue_only() -> None:
+    queue = Queue([job(1, need=need(8)), job(2, need=need(8), priority=5), job(3, "grace", need=need(8))])
+    assert schedule(box(shares={"grace": Share(recent=1.0)}), queue).starts == (2,)
+    assert schedule(box(shares={"ada": Share(recent=1.0)}), queue).starts == (3,)
+
+
+def test_backfill_only_where_it_ends_before_the_reservation() -> None:
+    running = (Running(job=90, owner="eve", need=need(6), ends_at=100.0),)
+    waiting = [job(1, need=need(8)), job(2, time_limit=99.0), job(3, time_limit=101.0), job(4)]
+    plan = schedule(box(running=running), Queue(waiting))
+    assert plan.starts == (2,)
+    assert plan.reservation is not None
+    assert (plan.reservation.job, plan.reservation.at) == (1, 100.0)
+    beside = [job(1, need=need(7)), job(2), job(3)]
+    assert schedule(box(running=running), Queue(beside)).starts == (2,)  # one CPU is left beside job 1
+
+
+def test_without_time_limits_nobody_takes_what_the_first_one_lacks() -> None:
+    running = (Running(job=90, owner="eve", need=need(6)),)
+    assert schedule(box(running=running), Queue([job(1, need=need(8)), job(2)])).starts == ()
+    gpus = (Running(job=90, owner="eve", need=need(1, gpus=2)),)
+    waiting = [
+        job(1, need=need(4, gpus=1)),
+        job(2, need=need(3)),
+        job(3, need=need(3)),
+        job(4, need=need(1, gpus=1)),
+    ]
+    assert schedule(box(running=gpus), Queue(waiting)).starts == (2,)
+
+
+def test_what_can_never_run_holds_nobody_up() -> None:
+    plan = schedule(box(), Queue([job(1, need=need(100)), job(2)]))
+    assert plan.starts == (2,)
+    assert plan.reservation is None
+
+
+def test_limits_hold_up_their_owner_only() -> None:
+    shares = {"ada": Share(limits=Limits(running_jobs=1, gpus=0))}
+    waiting = [
+        job(1, "ada", need=need(gpus=1)),
+        job(2, "ada"),
+        job(3, "ada"),
+        job(4, "grace", need=need(8, gpus=2)),
+    ]
+    plan = schedule(box(shares=shares), Queue(waiting))
+    assert plan.starts == (2,)
+    array = [job(n, array=7, parallel=2) for n in range(1, 6)]
+    assert len(schedule(box(), Queue(array)).starts) == 2
+    running = (Running(job=9, owner="ada", need=need(), array=7),)
+    assert len(schedule(box(running=running), Queue(array)).starts) == 1
+
+
+def test_the_queue_stands_jobs_aside_until_their_time() -> None:
+    queue = Queue([job(1, not_before=10.0), job(2, held=True), job(3, after=frozenset({1}))])
+    assert schedule(box(), queue).starts == ()
+    assert queue.next_due() == 10.0
+    queue.advance(10.0)
+    assert queue.next_due() is None
+    assert schedule(box(now=10.0), queue).starts == (1,)
+    assert queue.dependants(1)[0].id == 3
+    queue.remove(1)
+    assert len(queue) == 2
+
+
+def test_position_is_the_place_in_the_fair_order() -> None:
+    waiting = [job(1), job(2), job(3, "grace"), job(4, "grace", held=True)]
+    queue = Queue(waiting)
+    assert [position(box(), queue, one) for one in waiting] == [1, 3, 2, None]
+
+
+def test_a_pass_over_ten_thousand_jobs_is_quick() -> None:
+    waiting = [job(n, f"user{n % 20}", need=need(1 + n % 4, (1 + n % 7) * GIB)) for n in range(10_000)]
+    queue = Queue(waiting)
+    running = tuple(Running(job=-n, owner=f"user{n}", need=need(1)) for n in range(8))
+    for crowd in ((), running):
+        began = time.perf_counter()
+        schedule(box(running=crowd), queue)
+        assert time.perf_counter() - began < 0.05
+
+
+_OWNERS = st.sampled_from(["ada", "grace", "eve"])
+_NEEDS = st.builds(
+    need,
+    st.sampled_from([0.5, 1.0, 2.0, 4.0, 8.0]),
+    st.integers(1, 16).map(lambda n: n * GIB),
+    st.integers(0, 2),
+)
+_LIMITS = st.builds(
+    Limits,
+    running_jobs=st.none() | st.integers(1, 4),
+    cpus=st.none() | st.sampled_from([1.0, 4.0]),
+    memory=st.none() | st.just(8 * GIB),
+    gpus=st.none() | st.integers(0, 1),
+)
+_TIMES = st.none() | st.sampled_from([10.0, 60.0, 600.0])
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[Box, list[Waiting]]:
+    """A box that was filled by the scheduler's own rules, and jobs of all kinds that wait."""
+    running: list[Running] = []
+    left = Amount.of(TOTAL)
+    for number in range(draw(st.integers(0, 6))):
+        wanted = draw(_NEEDS)
+        if Amount.of(wanted).fits(left):
+            left = left.minus(Amount.of(wanted))
+            array = draw(st.sampled_from([None, 500]))
+            running.append(
+                Running(job=100 + number, owner=draw(_OWNERS), need=wanted, ends_at=draw(_TIMES), array=array)
+            )
+    shares = {
+        owner: Share(
+            recent=draw(st.sampled_from([0.0, 50.0, 5000.0])),
+            weight=draw(st.sampled_from([0.5, 1.0, 3.0])),
+            limits=draw(_LIMITS),
+        )
+        for owner in ("ada", "grace", "eve")
+    }
+    waiting = [
+        Waiting(
+            id=number,
+            owner=draw(_OWNERS),
+            need=draw(_NEEDS),
+            priority=draw(st.integers(-1, 1)),
+            time_limit=draw(_TIMES),
+            held=draw(st.sampled_from([False, False, False, True])),
+            not_before=draw(st.sampled_from([None, None, None, 5.0])),
+            after=draw(st.sampled_from([frozenset[int](), frozenset[int](), frozenset({999})])),
+            array=500 if (parallel := draw(st.sampled_from([None, None, 1, 2]))) else None,
+            parallel=parallel,
+        )
+        for number in range(1, draw(st.integers(1, 10)) + 1)
+    ]
+    engine = draw(st.sampled_from(["", "", "", "it is stopped"]))
+    disk = draw(st.sampled_from(["", "", "", "the disk is full"]))
+    return box(running=tuple(running), shares=shares, engine=engine, disk=disk), waiting
+
+
+def after(plan: Plan, here: Box, waiting: list[Waiting]) -> tuple[Box, list[Waiting]]:
+    """The world once the plan's starts are made."""
+    started = [one for one in waiting if one.id in plan.starts]
+    running = tuple(
+        Running(
+            job=one.id,
+            owner=one.owner,
+            need=one.need,
+            ends_at=None if one.time_limit is None else here.now + one.time_limit,
+            array=one.array,
+        )
+        for one in started
+    )
+    left = [one for one in waiting if one.id not in plan.starts]
+    return msgspec.structs.replace(here, running=here.running + running), left
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds())
+def test_never_more_than_there_is(world: tuple[Box, list[Waiting]]) -> None:
+    here, waiting = world
+    plan = schedule(here, Queue(waiting))
+    by_id = {one.id: one for one in waiting}
+    assert len(set(plan.starts)) == len(plan.starts)
+    assert all(part >= 0 for part in plan.free)
+    assert not plan.starts or not (here.engine or here.disk)
+    for number in plan.starts:
+        one = by_id[number]
+        assert not one.held
+        assert not one.after
+        assert one.not_before is None
+    for owner, held in plan.held.items():
+        before = sum(1 for one in here.running if one.owner == owner)
+        limits = here.shares[owner].limits
+        assert held.jobs == before or limits.running_jobs is None or held.jobs <= limits.running_jobs
+    # a second pass finds nothing more to start
+    there, left = after(plan, here, waiting)
+    assert schedule(there, Queue(left)).free == plan.free or _share_moved(there, left)
+
+
+def _share_moved(here: Box, left: list[Waiting]) -> bool:
+    """What started in one pass counts in the next one's order, so another job may be first there."""
+    first = schedule(here, Queue(left))
+    there, rest = after(first, here, left)
+    return all(part >= 0 for part in schedule(there, Queue(rest)).free)
+
+
+@settings(max_examples=300, deadline=None)
+@given(worlds())
+def test_backfill_delays_nobody_with_a_reservation(world: tuple[Box, list[Waiting]]) -> None:
+    here, waiting = world
+    plan = schedule(here, Queue(waiting))
+    assume(plan.reservation is not None and plan.reservation.at is not None)
+    assert plan.reservation is not None
+    assert plan.reservation.at is not None
+    first = next(one for one in waiting if one.id == plan.reservation.job)
+    there, _ = after(plan, here, waiting)
+    # everything runs as long as it may, what has no limit for ever: at the reserved time there is room all the same
+    room = Amount.of(TOTAL)
+    for one in there.running:
+        if one.ends_at is None or max(one.ends_at, here.now) > plan.reservation.at:
+            room = room.minus(Amount.of(one.need))
+    assert Amount.of(first.need).fits(room)
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds(), st.data())
+def test_every_reason_is_proved_by_removing_it(world: tuple[Box, list[Waiting]], data: st.DataObject) -> None:
+    here, waiting = world
+    plan = schedule(here, Queue(waiting))
+    here, left = after(plan, here, waiting)
+    plan = schedule(here, Queue(left))
+    assume(not plan.starts and left)
+    one = data.draw(st.sampled_from(left))
+    queue = Queue(left)
+    found = all_reasons(here, queue, plan, one)
+    codes = [reason.code for reason in found]
+    assert codes
+    assert decisive(here, queue, plan, one) == found[0]
+    assert _starts_without(here, left, one, set(codes)), "with all reasons removed it starts"
+    for kept in set(codes):
+        assert not _starts_without(here, left, one, set(codes) - {kept}), f"{kept} alone holds it"
+
+
+def _starts_without(here: Box, left: list[Waiting], one: Waiting, removed: set[ReasonCode]) -> bool:
+    """Whether the job starts once these reasons are removed, as people would remove them."""
+    changed, others, total, shares = (
+        one,
+        [other for other in left if other is not one],
+        here.total,
+        dict(here.shares),
+    )
+    engine, disk = here.engine, here.disk
+    if ReasonCode.HELD in removed:
+        changed = msgspec.structs.replace(changed, held=False)
+    if ReasonCode.DELAYED in removed:
+        changed = msgspec.structs.replace(changed, not_before=None)
+    if ReasonCode.DEPENDENCY in removed:
+        changed = msgspec.structs.replace(changed, after=frozenset())
+    if ReasonCode.NO_ENGINE in removed:
+        engine = ""
+    if ReasonCode.DISK in removed:
+        disk = ""
+    if ReasonCode.LIMIT in removed:
+        changed = msgspec.structs.replace(changed, parallel=None)
+        shares[one.owner] = msgspec.structs.replace(shares[one.owner], limits=Limits())
+    if ReasonCode.NO_ROOM in removed:
+        total = Resources(
+            cpus=total.cpus + one.need.cpus,
+            memory=total.memory + one.need.memory,
+            gpus=total.gpus + one.need.gpus,
+        )
+    if ReasonCode.SHARE in removed:
+        others = []
+    there = msgspec.structs.replace(here, total=total, shares=shares, engine=engine, disk=disk)
+    return one.id in schedule(there, Queue([changed, *others])).starts
