@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 DEFAULT_URL: Final = "unix:///var/run/docker.sock"
 CALL_SECONDS: Final = 60.0  # for one answer of the engine
+GREET_SECONDS = 15.0  # for the answers that cost it nothing
 _SILENT_SECONDS: Final = 900.0  # a build or a pull that says nothing for so long is given up
 _NEWEST_API: Final = (
     1,
@@ -105,17 +107,16 @@ class Connection:
 
     async def greet(self) -> None:
         """Ask the engine who it is, and speak in its version of the API from now on."""
-
-        version = await self.call(lambda api: api.version(api_version=False), seconds=15)
+        version = await self.call(lambda api: api.version(api_version=False), seconds=GREET_SECONDS)
         theirs = tuple(int(part) for part in str(version["ApiVersion"]).split("."))
         self.version = str(version["Version"])
         self.api_version = ".".join(str(part) for part in min(theirs, _NEWEST_API))
-        info = await self.call(lambda api: api.info(), seconds=15)
+        info = await self.call(lambda api: api.info(), seconds=GREET_SECONDS)
         self.cgroup_driver = str(info.get("CgroupDriver", ""))
 
     async def ping(self) -> None:
         """LabboxError "unavailable" where the engine does not answer at once."""
-        await self.call(lambda api: api.ping(), seconds=15)
+        await self.call(lambda api: api.ping(), seconds=GREET_SECONDS)
 
     def close(self) -> None:
         """Give up what still waits for the engine; threads end with their last answer."""
@@ -126,11 +127,18 @@ class Connection:
     def _guarded(self, work: Callable[[docker.APIClient], T], silence: float) -> T:
         """Run in a thread of a pool, with that thread's client."""
         try:
+            self._knock()
             return work(self._client(silence))
         except (docker.errors.APIError, docker.errors.DockerException, requests.RequestException) as error:
             raise translate(error, self.url) from error
         except OSError as error:
             raise _unreachable(self.url, error.strerror or str(error)) from error
+
+    def _knock(self) -> None:
+        """OSError where nobody listens; the docker library would leave a socket open when it finds out."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            knocking.settimeout(GREET_SECONDS)
+            knocking.connect(self.socket_path)
 
     def _client(self, silence: float) -> docker.APIClient:
         client: docker.APIClient | None = getattr(self._mine, "client", None)

@@ -7,6 +7,8 @@ live on while the engine is down (`live-restore`); what happened meanwhile is to
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +21,9 @@ from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.feed import close_input, write_input
 from labbox.daemon.containers.hosts import Openings
 from labbox.daemon.containers.run import (
+    GATE_LABEL,
     GPU_LABEL,
+    HOSTS_LABEL,
     NETWORK,
     RunSpec,
     check,
@@ -32,9 +36,12 @@ from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
 
+_log = logging.getLogger(__name__)
+
 BOX_LABEL: Final = "labbox.box"
 _BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked whether it lives
 _BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
+_NAMED_SECONDS: Final = 5.0
 _TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
 
 Listener = Callable[[str, ContainerState], None]
@@ -161,9 +168,18 @@ class Engine:
             self._announce(name, state)
 
     async def _catch_up(self) -> None:
-        states = await self.list()
-        self._groups.sweep(states.keys())
-        for name, state in states.items():
+        """Take over what is there: counters, devices and open hosts of runs; tell how each one stands."""
+        found = await self._list()
+        await asyncio.to_thread(self._groups.sweep, found.keys())
+        for name, (state, labels) in found.items():
+            if state.status != "exited" and GPU_LABEL in labels:
+                self._gpus[name] = tuple(int(index) for index in labels[GPU_LABEL].split(","))
+            if HOSTS_LABEL in labels:
+                try:
+                    hosts = tuple(labels[HOSTS_LABEL].split())
+                    await self._open_hosts(name, state, hosts, Path(labels[GATE_LABEL]))
+                except LabboxError as error:
+                    _log.warning("%s", error.message)
             self._announce(name, state)
 
     def _announce(self, name: str, state: ContainerState) -> None:
@@ -196,7 +212,6 @@ class Engine:
         where the engine does not answer: then ask again later with the same name.
         """
         check(run)
-        opened = openings(run.hosts) if not run.network else ()
         if run.network:
             await self._make_network()
         gpus = self._take_gpus(run)
@@ -214,7 +229,7 @@ class Engine:
             except docker.errors.APIError as error:
                 if error.status_code != 409:
                     raise
-                if parse_state(api.inspect_container(run.name)).status != "created":
+                if _named(api, run.name).status != "created":
                     return
             try:
                 api.start(run.name)
@@ -228,13 +243,14 @@ class Engine:
             if error.code != "unavailable":
                 self._gpus.pop(run.name, None)
             raise _start_error(run, error) from error
-        if opened:
-            await self._open_hosts(run)
+        if run.hosts and not run.network:
+            state = await self.inspect(run.name)
+            if state is not None:
+                await self._open_hosts(run.name, state, run.hosts, run.spool / "gate")
 
-    async def _open_hosts(self, run: RunSpec) -> None:
-        state = await self.inspect(run.name)
-        if state is not None and state.pid is not None:
-            await self._openings.open(run.name, state.pid, openings(run.hosts), run.spool / "gate")
+    async def _open_hosts(self, name: str, state: ContainerState, hosts: tuple[str, ...], gate: Path) -> None:
+        if state.status in ("running", "paused") and state.pid is not None:
+            await self._openings.open(name, state.pid, openings(hosts), gate)
 
     async def inspect(self, name: str) -> ContainerState | None:
         """What a container is now; None where there is none of that name."""
@@ -251,18 +267,18 @@ class Engine:
 
     async def list(self) -> dict[str, ContainerState]:
         """All containers of this box, by name."""
+        return {name: state for name, (state, _labels) in (await self._list()).items()}
 
-        def work(api: docker.APIClient) -> dict[str, ContainerState]:
-            found: dict[str, ContainerState] = {}
+    async def _list(self) -> dict[str, tuple[ContainerState, dict[str, str]]]:
+        def work(api: docker.APIClient) -> dict[str, tuple[ContainerState, dict[str, str]]]:
+            found: dict[str, tuple[ContainerState, dict[str, str]]] = {}
             for listed in api.containers(all=True, filters={"label": f"{BOX_LABEL}={self._box}"}):
                 name = str(listed["Names"][0]).removeprefix("/")
                 try:
                     state = parse_state(api.inspect_container(name))
                 except docker.errors.NotFound:
                     continue  # removed between the two questions
-                found[name] = self._completed(name, state)
-                if state.status != "exited" and (indexes := listed.get("Labels", {}).get(GPU_LABEL)):
-                    self._gpus[name] = tuple(int(index) for index in indexes.split(","))
+                found[name] = (self._completed(name, state), dict(listed.get("Labels") or {}))
             return found
 
         return await self.connection.call(work)
@@ -295,7 +311,7 @@ class Engine:
                 self._waiting.get(name, set()).discard(ended)
 
     async def stop(self, name: str, grace: float) -> None:
-        """Ask the run to end (SIGTERM); after `grace` seconds end it. Returns when it has ended or is gone."""
+        """Ask the run to end (SIGTERM), after `grace` seconds end it; return when it has ended or is gone."""
         if not await self._signal(name, "SIGTERM"):
             return
         try:
@@ -398,6 +414,18 @@ class Engine:
 
         await self.connection.call(work)
         self._network_made = True
+
+
+def _named(api: docker.APIClient, name: str) -> ContainerState:
+    """The state of a container whose name is taken: a moment before it is there, when two make it at once."""
+    end = time.monotonic() + _NAMED_SECONDS
+    while True:
+        try:
+            return parse_state(api.inspect_container(name))
+        except docker.errors.NotFound:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
 
 
 def _start_error(run: RunSpec, error: LabboxError) -> LabboxError:

@@ -46,13 +46,14 @@ async def write_input(spool: Path, data: bytes) -> None:
 
 async def close_input(spool: Path) -> None:
     """End the run's standard input; nothing happens where it has ended already."""
+    if (spool / "closed").exists():
+        return
     try:
-        descriptor = await _open(spool / "close")
+        os.close(await _open(spool / "close"))
     except LabboxError as error:
         if error.code != "conflict":
             raise
-        return
-    os.close(descriptor)
+    (spool / "closed").touch()
 
 
 async def _open(path: Path) -> int:

@@ -113,7 +113,7 @@ def _listen_all(opened: tuple[Opening, ...]) -> list[socket.socket]:
 
 
 def _listen(one: Opening) -> socket.socket:
-    if one.literal:
+    if one.literal and not one.address.startswith("127."):
         _add_address(one.address)
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:

@@ -20,6 +20,8 @@ from labbox.model import GIB, Value
 BUSYBOX: Final = Path("/bin/busybox")  # static (Debian's busybox-static): runs in every image
 NETWORK: Final = "labbox"  # a bridge on which containers do not reach each other
 OWNER_LABEL: Final = "labbox.owner"
+HOSTS_LABEL: Final = "labbox.hosts"  # the hosts that are open to it, by spaces: a new daemon opens them again
+GATE_LABEL: Final = "labbox.gate"
 GPU_LABEL: Final = "labbox.gpus"  # the indexes of the devices that a container has, by commas
 
 # Where the engine may not raise limits (no CAP_SYS_RESOURCE), more than it has itself cannot be given.
@@ -28,9 +30,9 @@ _OOM_SCORE: Final = 500  # of -1000 to 1000: where the whole box lacks memory, j
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,200}")
 _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
 
-# What runs first in every container, in a shell that is labbox's own; `$1` is what goes before the image's PATH,
-# the command's words are arguments of their own to the end, so no quoting touches them. The program is looked up
-# here, because busybox would take its own `sh` or `sort` for the image's. Nothing that is set here is exported.
+# What runs first in every container, in a shell that is labbox's own; `$1` is what goes before the image's
+# PATH, the command's words are arguments of their own to the end, so no quoting touches them. The program is
+# looked up here, because busybox would take its own `sh` or `sort` for the image's. Nothing set is exported.
 _BEGIN: Final = """\
 /labbox/busybox mkdir -p "$HOME"
 [ -z "$1" ] || export PATH="$1:$PATH"
@@ -39,7 +41,7 @@ shift 2
 """
 _WAIT_FOR_HOSTS: Final = "until [ -e /labbox/gate/open ]; do /labbox/busybox sleep 0.01; done\n"
 # Somebody must hold the pipe open for writing while the daemon restarts, until the input is said to have
-# ended: this waits for the daemon to open the second pipe. As init's child, which the command never waits for.
+# ended: this waits for the daemon to open the second pipe. Init's child, which the command never waits for.
 _HOLD_INPUT: Final = "( { read -r _ </labbox/close; } 3>/labbox/stdin & )\n"
 _FIND: Final = """\
 case $labbox_program in */*) ;; *)
@@ -154,6 +156,8 @@ def openings(hosts: tuple[str, ...]) -> tuple[Opening, ...]:
             raise LabboxError(
                 "invalid", f"cannot open {text!r} to a job: IPv6 addresses cannot be opened", "give its name"
             )
+        if host == "localhost":  # a server on the box itself; inside, the name has its address already
+            host = "127.0.0.1"
         literal = re.fullmatch(r"[0-9.]+", host) is not None
         address = addresses.setdefault(host, host if literal else f"127.0.1.{len(addresses) + 1}")
         found.append(Opening(host=host, port=int(match["port"]), address=address, literal=literal))
@@ -170,6 +174,9 @@ def container_config(run: RunSpec, *, gpus: tuple[int, ...] = (), cgroup_parent:
     labels = dict(run.labels)
     if gpus:
         labels[GPU_LABEL] = ",".join(str(one) for one in gpus)
+    if opened:
+        labels[HOSTS_LABEL] = " ".join(run.hosts)
+        labels[GATE_LABEL] = str(run.spool / "gate")
     return {
         "Image": run.image,
         "Entrypoint": ["/labbox/busybox", "sh", "-c", script, "labbox"],
@@ -198,7 +205,10 @@ def container_config(run: RunSpec, *, gpus: tuple[int, ...] = (), cgroup_parent:
                 for name, limit in (("nofile", _OPEN_FILES), ("core", 0), ("fsize", run.file_bytes))
                 if limit is not None
             ],
-            "Tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={run.tmp_bytes}"},  # noqa: S108 - inside
+            # The owner matters: runc up to 1.1 gives it the mode of the image's /tmp, whatever is asked for.
+            "Tmpfs": {  # inside the container
+                "/tmp": f"rw,exec,nosuid,nodev,mode=1777,uid={run.uid},gid={run.gid},size={run.tmp_bytes}"  # noqa: S108 - inside
+            },
             "Mounts": [_mount(bind) for bind in _binds(run, bool(opened))],
             "NetworkMode": NETWORK if run.network else "none",
             "ExtraHosts": sorted({f"{one.host}:{one.address}" for one in opened if not one.literal}),

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Final
 
 import docker
 
@@ -15,6 +20,9 @@ _SHELL = (
     'cd "$HOME" 2>/dev/null; for shell in /bin/bash /bin/sh; do [ -x "$shell" ] && exec "$shell"; done; '
     "exec /labbox/busybox sh"
 )
+
+
+_HANG_UP_SECONDS: Final = 1.0  # for a shell to put its things in order
 
 
 class Shell:
@@ -55,8 +63,46 @@ class Shell:
         return None if code is None else int(code)
 
     async def close(self) -> None:
-        """Hang up: the terminal goes away."""
+        """Hang up: the shell is told, and what it started on this terminal does not outlive it.
+
+        The engine itself would let it run on without a terminal.
+        """
         self._writer.close()
+        answer = await self._connection.call(lambda api: api.exec_inspect(self._exec_id))
+        leader = int(answer.get("Pid") or 0)
+        if answer.get("Running") and leader:
+            await _end_session(leader)
+
+
+async def _end_session(leader: int) -> None:
+    """SIGHUP to the first process of a session, and SIGKILL to what is left of it a moment later."""
+    try:
+        descriptor = os.pidfd_open(leader)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            signal.pidfd_send_signal(descriptor, signal.SIGHUP)
+            async with asyncio.timeout(_HANG_UP_SECONDS):
+                await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    await asyncio.to_thread(_kill_session, leader)
+
+
+def _kill_session(leader: int) -> None:
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # ended meanwhile
+            # the fields after the name, which may hold anything: state, parent, group, session (proc(5))
+            session = int((folder / "stat").read_text().rpartition(")")[2].split()[3])
+            if session == leader:
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 async def open_shell(
