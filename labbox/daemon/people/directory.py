@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from labbox.custom import Configuration
 from labbox.daemon.people import homes, secrets, uids
@@ -19,6 +18,9 @@ from labbox.daemon.store.audit import Trail
 from labbox.errors import LabboxError
 from labbox.protocol import AuditPage, User
 from labbox.text import visible_line
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 T = TypeVar("T")
 
@@ -84,12 +86,12 @@ class Directory:
         by: Actor,
         action: str,
         name: str,
-        change: Callable[[sqlite3.Connection, User], T],
+        change: Callable[[Connection, User], T],
         detail: str = "",
     ) -> tuple[T, User]:
         """Change something about a user and audit it in one transaction; the user as they are then."""
 
-        def apply(db: sqlite3.Connection) -> tuple[T, User]:
+        def apply(db: Connection) -> tuple[T, User]:
             user = self._required(db, name)
             if name in users.leaving(db):
                 raise LabboxError("conflict", f"cannot change {name}: the user is being removed")
@@ -100,7 +102,7 @@ class Directory:
         return await self._write(apply, self._remember)
 
     async def _write(
-        self, change: Callable[[sqlite3.Connection], tuple[T, User]], then: Callable[[User], None]
+        self, change: Callable[[Connection], tuple[T, User]], then: Callable[[User], None]
     ) -> tuple[T, User]:
         """Make a change and then `then` of its user, even where the caller is cancelled in between."""
         written = asyncio.ensure_future(self._store.write(change))
@@ -113,7 +115,7 @@ class Directory:
         return await asyncio.shield(written)
 
     @staticmethod
-    def _required(db: sqlite3.Connection, name: str) -> User:
+    def _required(db: Connection, name: str) -> User:
         user = users.find(db, name)
         if user is None:
             raise LabboxError(
@@ -121,7 +123,7 @@ class Directory:
             )
         return user
 
-    def _begin_trail(self, db: sqlite3.Connection) -> None:
+    def _begin_trail(self, db: Connection) -> None:
         if not self.trail.begun(db):
             self.trail.record(db, "box", "box create", str(self._state), "box")
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hmac
 import math
-import sqlite3
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from labbox.daemon.people import secrets
 from labbox.daemon.people.accounts import Actor, Login
@@ -27,6 +26,9 @@ from labbox.protocol import (
     User,
 )
 from labbox.text import visible_line
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 _MAX_KEYS: Final = 100  # of one user
 _MAX_TOKENS: Final = 100  # of one user
@@ -71,7 +73,7 @@ class Logins(Directory):
         """Note a login that was let in: once for each, `how` in a word, `key` if it was by key."""
         fingerprint = None if key is None else fingerprint_of(key_line(key))
 
-        def note(db: sqlite3.Connection) -> None:
+        def note(db: Connection) -> None:
             users.touch_login(db, name, fingerprint)
             detail = how if fingerprint is None else f"{how} {fingerprint}"
             self.trail.record(db, name, "login", name, origin, detail)
@@ -85,7 +87,7 @@ class Logins(Directory):
             await self._need_old(name, body.old)
         kept = await self._passwords.hash(body.new)
 
-        def change(db: sqlite3.Connection, _user: User) -> None:
+        def change(db: Connection, _user: User) -> None:
             users.set_password(db, name, kept)
             if by.name == name:
                 users.consume_invitation(db, name)
@@ -97,7 +99,7 @@ class Logins(Directory):
         parsed = parse_key(line)
         key = Key(fingerprint=parsed.fingerprint, kind=parsed.kind, comment=parsed.comment, added_at=now())
 
-        def change(db: sqlite3.Connection, user: User) -> None:
+        def change(db: Connection, user: User) -> None:
             if user.keys >= _MAX_KEYS:
                 raise LabboxError(
                     "limit", f"cannot keep more than {_MAX_KEYS} keys of {name}", "remove old ones"
@@ -113,7 +115,7 @@ class Logins(Directory):
     async def list_keys(self, name: str) -> Keys:
         """A user's keys, oldest first."""
 
-        def query(db: sqlite3.Connection) -> Keys:
+        def query(db: Connection) -> Keys:
             self._required(db, name)
             return Keys(keys=users.keys(db, name))
 
@@ -123,7 +125,7 @@ class Logins(Directory):
         """Take a key back."""
         shown = visible_line(fingerprint[:80])
 
-        def change(db: sqlite3.Connection, _user: User) -> None:
+        def change(db: Connection, _user: User) -> None:
             if not users.remove_key(db, name, fingerprint):
                 raise LabboxError(
                     "not_found",
@@ -141,7 +143,7 @@ class Logins(Directory):
         expires_at = now() + check_span("a token", body.valid, 3650 * _DAY)
         secret = secrets.new_token()
 
-        def change(db: sqlite3.Connection, _user: User) -> NewToken:
+        def change(db: Connection, _user: User) -> NewToken:
             tokens.drop_dead(db, name, now() - _DEAD_TOKENS_SHOWN)
             if len(tokens.of_user(db, name)) >= _MAX_TOKENS:
                 raise LabboxError(
@@ -156,7 +158,7 @@ class Logins(Directory):
     async def list_tokens(self, name: str) -> Tokens:
         """A user's tokens, oldest first."""
 
-        def query(db: sqlite3.Connection) -> Tokens:
+        def query(db: Connection) -> Tokens:
             self._required(db, name)
             return Tokens(tokens=tokens.of_user(db, name))
 
@@ -165,7 +167,7 @@ class Logins(Directory):
     async def revoke_token(self, name: str, id: int, by: Actor) -> None:  # noqa: A002 - the API's word
         """End a token."""
 
-        def change(db: sqlite3.Connection, _user: User) -> None:
+        def change(db: Connection, _user: User) -> None:
             if tokens.revoke(db, name, id) is None:
                 raise LabboxError(
                     "not_found",

@@ -6,10 +6,9 @@ import asyncio
 import math
 import os
 import pwd
-import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +25,9 @@ from labbox.errors import LabboxError
 from labbox.model import Limits
 from labbox.protocol import Invite, InviteBody, Key, User, UserAdd, UserPage
 from labbox.units import MAX_SIZE
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 Departure = Callable[[Account, bool], Awaitable[None]]
 """What has to happen before a user is gone; the bool says whether their files are to be deleted."""
@@ -99,7 +101,7 @@ class People(Logins):
         if delete_files:
             await self._on_disk(homes.drop_emptied, self._state, name)
 
-        def finish(db: sqlite3.Connection) -> None:
+        def finish(db: Connection) -> None:
             users.delete(db, name)
             self.trail.record(db, by.name, "user removed", name, by.origin, f"uid {user.uid}")
 
@@ -119,7 +121,7 @@ class People(Logins):
     async def set_admin(self, name: str, admin: bool, by: Actor) -> User:
         """Say whether a user administers the box; the last one who does stays so."""
 
-        def change(db: sqlite3.Connection, user: User) -> None:
+        def change(db: Connection, user: User) -> None:
             if not admin:
                 _keep_an_admin(db, user, "make")
             users.set_admin(db, name, admin)
@@ -167,7 +169,7 @@ class People(Logins):
 
     def _insert(
         self,
-        db: sqlite3.Connection,
+        db: Connection,
         user: UserAdd,
         uid: int,
         password: str | None,
@@ -186,7 +188,7 @@ class People(Logins):
         return None, self._required(db, user.name)
 
     def _begin_removal(
-        self, db: sqlite3.Connection, name: str, delete_files: bool, by: Actor
+        self, db: Connection, name: str, delete_files: bool, by: Actor
     ) -> tuple[Account, User]:
         user = self._required(db, name)
         if name not in users.leaving(db):
@@ -212,7 +214,7 @@ def _merge(given: Limits, box: Limits) -> Limits:
     return msgspec.structs.replace(box, **said)
 
 
-def _keep_an_admin(db: sqlite3.Connection, user: User, what: str) -> None:
+def _keep_an_admin(db: Connection, user: User, what: str) -> None:
     if user.admin and users.count_admins(db) == 1:
         sentence = f"cannot {what} {user.name}" + (" an ordinary user" if what == "make" else "")
         raise LabboxError(
