@@ -7,22 +7,24 @@ import os
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
-os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")  # read when Textual is imported: no mouse reports in pixels
+os.environ.setdefault(
+    "TEXTUAL_SMOOTH_SCROLL", "0"
+)  # read when Textual is imported: no mouse reports in pixels
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
-from textual.app import App  # noqa: E402 - the two settings must stand before it
-from textual.binding import Binding  # noqa: E402 - as above
+from textual.app import App
+from textual.binding import Binding
 
-from labbox.errors import LabboxError  # noqa: E402 - as above
-from labbox.model import Role  # noqa: E402 - as above
-from labbox.protocol import Caller, Event, JobPage, Notice, Status  # noqa: E402 - as above
-from labbox.text import visible  # noqa: E402 - as above
-from labbox.tui import look  # noqa: E402 - as above
-from labbox.tui.graphics import Graphics  # noqa: E402 - as above
-from labbox.tui.joblist import PAGE  # noqa: E402 - as above
-from labbox.tui.link import Calls, Feed  # noqa: E402 - as above
-from labbox.tui.screens.base import Pane  # noqa: E402 - as above
-from labbox.tui.screens.jobs import JobsScreen  # noqa: E402 - as above
+from labbox.errors import LabboxError
+from labbox.model import Role
+from labbox.protocol import Caller, Event, JobPage, Notice, Status
+from labbox.text import visible
+from labbox.tui import look
+from labbox.tui.graphics import Graphics
+from labbox.tui.joblist import PAGE
+from labbox.tui.link import Calls, Feed
+from labbox.tui.screens.base import Pane
+from labbox.tui.screens.jobs import JobsScreen
 
 if TYPE_CHECKING:
     from labbox.client import Client
@@ -151,7 +153,9 @@ class LabboxApp(App[int]):
         finally:
             self._status_asked = None
         engine = self.status.engine
-        self.set_trouble("" if engine.available else f"The container engine is away: jobs wait. {engine.reason}".strip())
+        self.set_trouble(
+            "" if engine.available else f"The container engine is away: jobs wait. {engine.reason}".strip()
+        )
 
     def _tick(self) -> None:
         self._seconds += 1

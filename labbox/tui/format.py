@@ -58,7 +58,11 @@ def progress_cell(progress: Progress, width: int) -> Cell:
     if not progress.total:
         done = ""
         if progress.done:
-            done = format_bytes(progress.done) if progress.unit == "bytes" else f"{progress.done:g} {progress.unit}"
+            done = (
+                format_bytes(progress.done)
+                if progress.unit == "bytes"
+                else f"{progress.done:g} {progress.unit}"
+            )
         return [(f"{phase} {visible_line(done)}".strip(), "dim")]
     fraction = progress.done / progress.total
     tail = f" {min(100, int(fraction * 100)):3d}%"

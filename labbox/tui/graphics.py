@@ -1,12 +1,13 @@
 """Pictures by the terminal's own graphics, kitty's or sixel, where it has them.
 
-`textual-image` asks the terminal when it is imported, and waits for the answer on the terminal itself: so it is
-imported in a session, never before the fork, and only while the screens have stepped aside.
+`textual-image` asks the terminal when it is imported, and waits for the answer on the terminal itself: so it
+is imported in a session, never before the fork, and only while the screens have stepped aside.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,7 @@ class Graphics:
         """Wanted at once where TERM names a terminal that has them."""
         self.wanted = any(name in os.environ.get("TERM", "") for name in _LIKELY)
         self._asked = False
-        self._widget: type[Widget] | None = None
+        self._widget: Callable[[str], Widget] | None = None
 
     def widget(self, app: LabboxApp, path: Path) -> Widget | None:
         """A widget that shows the picture; None where half blocks must do."""
@@ -37,10 +38,10 @@ class Graphics:
             with app.suspend():
                 self._widget = _ask_terminal()
             app.refresh(layout=True)
-        return self._widget(str(path)) if self._widget is not None else None  # type: ignore[call-arg]
+        return self._widget(str(path)) if self._widget is not None else None
 
 
-def _ask_terminal() -> type[Widget] | None:
+def _ask_terminal() -> Callable[[str], Widget] | None:
     from textual_image.renderable import Image as Found
     from textual_image.renderable import halfcell, unicode
     from textual_image.widget import Image

@@ -1,8 +1,8 @@
-"""The rows of the job table: which jobs, in what order. 100,000 are held as numbers; only pages near the cursor whole.
+"""The rows of the job table: which jobs, in what order. Far rows are held as numbers alone.
 
-Two ways of knowing rows. *Plain* (no text filter, newest first): ids in an array, jobs in a few pages that are read
-again when the cursor comes back. *Gathered* (a text filter or another order): the pages are gone through once, and
-the best `KEPT` jobs are held.
+Two ways of knowing rows. *Plain* (no text filter, newest first): ids in an array, jobs in a few pages, read
+again when the cursor comes back. *Gathered* (a text filter or another order): the pages are gone through
+once, and the best `KEPT` jobs are held.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from labbox.protocol import Job
 from labbox.tui.format import in_view
@@ -25,9 +25,9 @@ SORTS: Final = ("id", "name", "owner", "state", "elapsed", "exit", "why")
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def sort_key(column: str) -> Callable[[Job], object]:
+def sort_key(column: str) -> Callable[[Job], Any]:
     """What a column sorts by."""
-    keys: dict[str, Callable[[Job], object]] = {
+    keys: dict[str, Callable[[Job], Any]] = {
         "id": lambda job: job.id,
         "name": lambda job: (job.name.casefold(), job.id),
         "owner": lambda job: (job.owner, job.id),
@@ -102,7 +102,9 @@ class JobList:
         self.next_before = following
         self.complete = following is None
         if self.plain:
-            known = set(self._ids[: len(jobs)]) if self._ids and jobs and jobs[0].id >= self._ids[0] else set()
+            known = (
+                set(self._ids[: len(jobs)]) if self._ids and jobs and jobs[0].id >= self._ids[0] else set()
+            )
             fresh = array("q", sorted(job.id for job in jobs if job.id not in known))
             self._ids = fresh + self._ids
             self._remember(jobs)
@@ -111,7 +113,7 @@ class JobList:
         self._order()
 
     def _order(self) -> None:
-        self._gathered.sort(key=sort_key(self.column), reverse=self.descending)  # type: ignore[arg-type]
+        self._gathered.sort(key=sort_key(self.column), reverse=self.descending)
         if len(self._gathered) > KEPT:
             self.dropped += len(self._gathered) - KEPT
             del self._gathered[KEPT:]
@@ -205,4 +207,5 @@ class JobList:
     def _ordered(self, first: Job, second: Job) -> bool:
         key = sort_key(self.column)
         low, high = (second, first) if self.descending else (first, second)
-        return key(low) <= key(high)  # type: ignore[operator]
+        ordered: bool = key(low) <= key(high)
+        return ordered

@@ -1,4 +1,4 @@
-"""The one table of what keys do: bindings, the function-key bar, the F9 menu, the palette and the help read it."""
+"""The one table of what keys do: bindings, function-key bar, F9 menu, palette and help read it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.binding import Binding
 
 
 class Action(NamedTuple):
-    """One thing a person can do. `name` is the method `action_NAME` of the screen (or the app) of its `scope`."""
+    """One thing a person can do: `action_NAME` of the screen, or of the app, of its `scope`."""
 
     scope: str
     name: str
@@ -31,7 +31,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app", "users", "U", "Users", "Box", admin=True),
     Action("app", "audit", "", "Audit trail", "Box", admin=True),
     Action("app", "theme", "T", "Next colour theme", "Box"),
-    Action("app", "leave", "f10,ctrl+q", "Quit", "Box", "Quit"),
+    Action("app", "leave", "f10", "Quit", "Box", "Quit"),
     Action("jobs", "submit", "f2,s", "Submit a project folder", "Jobs", "Submit"),
     Action("job", "log", "f3,l", "Log", "Jobs", "Log"),
     Action("job", "info", "f4,d", "Details", "Jobs", "Info"),
@@ -79,9 +79,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("log", "find", "f7,slash", "Search", "Log", "Find"),
     Action("log", "next_match", "n", "Next match", "Log"),
     Action("log", "previous_match", "N", "Previous match", "Log"),
-    Action("log", "toggle('out')", "1", "Show or hide standard output", "Log"),
-    Action("log", "toggle('err')", "2", "Show or hide standard error", "Log"),
-    Action("log", "toggle('box')", "3", "Show or hide what the box says", "Log"),
+    Action("log", "stream('out')", "1", "Show or hide standard output", "Log"),
+    Action("log", "stream('err')", "2", "Show or hide standard error", "Log"),
+    Action("log", "stream('box')", "3", "Show or hide what the box says", "Log"),
     Action("log", "wrap", "f3,W", "Wrap long lines", "Log", "Wrap"),
     Action("log", "times", "m", "Show times", "Log"),
     Action("log", "from_start", "home,less_than_sign", "From the beginning", "Log"),

@@ -1,4 +1,4 @@
-"""The bridge to the client, which waits, for an interface that must not: threads for calls, one for events."""
+"""The bridge to the client, which waits, for screens that must not: threads for calls, one for events."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _settle(future: asyncio.Future[Any], result: object, error: BaseException | 
 
 
 class Feed:
-    """Follows the box's events in a thread of its own and goes on from its cursor when the connection was lost."""
+    """Follows the box's events in a thread of its own; goes on from its cursor after a loss."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The lines of a log as a screen needs them: assembled from pieces, made harmless, bounded. No widget, no client."""
+"""The lines of a log as a screen needs them: assembled, made harmless, bounded. No widget, no client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LogLine(NamedTuple):
 
 
 def clean(raw: str) -> str:
-    """A line as a terminal would leave it: colours left out, only what stands after the last carriage return."""
+    """A line as a terminal would leave it: no colours, only what follows the last carriage return."""
     if raw.isprintable():
         return raw[:LONGEST]
     raw = _COLOURS.sub("", raw)
@@ -140,7 +140,7 @@ class View:
         self._seen = len(lines)
 
     def find(self, words: str, start: int, backward: bool = False) -> int | None:
-        """The next row, from `start` on and around the end, whose line holds the words; None if no line does."""
+        """The next row from `start` on, around the end, whose line holds the words; else None."""
         words = words.casefold()
         count = len(self.rows)
         order = range(start, start - count, -1) if backward else range(start, start + count)

@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 TAIL: Final = 2000  # lines to begin with
 GATHER: Final = 0.1  # seconds between two deliveries to the screen
-FLOOD: Final = 1 << 20  # bytes waiting for the screen at which following is given up and the tail is read instead
+FLOOD: Final = (
+    1 << 20
+)  # bytes waiting for the screen at which following is given up and the tail is read instead
 FLOOD_TAIL: Final = 1000  # lines read after a flood
 BREATH: Final = 0.5  # seconds between two looks at a flood
 
 
 class LogReader:
-    """One following of one log. `deliver` runs on the event loop with records and the bytes that were skipped."""
+    """One following of one log. `deliver` runs on the event loop with records and bytes skipped."""
 
     def __init__(
         self,
@@ -57,7 +59,9 @@ class LogReader:
             try:
                 flooded = False
                 jumped = tail is not None and cursor > 0
-                records = self._client.job_log(self._job, after=0 if jumped else cursor, follow=follow, tail=tail)
+                records = self._client.job_log(
+                    self._job, after=0 if jumped else cursor, follow=follow, tail=tail
+                )
                 for record in records:
                     if self._stop.is_set():
                         return

@@ -125,8 +125,8 @@ ANSI: Final = Theme(
         "stripe": "ansi_default",
         "dim": "ansi_bright_black",
         "head": "ansi_cyan",
-        "bar-key": "ansi_default",
-        "bar-key-back": "ansi_default",
+        "bar-key": "ansi_bright_white",
+        "bar-key-back": "ansi_black",
         "bar-text": "ansi_black",
         "bar-back": "ansi_cyan",
         "found-text": "ansi_black",
@@ -149,7 +149,9 @@ def depth_of(environ: Mapping[str, str]) -> Depth:
     if environ.get("COLORTERM", "").lower() in ("truecolor", "24bit"):
         return "true"
     term = environ.get("TERM", "")
-    if any(name in term for name in ("direct", "kitty", "ghostty", "foot", "alacritty", "wezterm", "contour")):
+    if any(
+        name in term for name in ("direct", "kitty", "ghostty", "foot", "alacritty", "wezterm", "contour")
+    ):
         return "true"
     return "256" if "256" in term else "16"
 

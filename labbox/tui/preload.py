@@ -1,4 +1,4 @@
-"""What the spawner does before it forks: import every module of the interface, so that a session imports nothing.
+"""What the spawner does before it forks: import the whole interface, so that a session imports nothing.
 
 `textual-image` is left out: it asks the terminal at import, and the spawner has none.
 """
@@ -25,8 +25,9 @@ _BESIDE: Final = (
 
 def preload() -> None:
     """Import all of `labbox.tui` and what it uses of Textual."""
-    import labbox.tui
     import textual.widgets
+
+    import labbox.tui
 
     for module in pkgutil.walk_packages(labbox.tui.__path__, "labbox.tui."):
         importlib.import_module(module.name)

@@ -1,4 +1,4 @@
-"""What a result file looks like on a terminal: the one place where screens meet pictures and tables. Bounded."""
+"""What a result file looks like on a terminal: where screens meet pictures and tables. Bounded."""
 
 from __future__ import annotations
 
@@ -77,15 +77,19 @@ def hex_lines(start: bytes) -> list[str]:
     return lines
 
 
-def picture_rows(path: Path, width: int, height: int) -> tuple[tuple[int, int], list[list[tuple[Pixel, Pixel]]]]:
-    """The picture's size and its half blocks: rows of (upper, lower) colours that fit `width` × `height` cells."""
+def picture_rows(
+    path: Path, width: int, height: int
+) -> tuple[tuple[int, int], list[list[tuple[Pixel, Pixel]]]]:
+    """Its size, and its half blocks: rows of (upper, lower) colours that fit `width` × `height` cells."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as picture:
             size = picture.size
             if size[0] * size[1] > MOST_PIXELS:
-                raise LabboxError("limit", f"cannot show {visible_line(path.name)}: it is {size[0]} × {size[1]} pixels")
+                raise LabboxError(
+                    "limit", f"cannot show {visible_line(path.name)}: it is {size[0]} × {size[1]} pixels"
+                )
             picture.draft("RGB", (width * 2, height * 4))
             scale = min(width / size[0], height * 2 / size[1])
             target = (max(1, round(size[0] * scale)), max(2, round(size[1] * scale)))
@@ -93,7 +97,9 @@ def picture_rows(path: Path, width: int, height: int) -> tuple[tuple[int, int], 
             flat.alpha_composite(picture.convert("RGBA"))
             small = flat.convert("RGB").resize(target, Image.Resampling.LANCZOS)
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise LabboxError("invalid", f"cannot show {visible_line(path.name)} as a picture: {error}") from error
+        raise LabboxError(
+            "invalid", f"cannot show {visible_line(path.name)} as a picture: {error}"
+        ) from error
     data = small.tobytes()
     columns, lines = small.size
 

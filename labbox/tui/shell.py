@@ -25,7 +25,9 @@ async def run_shell(app: LabboxApp, job: int) -> None:
     connection = await app.calls.ask(lambda: app.client.open_shell(job, rows, columns))
     if app.is_headless:
         connection.close()
-        raise LabboxError("unavailable", "cannot open a shell without a terminal", "Use ssh -t BOX job shell ID.")
+        raise LabboxError(
+            "unavailable", "cannot open a shell without a terminal", "Use ssh -t BOX job shell ID."
+        )
     with connection, app.suspend():
         sys.stdout.write(f"\x1b[2J\x1b[HInside job {job}. exit or Ctrl+D comes back.\r\n")
         sys.stdout.flush()
@@ -41,8 +43,8 @@ def join(connection: socket.socket, keyboard: int, display: int) -> None:
             tty.setraw(keyboard)
         connection.setblocking(True)
         while True:
-            ready, _, _ = select.select([connection, keyboard], [], [])
-            if connection in ready:
+            ready, _, _ = select.select([connection.fileno(), keyboard], [], [])
+            if connection.fileno() in ready:
                 data = connection.recv(CHUNK)
                 if not data:
                     return

@@ -1,14 +1,16 @@
-"""A box in memory that answers as `labbox.client.Client` does: jobs that live, a log that grows, people, notices.
+"""A box in memory that answers as `labbox.client.Client` does: jobs, a log, people, notices.
 
 Run as a program it shows the interface on this terminal: `python tests/tui/fake_client.py [JOBS]`.
 """
+
+# ruff: noqa: A002 - the client calls a job's id so
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,20 +75,46 @@ from labbox.protocol import (
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 STUDIES = (
-    "reaction-time", "gaze-fixations", "eeg-alpha", "word-count", "pendulum", "spike-sort", "dot-motion",
-    "survey-2026", "segment-mri", "protein-fold", "weather-era5", "sleep-stages",
-)  # fmt: skip
+    "reaction-time",
+    "gaze-fixations",
+    "eeg-alpha",
+    "word-count",
+    "pendulum",
+    "spike-sort",
+    "dot-motion",
+    "survey-2026",
+    "segment-mri",
+    "protein-fold",
+    "weather-era5",
+    "sleep-stages",
+)
 OWNERS = ("ada", "grace", "emmy", "katherine", "mary")
 MIX = (
-    JobState.RUNNING, JobState.RUNNING, JobState.PREPARING, JobState.QUEUED, JobState.QUEUED, JobState.HELD,
-    JobState.PAUSED, JobState.COLLECTING, JobState.SUCCEEDED, JobState.FAILED, JobState.SUCCEEDED,
-    JobState.TIMED_OUT, JobState.CANCELLED, JobState.SUCCEEDED, JobState.LOST,
-)  # fmt: skip
+    JobState.RUNNING,
+    JobState.RUNNING,
+    JobState.PREPARING,
+    JobState.QUEUED,
+    JobState.QUEUED,
+    JobState.HELD,
+    JobState.PAUSED,
+    JobState.COLLECTING,
+    JobState.SUCCEEDED,
+    JobState.FAILED,
+    JobState.SUCCEEDED,
+    JobState.TIMED_OUT,
+    JobState.CANCELLED,
+    JobState.SUCCEEDED,
+    JobState.LOST,
+)
 
 
 def make_job(number: int, place: int, now: datetime = NOW) -> Job:
     """A job whose looks depend on its place from the newest, so that the first rows show every state."""
-    state = MIX[place % len(MIX)] if place < 2 * len(MIX) else (JobState.SUCCEEDED, JobState.FAILED)[place % 7 == 3]
+    state = (
+        MIX[place % len(MIX)]
+        if place < 2 * len(MIX)
+        else (JobState.SUCCEEDED, JobState.FAILED)[place % 7 == 3]
+    )
     started = None if state in WAITING else now - timedelta(minutes=3 + place * 7, seconds=place * 13 % 60)
     ended = started + timedelta(seconds=95 + place * 61 % 5000) if started and state in FINAL else None
     reason: Reason | None = None
@@ -98,13 +126,19 @@ def make_job(number: int, place: int, now: datetime = NOW) -> Job:
             )
         case JobState.PREPARING:
             progress = Progress(
-                phase="environment", done=61 << 20, total=180 << 20, unit="bytes", rate=9.5 * (1 << 20), remaining=13
+                phase="environment",
+                done=61 << 20,
+                total=180 << 20,
+                unit="bytes",
+                rate=9.5 * (1 << 20),
+                remaining=13,
             )
         case JobState.COLLECTING:
             progress = Progress(phase="collecting", done=12, unit="files")
         case JobState.QUEUED:
             reason = Reason(
-                code=ReasonCode.NO_ROOM, text="needs 8 CPUs, 2 are free; expected to start in about 12 minutes"
+                code=ReasonCode.NO_ROOM,
+                text="needs 8 CPUs, 2 are free; expected to start in about 12 minutes",
             )
         case JobState.HELD:
             reason = Reason(code=ReasonCode.HELD, text="held by ada")
@@ -166,21 +200,37 @@ class FakeClient:
         self.findings: tuple[Finding, ...] | None = None
         self.users = {
             name: User(
-                name=name, uid=70000 + place, gid=70000 + place, admin=name == "ada",
+                name=name,
+                uid=70000 + place,
+                gid=70000 + place,
+                admin=name == "ada",
                 limits=Limits(cpus=8, running_jobs=4) if place % 2 else Limits(),
-                created_at=NOW - timedelta(days=40 - place), last_login=NOW - timedelta(hours=place * 5),
-                has_password=place != 2, keys=place % 3, storage=(place * 7 + 3) << 28,
+                created_at=NOW - timedelta(days=40 - place),
+                last_login=NOW - timedelta(hours=place * 5),
+                has_password=place != 2,
+                keys=place % 3,
+                storage=(place * 7 + 3) << 28,
             )
             for place, name in enumerate(OWNERS)
-        }  # fmt: skip
+        }
         self.keys = [
-            Key(fingerprint="SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8", kind="ssh-ed25519",
-                comment="ada@laptop", added_at=NOW - timedelta(days=30), last_used=NOW - timedelta(hours=2)),
-        ]  # fmt: skip
+            Key(
+                fingerprint="SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8",
+                kind="ssh-ed25519",
+                comment="ada@laptop",
+                added_at=NOW - timedelta(days=30),
+                last_used=NOW - timedelta(hours=2),
+            ),
+        ]
         self.tokens = [
-            Token(id=1, label="nightly", scope=Scope.SUBMIT, created_at=NOW - timedelta(days=3),
-                  expires_at=NOW + timedelta(days=87)),
-        ]  # fmt: skip
+            Token(
+                id=1,
+                label="nightly",
+                scope=Scope.SUBMIT,
+                created_at=NOW - timedelta(days=3),
+                expires_at=NOW + timedelta(days=87),
+            ),
+        ]
 
     # What a test does to the box.
 
@@ -231,12 +281,22 @@ class FakeClient:
     def status(self) -> Status:
         self._call("status")
         return Status(
-            version="0.1", box="lab", started_at=NOW - timedelta(days=3, hours=4), ready=True, ssh="0.0.0.0:2222",
-            engine=EngineStatus(available=True, version="27.1"), jobs=self._counts(None), users=len(self.users),
-            total=Resources(cpus=16, memory=64 * GIB, gpus=2), used=Resources(cpus=6, memory=14 * GIB, gpus=1),
-            load=(3.2, 2.9, 2.4), memory_total=64 * GIB, memory_available=41 * GIB, disk_total=900 * GIB,
+            version="0.1",
+            box="lab",
+            started_at=NOW - timedelta(days=3, hours=4),
+            ready=True,
+            ssh="0.0.0.0:2222",
+            engine=EngineStatus(available=True, version="27.1"),
+            jobs=self._counts(None),
+            users=len(self.users),
+            total=Resources(cpus=16, memory=64 * GIB, gpus=2),
+            used=Resources(cpus=6, memory=14 * GIB, gpus=1),
+            load=(3.2, 2.9, 2.4),
+            memory_total=64 * GIB,
+            memory_available=41 * GIB,
+            disk_total=900 * GIB,
             disk_free=412 * GIB,
-        )  # fmt: skip
+        )
 
     def whoami(self) -> Caller:
         self._call("whoami")
@@ -278,9 +338,11 @@ class FakeClient:
         groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL}
         states = groups.get(state or "", frozenset(JobState))
         found: list[Job] = []
-        ids = sorted(self.jobs, reverse=True)
+        ids: Sequence[int] = sorted(self.jobs, reverse=True)
         if before is not None:
-            ids = [number for number in ids if number < before] if len(ids) < 5000 else range(before - 1, 0, -1)
+            ids = (
+                [number for number in ids if number < before] if len(ids) < 5000 else range(before - 1, 0, -1)
+            )
         more = False
         for number in ids:
             job = self.jobs[number]
@@ -306,27 +368,43 @@ class FakeClient:
         try:
             return self.jobs[number]
         except KeyError:
-            raise LabboxError("not_found", f"cannot find job {number}", "`job list` shows what there is.") from None
+            raise LabboxError(
+                "not_found", f"cannot find job {number}", "`job list` shows what there is."
+            ) from None
 
     def show_job(self, id: int) -> JobDetail:
         self._call("show_job", id)
         job = self._job(id)
-        attempts = ()
+        attempts: tuple[Attempt, ...] = ()
         if job.started_at:
             attempts = (
                 Attempt(
-                    number=1, started_at=job.started_at, ended_at=job.ended_at, exit_code=job.exit_code,
-                    state=job.state if job.state in FINAL else None, reason=job.reason,
-                    cpu_seconds=1234.5, peak_memory=1800 << 20,
+                    number=1,
+                    started_at=job.started_at,
+                    ended_at=job.ended_at,
+                    exit_code=job.exit_code,
+                    state=job.state if job.state in FINAL else None,
+                    reason=job.reason,
+                    cpu_seconds=1234.5,
+                    peak_memory=1800 << 20,
                 ),
-            )  # fmt: skip
+            )
         return JobDetail(
-            job=job, spec=self.specs.get(id, JobSpec(path=f"studies/{job.name}", cpus=2, env={"SEED": "7"})),
-            command=("python", "-u", "app.py"), template="python", environment="b3:9f2c44d1e07a",
-            image="labbox/base@sha256:4be429a5fbb2", network=False, time_limit=3600, retries=1, attempts=attempts,
-            output_bytes=48 << 20, elements=JobCounts(by_state=self._element_counts(id)) if job.kind is JobKind.ARRAY
-            else None, code_hash="9f2c44d1e07a", input_hash="1c7be25f90aa",
-        )  # fmt: skip
+            job=job,
+            spec=self.specs.get(id, JobSpec(path=f"studies/{job.name}", cpus=2, env={"SEED": "7"})),
+            command=("python", "-u", "app.py"),
+            template="python",
+            environment="b3:9f2c44d1e07a",
+            image="labbox/base@sha256:4be429a5fbb2",
+            network=False,
+            time_limit=3600,
+            retries=1,
+            attempts=attempts,
+            output_bytes=48 << 20,
+            elements=JobCounts(by_state=self._element_counts(id)) if job.kind is JobKind.ARRAY else None,
+            code_hash="9f2c44d1e07a",
+            input_hash="1c7be25f90aa",
+        )
 
     def _element_counts(self, number: int) -> dict[JobState, int]:
         counts: dict[JobState, int] = {}
@@ -343,10 +421,12 @@ class FakeClient:
             Reason(code=ReasonCode.SHARE, text="grace used less of the box lately, so her jobs go first"),
         )
         return Why(
-            id=id, state=job.state, reasons=reasons if job.state in WAITING else (job.reason,) if job.reason else (),
+            id=id,
+            state=job.state,
+            reasons=reasons if job.state in WAITING else (job.reason,) if job.reason else (),
             position=3 if job.state in WAITING else None,
             expected_start=NOW + timedelta(minutes=12) if job.state in WAITING else None,
-        )  # fmt: skip
+        )
 
     def job_history(self, id: int) -> JobHistory:
         self._call("job_history", id)
@@ -361,7 +441,12 @@ class FakeClient:
         return JobHistory(entries=tuple(entries))
 
     def job_log(
-        self, id: int, after: int = 0, follow: bool = False, attempt: int | None = None, tail: int | None = None
+        self,
+        id: int,
+        after: int = 0,
+        follow: bool = False,
+        attempt: int | None = None,
+        tail: int | None = None,
     ) -> Iterator[LogRecord]:
         self._call("job_log", id, after, tail)
         with self.changed:
@@ -388,7 +473,10 @@ class FakeClient:
         self._call("submit_job", spec)
         number = max(self.jobs, default=0) + 1
         job = msgspec.structs.replace(
-            make_job(number, 3, self.now), name=spec.name or (spec.path or "job").rsplit("/", 1)[-1], owner="ada", after=()
+            make_job(number, 3, self.now),
+            name=spec.name or (spec.path or "job").rsplit("/", 1)[-1],
+            owner="ada",
+            after=(),
         )
         self.specs[number] = spec
         self.put(job)
@@ -399,7 +487,9 @@ class FakeClient:
         job = self._job(number)
         if job.state not in allowed:
             raise LabboxError(
-                "conflict", f"cannot {verb.partition('_')[0]} job {number}: it is {job.state.value}", "`job why` tells more."
+                "conflict",
+                f"cannot {verb.partition('_')[0]} job {number}: it is {job.state.value}",
+                "`job why` tells more.",
             )
         return self.change(number, state=state, progress=None)
 
@@ -427,7 +517,9 @@ class FakeClient:
     def rerun_job(self, id: int, edit: JobEdit | None = None) -> Job:
         self._call("rerun_job", id, edit)
         number = max(self.jobs) + 1
-        job = msgspec.structs.replace(make_job(number, 3, self.now), name=self._job(id).name, owner="ada", after=())
+        job = msgspec.structs.replace(
+            make_job(number, 3, self.now), name=self._job(id).name, owner="ada", after=()
+        )
         self.put(job)
         return job
 
@@ -453,16 +545,28 @@ class FakeClient:
             Finding(level="ok", text="app.py is what runs", file="code/app.py"),
             Finding(level="ok", text="requirements.txt: 5 packages, all pinned", file="requirements.txt"),
             Finding(
-                level="warning", text="input/trials/sub-07.csv is empty", file="input/trials/sub-07.csv",
+                level="warning",
+                text="input/trials/sub-07.csv is empty",
+                file="input/trials/sub-07.csv",
                 hint="If that is not meant, copy it again.",
             ),
-        )  # fmt: skip
+        )
         return Inspection(
-            path=path, name=path.rsplit("/", 1)[-1], entry="code/app.py", command=("python", "-u", "app.py"),
-            template="python", dependencies=("requirements.txt",), code_files=3, code_bytes=18_400, input_files=23,
-            input_bytes=4_300_000, resources=Resources(cpus=2, memory=4 * GIB), time_limit=3600, network=False,
+            path=path,
+            name=path.rsplit("/", 1)[-1],
+            entry="code/app.py",
+            command=("python", "-u", "app.py"),
+            template="python",
+            dependencies=("requirements.txt",),
+            code_files=3,
+            code_bytes=18_400,
+            input_files=23,
+            input_bytes=4_300_000,
+            resources=Resources(cpus=2, memory=4 * GIB),
+            time_limit=3600,
+            network=False,
             findings=findings,
-        )  # fmt: skip
+        )
 
     def templates(self) -> Templates:
         self._call("templates")
@@ -474,14 +578,18 @@ class FakeClient:
             half_life=86400,
             rows=tuple(
                 Usage(
-                    owner=name, jobs=431 - place * 67, cpu_seconds=(912 - place * 151) * 3600.0,
-                    memory_byte_seconds=(place + 1) * 3.1e15, recent=(60 - place * 11) * 3600.0,
-                    share=(60 - place * 11) / 190, running=Resources(cpus=4 - place % 3, memory=(6 - place) * GIB),
+                    owner=name,
+                    jobs=431 - place * 67,
+                    cpu_seconds=(912 - place * 151) * 3600.0,
+                    memory_byte_seconds=(place + 1) * 3.1e15,
+                    recent=(60 - place * 11) * 3600.0,
+                    share=(60 - place * 11) / 190,
+                    running=Resources(cpus=4 - place % 3, memory=(6 - place) * GIB),
                     storage=(place * 7 + 3) << 30,
                 )
                 for place, name in enumerate(OWNERS)
             ),
-        )  # fmt: skip
+        )
 
     def list_users(self) -> UserPage:
         self._call("list_users")
@@ -494,7 +602,9 @@ class FakeClient:
     def add_user(self, user: UserAdd) -> User:
         self._call("add_user", user)
         if user.name in self.users:
-            raise LabboxError("conflict", f"cannot add {user.name}: the name is taken", "Choose another name.")
+            raise LabboxError(
+                "conflict", f"cannot add {user.name}: the name is taken", "Choose another name."
+            )
         self.users[user.name] = User(
             name=user.name, uid=70100, gid=70100, admin=user.admin, limits=user.limits, created_at=NOW
         )
@@ -543,7 +653,7 @@ class FakeClient:
         self._call("add_token", name, label, scope)
         token = Token(id=len(self.tokens) + 1, label=label, scope=scope, created_at=NOW, expires_at=NOW)
         self.tokens.append(token)
-        return NewToken(token=token, secret="lbx_s3cret0nce")  # noqa: S106 - a made-up one
+        return NewToken(token=token, secret="lbx_s3cret0nce")
 
     def revoke_token(self, name: str, id: int) -> None:
         self._call("revoke_token", name, id)
@@ -553,8 +663,12 @@ class FakeClient:
         self._call("audit")
         return AuditPage(
             entries=(
-                AuditEntry(id=2, at=NOW, who="ada", action="job cancel", target="993", origin="ssh 192.0.2.7"),
-                AuditEntry(id=1, at=NOW - timedelta(hours=2), who="box", action="start", target="lab", origin="box"),
+                AuditEntry(
+                    id=2, at=NOW, who="ada", action="job cancel", target="993", origin="ssh 192.0.2.7"
+                ),
+                AuditEntry(
+                    id=1, at=NOW - timedelta(hours=2), who="box", action="start", target="lab", origin="box"
+                ),
             ),
             next=None,
         )
@@ -568,7 +682,12 @@ def full_box(count: int = 60, now: datetime = NOW) -> FakeClient:
     parent = first - 4
     if parent in jobs:
         box.specs[parent] = JobSpec(path="studies/pendulum", sweep=(Sweep(name="seed", values=("1", "2")),))
-        states = (JobState.SUCCEEDED,) * 17 + (JobState.FAILED,) * 2 + (JobState.RUNNING,) * 4 + (JobState.QUEUED,) * 17
+        states = (
+            (JobState.SUCCEEDED,) * 17
+            + (JobState.FAILED,) * 2
+            + (JobState.RUNNING,) * 4
+            + (JobState.QUEUED,) * 17
+        )
         for index, state in enumerate(states, 1):
             job = make_job(first * 10 + index, MIX.index(state), now)
             box.jobs[job.id] = msgspec.structs.replace(

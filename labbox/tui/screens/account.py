@@ -65,7 +65,12 @@ class AccountScreen(Pane):
         rows: list[list[Cell]] = []
         for thing in self._things:
             if isinstance(thing, Key):
-                what = ("key", visible_line(thing.comment), visible_line(f"{thing.kind} {thing.fingerprint}"), thing.added_at)
+                what = (
+                    "key",
+                    visible_line(thing.comment),
+                    visible_line(f"{thing.kind} {thing.fingerprint}"),
+                    thing.added_at,
+                )
             else:
                 until = f"{thing.scope.value}, until {local_time(thing.expires_at)}"
                 what = ("token", visible_line(thing.label), until, thing.created_at)
@@ -86,9 +91,13 @@ class AccountScreen(Pane):
 
     async def _add_key(self) -> None:
         answer = await self.app.push_screen_wait(
-            Form("Deposit an SSH key", [Field("key", "Public key", example="ssh-ed25519 AAAA… you@laptop")], "Deposit",
-                 "Paste the line of your ~/.ssh/id_ed25519.pub.")
-        )  # fmt: skip
+            Form(
+                "Deposit an SSH key",
+                [Field("key", "Public key", example="ssh-ed25519 AAAA… you@laptop")],
+                "Deposit",
+                "Paste the line of your ~/.ssh/id_ed25519.pub.",
+            )
+        )
         if answer is not None:
             key = await self.ask(lambda: self.lab.client.add_key(self.lab.me, str(answer["key"]).strip()))
             self.lab.say(f"Deposited: {key.fingerprint}")
@@ -143,7 +152,9 @@ class AccountScreen(Pane):
         if answer is None:
             return
         if answer["new"] != answer["again"]:
-            raise LabboxError("invalid", "cannot change the password: the two are not alike", "Write it twice, alike.")
+            raise LabboxError(
+                "invalid", "cannot change the password: the two are not alike", "Write it twice, alike."
+            )
         old = str(answer["old"]) or None
         await self.ask(lambda: self.lab.client.set_password(self.lab.me, str(answer["new"]), old=old))
         self.lab.say("Your password is changed.")
@@ -156,7 +167,7 @@ class AccountScreen(Pane):
     async def _remove(self, thing: Key | Token) -> None:
         me, client = self.lab.me, self.lab.client
         if isinstance(thing, Key):
-            question = f"Remove the key {thing.comment or thing.fingerprint}?\nWho has it cannot log in by it any more."
+            question = f"Remove the key {thing.comment or thing.fingerprint}?\nIt opens the box no more."
             if await self.app.push_screen_wait(Confirm("Remove a key", question, "Remove")):
                 await self.ask(lambda: client.remove_key(me, thing.fingerprint))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from rich.cells import cell_len
 from textual import events
@@ -118,10 +119,17 @@ class ArrayFoot(Painted):
         """Show the counts and an element."""
         summary: list[tuple[str, str]] = [("  ", "text")]
         for state, count in counts.items():
-            summary += [(f"{STATE[state][0]} {state.value.replace('_', ' ')} ", STATE[state][1]), (f"{count}   ", "text")]
+            summary += [
+                (f"{STATE[state][0]} {state.value.replace('_', ' ')} ", STATE[state][1]),
+                (f"{count}   ", "text"),
+            ]
         line: list[tuple[str, str]] = []
         if here is not None:
-            line = [(f"  [{here.index}] job {here.id}  ", "bold"), *state_cell(here.state), (f"  {elapsed(here)}  ", "text")]
+            line = [
+                (f"  [{here.index}] job {here.id}  ", "bold"),
+                *state_cell(here.state),
+                (f"  {elapsed(here)}  ", "text"),
+            ]
             line += why_cell(here, 40)
         self._lines = [summary, line]
         self.refresh()
@@ -163,8 +171,8 @@ class ArrayScreen(JobPane):
     async def _load(self) -> None:
         before: int | None = None
         while True:
-            at = before
-            page = await self.ask(lambda: self.lab.client.list_jobs(array=self.array.id, limit=BULK, before=at))
+            read = partial(self.lab.client.list_jobs, array=self.array.id, limit=BULK, before=before)
+            page = await self.ask(read)
             self._elements.update((job.id, job) for job in page.jobs)
             self._show()
             before = page.next
@@ -202,5 +210,3 @@ class ArrayScreen(JobPane):
         """The element under the cursor."""
         grid = self.query_one(Grid)
         return grid.jobs[grid.cursor] if grid.jobs else None
-
-

@@ -61,7 +61,10 @@ class AuditScreen(Pane):
         rows = [
             [
                 [(local_time(entry.at), "dim")],
-                *([(visible_line(text), "text")] for text in (entry.who, entry.action, entry.target, entry.origin, entry.detail)),
+                *(
+                    [(visible_line(text), "text")]
+                    for text in (entry.who, entry.action, entry.target, entry.origin, entry.detail)
+                ),
             ]
             for entry in self._entries
         ]

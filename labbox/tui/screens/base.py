@@ -77,7 +77,9 @@ class Pane(Screen[None]):
         """The result of a client call, made in a thread."""
         return await self.lab.calls.ask(call)
 
-    def attempt(self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False) -> None:
+    def attempt(
+        self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False
+    ) -> None:
         """Do something that may fail; a failure is shown at the one boundary."""
         self.run_worker(self.lab.guarded(work), group=group, exclusive=exclusive, exit_on_error=True)
 
@@ -96,4 +98,6 @@ class Pane(Screen[None]):
 
     def on_key_bar_pressed(self, message: KeyBar.Pressed) -> None:
         """A function key was clicked."""
-        self.app.simulate_key(message.key)
+        for binding in keys.bindings(self.KEYS):
+            if binding.key == message.key:
+                self.call_later(self.app.run_action, binding.action, self)

@@ -82,7 +82,12 @@ def status_lines(status: Status, width: int) -> list[Line]:
         [],
         section("What jobs take"),
         _gauge("CPUs", used.cpus, total.cpus, f"{used.cpus:g} of {total.cpus:g}"),
-        _gauge("Memory", used.memory, total.memory, f"{format_bytes(used.memory)} of {format_bytes(total.memory)}"),
+        _gauge(
+            "Memory",
+            used.memory,
+            total.memory,
+            f"{format_bytes(used.memory)} of {format_bytes(total.memory)}",
+        ),
     ]
     if total.gpus:
         lines.append(_gauge("GPUs", used.gpus, total.gpus, f"{used.gpus} of {total.gpus}"))
@@ -98,5 +103,11 @@ def status_lines(status: Status, width: int) -> list[Line]:
     ]
     for state, (sign, ink) in STATE.items():
         if count := status.jobs.get(state):
-            lines.append([(f"  {sign} ", ink), (f"{state.value.replace('_', ' '):<12}", "text"), (f"{count:>7}", "text")])
+            lines.append(
+                [
+                    (f"  {sign} ", ink),
+                    (f"{state.value.replace('_', ' '):<12}", "text"),
+                    (f"{count:>7}", "text"),
+                ]
+            )
     return lines

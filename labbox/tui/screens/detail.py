@@ -162,5 +162,3 @@ def _ending(job: Job) -> Line:
     if job.exit_code is None:
         return []
     return [(f"   exit {job.exit_code}", "dim" if job.exit_code == 0 else "bad")]
-
-

@@ -26,7 +26,9 @@ def whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise LabboxError("invalid", f"cannot read “{text}” as a whole number", "Write a number such as 5.") from None
+        raise LabboxError(
+            "invalid", f"cannot read “{text}” as a whole number", "Write a number such as 5."
+        ) from None
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -43,7 +45,9 @@ def environment(text: str) -> dict[str, str]:
     for word in words(text):
         key, equals, value = word.partition("=")
         if not equals or not key:
-            raise LabboxError("invalid", f"cannot read “{word}” as a variable", "Write KEY=VALUE, with spaces between.")
+            raise LabboxError(
+                "invalid", f"cannot read “{word}” as a variable", "Write KEY=VALUE, with spaces between."
+            )
         found[key] = value
     return found
 
@@ -65,7 +69,7 @@ def _fields(detail: JobDetail, command: bool) -> list[Field]:
         variables = shlex.join(f"{key}={value}" for key, value in detail.spec.env.items())
         fields.append(Field("env", "Variables", variables, "KEY=VALUE …", environment))
         fields.append(Field("network", "Network", flag=detail.network))
-        fields.append(Field("fresh", "Snapshot the folder anew", flag=False))
+        fields.append(Field("fresh", "New snapshot", flag=False))
     return fields
 
 

@@ -25,7 +25,7 @@ def home() -> Path:
 
 
 def subfolders(folder: Path) -> list[tuple[str, bool]]:
-    """The folders in a folder, by name, each with whether it looks like a project. Hidden ones are left out."""
+    """The folders in a folder, by name, each with whether it looks like a project; no hidden ones."""
     found: list[tuple[str, bool]] = []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -93,7 +93,12 @@ class FolderDialog(Dialog[str]):
             rows.append([[("..", "dim")], [("", "dim")]])
         for name, project in folders:
             self._names.append(name)
-            rows.append([[(visible_line(name) + "/", "bold" if project else "text")], [("project" if project else "", "good")]])
+            rows.append(
+                [
+                    [(visible_line(name) + "/", "bold" if project else "text")],
+                    [("project" if project else "", "good")],
+                ]
+            )
         table.cursor = 0
         table.set_rows(rows)
         if stand_on in self._names:

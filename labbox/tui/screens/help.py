@@ -36,8 +36,8 @@ def help_lines(screen: str, admin: bool) -> list[Line]:
     """The page as lines, menu by menu."""
     lines: list[Line] = [
         [],
-        [("  Move with the arrows, PgUp PgDn, Home End, or the mouse. Enter opens. Esc goes back.", "text")],
-        [("  Where a terminal swallows a key: everything is in the F9 menu and under Ctrl+P too.", "dim")],
+        [("  Arrows, PgUp, PgDn, Home, End or the mouse move; Enter opens; Esc goes back.", "text")],
+        [("  If a terminal swallows a key: all is in the F9 menu and under Ctrl+P too.", "dim")],
     ]
     actions = keys.actions_of(screen, admin)
     for menu in ("", *keys.MENUS):
@@ -47,5 +47,7 @@ def help_lines(screen: str, admin: bool) -> list[Line]:
         lines += [[], section(menu or "Menu")]
         lines += [[(f"  {keys.key_names(action):<18}", "accent"), (action.title, "text")] for action in mine]
     lines += [[], section("Signs")]
-    lines += [[(f"  {sign} ", ink), (state.value.replace("_", " "), "text")] for state, (sign, ink) in STATE.items()]
+    lines += [
+        [(f"  {sign} ", ink), (state.value.replace("_", " "), "text")] for state, (sign, ink) in STATE.items()
+    ]
     return lines

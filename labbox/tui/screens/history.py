@@ -28,7 +28,9 @@ async def show_why(pane: Pane, job: Job) -> None:
     if why.expected_start is not None:
         facts.append(f"It should start at about {local_time(why.expected_start)}.")
     text = "\n".join(lines) or f"Nothing holds it back: it is {why.state.value}."
-    pane.app.push_screen(Message(f"Why job {job.id} is {why.state.value.replace('_', ' ')}", text, " ".join(facts)))
+    pane.app.push_screen(
+        Message(f"Why job {job.id} is {why.state.value.replace('_', ' ')}", text, " ".join(facts))
+    )
 
 
 class HistoryScreen(JobPane):
@@ -60,7 +62,9 @@ class HistoryScreen(JobPane):
 
     def events_arrived(self, events: list[Event]) -> None:
         """The job changed."""
-        if any(event.kind == "job" and event.job is not None and event.job.id == self.job.id for event in events):
+        if any(
+            event.kind == "job" and event.job is not None and event.job.id == self.job.id for event in events
+        ):
             self.read_again()
 
     def job_here(self) -> Job | None:
@@ -101,7 +105,9 @@ def history_lines(history: JobHistory, detail: JobDetail) -> list[Line]:
     cpu = sum(attempt.cpu_seconds or 0 for attempt in detail.attempts)
     peak = max((attempt.peak_memory or 0 for attempt in detail.attempts), default=0)
     ran = sum(
-        (attempt.ended_at - attempt.started_at).total_seconds() for attempt in detail.attempts if attempt.ended_at
+        (attempt.ended_at - attempt.started_at).total_seconds()
+        for attempt in detail.attempts
+        if attempt.ended_at
     )
     lines += [
         [],
@@ -113,5 +119,9 @@ def history_lines(history: JobHistory, detail: JobDetail) -> list[Line]:
         field("Output", "–" if detail.output_bytes is None else format_bytes(detail.output_bytes)),
     ]
     if ran and detail.job.resources.cpus:
-        lines.append(field("CPU in use", f"{min(100, 100 * cpu / ran / detail.job.resources.cpus):.0f} % of what it had"))
+        lines.append(
+            field(
+                "CPU in use", f"{min(100, 100 * cpu / ran / detail.job.resources.cpus):.0f} % of what it had"
+            )
+        )
     return lines

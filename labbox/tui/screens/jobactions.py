@@ -1,4 +1,4 @@
-"""What can be done with jobs, wherever jobs are at hand: on the marked ones, else on the one under the cursor."""
+"""What can be done with jobs, wherever jobs are at hand: the marked ones, else the one under the cursor."""
 
 from __future__ import annotations
 
@@ -129,7 +129,9 @@ class JobPane(Pane):
             question = f"Cancel job {ids[0]}{name}?\nIt is asked to end, and what it wrote is kept."
         else:
             question = f"Cancel {len(ids)} jobs?\nThey are asked to end, and what they wrote is kept."
-        if await self.app.push_screen_wait(Confirm("Cancel", question, "Cancel it" if len(ids) == 1 else "Cancel them")):
+        if await self.app.push_screen_wait(
+            Confirm("Cancel", question, "Cancel it" if len(ids) == 1 else "Cancel them")
+        ):
             await self._each("cancel", ids, lambda client, job: client.cancel_job(job))
 
     def action_kill(self) -> None:
@@ -213,7 +215,11 @@ class JobPane(Pane):
         from labbox.tui.widgets.dialog import Field, Form
 
         answer = await self.app.push_screen_wait(
-            Form(f"Input for job {job.id}", [Field("text", "Line"), Field("close", "End of input", flag=False)], "Send")
+            Form(
+                f"Input for job {job.id}",
+                [Field("text", "Line"), Field("close", "End of input", flag=False)],
+                "Send",
+            )
         )
         if answer is not None:
             text, close = f"{answer['text']}\n" if answer["text"] else "", bool(answer["close"])
@@ -266,4 +272,6 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise LabboxError("invalid", f"cannot read “{text}” as a whole number", "Write a number such as 5.") from None
+        raise LabboxError(
+            "invalid", f"cannot read “{text}” as a whole number", "Write a number such as 5."
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from textual import on
@@ -94,7 +95,7 @@ class JobsScreen(JobPane):
         size = PAGE if self.list.plain else BULK
         while True:
             before = self.list.next_before
-            page = await self.ask(lambda: self._page(before, size))
+            page = await self.ask(partial(self._page, before, size))
             self.list.add_page(page.jobs, page.next)
             self._say_empty()
             self.table.arrived()
@@ -163,7 +164,7 @@ class JobsScreen(JobPane):
                 while row >= self.list.loaded and not self.list.complete:
                     before = self.list.next_before
                     far = row - self.list.loaded > PAGE
-                    page = await self.ask(lambda: self._page(before, BULK if far else PAGE))
+                    page = await self.ask(partial(self._page, before, BULK if far else PAGE))
                     if self.list.next_before != before:
                         return
                     self.list.add_page(page.jobs, page.next)
@@ -322,7 +323,9 @@ class JobsScreen(JobPane):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        self._sort(SORTS[(SORTS.index(self.list.column) + 1) % len(SORTS)] if self.list.column in SORTS else "id")
+        self._sort(
+            SORTS[(SORTS.index(self.list.column) + 1) % len(SORTS)] if self.list.column in SORTS else "id"
+        )
 
     @on(JobTable.HeadClicked)
     def head_clicked(self, message: JobTable.HeadClicked) -> None:
@@ -344,23 +347,25 @@ class JobsScreen(JobPane):
 
     # The filter.
 
-    def action_filter(self) -> None:
+    async def action_filter(self) -> None:
         """Show only what matches."""
-        self._open_filter(inverse=False)
+        await self._open_filter(inverse=False)
 
-    def action_filter_out(self) -> None:
+    async def action_filter_out(self) -> None:
         """Hide what matches."""
-        self._open_filter(inverse=True)
+        await self._open_filter(inverse=True)
 
-    def _open_filter(self, inverse: bool) -> None:
+    async def _open_filter(self, inverse: bool) -> None:
         if self._filter_open:
             return
         self._filter_open = True
-        entry = Input(self.list.words, placeholder="id, name, user, state or reason", id="filter", compact=True)
+        entry = Input(
+            self.list.words, placeholder="id, name, user, state or reason", id="filter", compact=True
+        )
         entry.cursor_blink = False
         row = Horizontal(Label("Hide: " if inverse else "Show: "), entry, id="filter-row")
         self.list.inverse = inverse
-        self.mount(row, before="#keys")
+        await self.mount(row, before="#keys")
         entry.focus()
 
     @on(Input.Submitted, "#filter")

@@ -191,7 +191,7 @@ class LogScreen(JobPane):
             self._read(tail=False)
         self._tell()
 
-    def action_toggle(self, stream: str) -> None:
+    def action_stream(self, stream: str) -> None:
         """Show or hide a stream."""
         self.log_view.view.streams ^= {Stream(stream)}
         self.log_view.changed(everything=True)
@@ -214,14 +214,14 @@ class LogScreen(JobPane):
             "Save the log",
         )
 
-    def action_find(self) -> None:
+    async def action_find(self) -> None:
         """Ask for words."""
         if self._find_open:
             return
         self._find_open = True
         entry = Input(self.log_view.words, id="filter", compact=True)
         entry.cursor_blink = False
-        self.mount(Horizontal(Label("Search: "), entry, id="filter-row"), before="#keys")
+        await self.mount(Horizontal(Label("Search: "), entry, id="filter-row"), before="#keys")
         entry.focus()
 
     @on(Input.Submitted, "#filter")

@@ -19,8 +19,48 @@ def action_name(action: Action) -> str:
     return ("app." if action.scope == "app" else "screen.") + action.name
 
 
+class PullBox(Painted):
+    """The open menu in its frame."""
+
+    def __init__(self) -> None:
+        """Empty until a menu opens."""
+        super().__init__(id="pull-box")
+        self._entries: list[Action] = []
+        self._at = 0
+        self._room = 0
+
+    def say(self, entries: list[Action], at: int, left: int) -> None:
+        """Show these entries, the cursor on one, the frame's corner under the title."""
+        self._entries, self._at = entries, at
+        self._room = max(len(action.title) + cell_len(keys.key_names(action)) for action in entries) + 6
+        self.styles.width = self._room + 2
+        self.styles.height = len(entries) + 2
+        self.styles.offset = (min(left, max(0, self.screen.size.width - self._room - 2)), 1)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """A line of the frame or an entry."""
+        room = self._room
+        if y in (0, len(self._entries) + 1):
+            corners = "┌┐" if y == 0 else "└┘"
+            return self.strip([(corners[0] + "─" * room + corners[1], "bar-text")], room + 2)
+        if y > len(self._entries):
+            return Strip.blank(self.size.width)
+        action = self._entries[y - 1]
+        names = keys.key_names(action)
+        text = " " + fit(action.title, room - cell_len(names) - 3) + " " + names + " "
+        ink = "cursor" if y - 1 == self._at else "bar-text"
+        return self.strip([("│", "bar-text"), (text, ink), ("│", "bar-text")], room + 2)
+
+    def on_click(self, event: events.Click) -> None:
+        """Run the entry under the mouse."""
+        if 0 < event.y <= len(self._entries):
+            self.screen.query_one(PullDown).run_entry(event.y - 1)
+        event.stop()
+
+
 class PullDown(Painted, can_focus=True):
-    """A bar of titles and, under the chosen one, its entries."""
+    """The bar of titles, which has the keys."""
 
     BINDINGS = [  # noqa: RUF012 - Textual declares it so
         Binding("left", "title(-1)", show=False),
@@ -39,6 +79,19 @@ class PullDown(Painted, can_focus=True):
         self._at = 0
         self._entry = 0
 
+    def on_mount(self) -> None:
+        """The first menu is open."""
+        self.call_after_refresh(self._open)
+
+    def on_resize(self) -> None:
+        """Find room anew."""
+        self._open()
+
+    def _open(self) -> None:
+        self.refresh()
+        for box in self.screen.query(PullBox):
+            box.say(self._entries, self._entry, self._left(self._at))
+
     def _left(self, title: int) -> int:
         return 1 + sum(len(name) + 4 for name, _ in self._menus[:title])
 
@@ -50,61 +103,38 @@ class PullDown(Painted, can_focus=True):
         """The next menu."""
         self._at = (self._at + by) % len(self._menus)
         self._entry = 0
-        self.refresh()
+        self._open()
 
     def action_entry(self, by: int) -> None:
         """The next entry, around the end."""
         count = len(self._entries)
         self._entry = (self._entry + by) % count if abs(by) == 1 else max(0, min(count - 1, self._entry + by))
-        self.refresh()
+        self._open()
+
+    def run_entry(self, place: int) -> None:
+        """Run an entry of the open menu."""
+        self._entry = place
+        self.action_choose()
 
     def action_choose(self) -> None:
-        """Run the entry."""
+        """Run the entry under the cursor."""
         self.screen.dismiss(action_name(self._entries[self._entry]))
 
-    def _box(self) -> tuple[int, int]:
-        room = max(len(action.title) + cell_len(keys.key_names(action)) for action in self._entries) + 6
-        return min(self._left(self._at), max(0, self.size.width - room - 2)), room
-
     def render_line(self, y: int) -> Strip:
-        """The bar, then the open menu in its frame."""
-        width = self.size.width
-        if y == 0:
-            parts = [(" ", "title")]
-            for place, (name, _) in enumerate(self._menus):
-                parts.append((f"  {name}  ", "cursor" if place == self._at else "title"))
-            used = sum(cell_len(text) for text, _ in parts)
-            return self.strip([*parts, (" " * max(0, width - used), "title")], width)
-        left, room = self._box()
-        entries = self._entries
-        if y > len(entries) + 2:
-            return Strip.blank(width)
-        if y == 1 or y == len(entries) + 2:
-            corners = "┌┐" if y == 1 else "└┘"
-            line = [(corners[0] + "─" * room + corners[1], "bar-text")]
-        else:
-            action = entries[y - 2]
-            names = keys.key_names(action)
-            text = " " + fit(action.title, room - cell_len(names) - 3) + " " + names + " "
-            line = [("│", "bar-text"), (text, "cursor" if y - 2 == self._entry else "bar-text"), ("│", "bar-text")]
-        strip = self.strip(line, room + 2)
-        return Strip.join([Strip.blank(left), strip, Strip.blank(max(0, width - left - room - 2))])
+        """The titles."""
+        parts = [(" ", "title")]
+        for place, (name, _) in enumerate(self._menus):
+            parts.append((f"  {name}  ", "cursor" if place == self._at else "title"))
+        used = sum(cell_len(text) for text, _ in parts)
+        return self.strip([*parts, (" " * max(0, self.size.width - used), "title")], self.size.width)
 
     def on_click(self, event: events.Click) -> None:
-        """Open a menu, run an entry, or leave."""
-        if event.y == 0:
-            for place, (name, _) in enumerate(self._menus):
-                if self._left(place) <= event.x < self._left(place) + len(name) + 4:
-                    self._at, self._entry = place, 0
-                    self.refresh()
-            return
-        left, room = self._box()
-        place = event.y - 2
-        if 0 <= place < len(self._entries) and left < event.x <= left + room:
-            self._entry = place
-            self.action_choose()
-        else:
-            self.screen.dismiss(None)
+        """Open the menu under the mouse."""
+        event.stop()
+        for place, (name, _) in enumerate(self._menus):
+            if self._left(place) <= event.x < self._left(place) + len(name) + 4:
+                self._at, self._entry = place, 0
+                self._open()
 
 
 class MenuScreen(ModalScreen[str | None]):
@@ -122,3 +152,8 @@ class MenuScreen(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The menu."""
         yield PullDown(self._menus)
+        yield PullBox()
+
+    def on_click(self) -> None:
+        """A click beside the menu leaves it."""
+        self.dismiss(None)

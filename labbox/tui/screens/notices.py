@@ -21,7 +21,13 @@ class NoticesScreen(Pane):
 
     def body(self) -> Iterator[Widget]:
         """One table."""
-        table = RowsTable([Column("at", "when", 16), Column("job", "job", 6, right=True), Column("text", "what", 20, grow=1)])
+        table = RowsTable(
+            [
+                Column("at", "when", 16),
+                Column("job", "job", 6, right=True),
+                Column("text", "what", 20, grow=1),
+            ]
+        )
         table.empty = "Nothing to tell. You hear here when a job of yours ends."
         yield table
 

@@ -50,6 +50,7 @@ class PaletteScreen(ModalScreen[str | None]):
         entry.cursor_blink = False
         table = RowsTable([Column("title", "", 30, grow=1), Column("keys", "", 14, right=True)], heads=False)
         table.can_focus = False
+        table.lit = True
         table.empty = "Nothing like that here."
         yield Vertical(entry, table, id="palette")
 

@@ -40,7 +40,9 @@ def entries_of(folder: Path) -> list[Entry]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 about = entry.stat(follow_symlinks=False)
-                found.append(Entry(entry.name, entry.is_dir(follow_symlinks=False), about.st_size, about.st_mtime))
+                found.append(
+                    Entry(entry.name, entry.is_dir(follow_symlinks=False), about.st_size, about.st_mtime)
+                )
                 if len(found) >= MOST:
                     break
     except FileNotFoundError:
@@ -144,7 +146,9 @@ class ResultsScreen(Pane):
             rows = await self.ask(lambda: preview.table_rows(path, start))
             self.app.push_screen(CsvScreen(path, rows))
         else:
-            lines = await self.ask(lambda: preview.text_lines(start) if kind == "text" else preview.hex_lines(start))
+            lines = await self.ask(
+                lambda: preview.text_lines(start) if kind == "text" else preview.hex_lines(start)
+            )
             self.app.push_screen(TextScreen(path, lines))
 
     def action_up(self) -> None:
@@ -165,13 +169,19 @@ class ResultsScreen(Pane):
     def action_fetch_hint(self) -> None:
         """Say how to fetch."""
         below = self._folder.relative_to(home()).as_posix()
-        self.lab.say(f"From your computer:\nscp -r BOX:{below} .\nor: ssh BOX job fetch {self.job.id}", "Fetch")
+        self.lab.say(
+            f"From your computer:\nscp -r BOX:{below} .\nor: ssh BOX job fetch {self.job.id}", "Fetch"
+        )
 
     def action_graphics(self) -> None:
         """Half blocks, or the terminal's own graphics."""
         graphics = self.lab.graphics
         graphics.wanted = not graphics.wanted
-        self.lab.say("Pictures by the terminal's graphics, if it has them." if graphics.wanted else "Pictures in half blocks.")
+        self.lab.say(
+            "Pictures by the terminal's graphics, if it has them."
+            if graphics.wanted
+            else "Pictures in half blocks."
+        )
 
 
 class CsvScreen(Pane):
@@ -213,7 +223,9 @@ class CsvScreen(Pane):
         """Fill it."""
         width = len(self._columns)
         table = self.query_one(RowsTable)
-        table.set_rows([[[(cell, "text")] for cell in (row + [""] * width)[:width]] for row in self._rows[1:]])
+        table.set_rows(
+            [[[(cell, "text")] for cell in (row + [""] * width)[:width]] for row in self._rows[1:]]
+        )
 
     def key_left(self) -> None:
         """The columns before."""
@@ -271,11 +283,11 @@ class PictureScreen(Pane):
         """The picture in this file."""
         super().__init__()
         self._path = path
-        self._size = ""
+        self._pixels = ""
 
     def heading(self) -> str:
         """Which file, how large."""
-        return visible_line(self._path.name) + self._size
+        return visible_line(self._path.name) + self._pixels
 
     def body(self) -> Iterator[Widget]:
         """The picture."""
@@ -295,6 +307,6 @@ class PictureScreen(Pane):
         place = self.query_one(HalfBlocks)
         width, height = max(1, self.size.width), max(1, self.size.height - 2)
         size, rows = await self.ask(lambda: preview.picture_rows(self._path, width, height))
-        self._size = f" · {size[0]} × {size[1]} pixels"
+        self._pixels = f" · {size[0]} × {size[1]} pixels"
         place.set_rows(rows)
         self.retitle()

@@ -84,7 +84,9 @@ class SubmitScreen(Pane):
             rows.append(Horizontal(Label(label, classes="label"), entry, classes="row"))
         for key, label in FLAGS:
             rows.append(Horizontal(Checkbox(label, id=f"submit-{key}", compact=True), classes="row flag"))
-        yield Horizontal(VerticalScroll(*rows, id="submit-form", can_focus=False), Lines(id="submit-found"), id="submit")
+        yield Horizontal(
+            VerticalScroll(*rows, id="submit-form", can_focus=False), Lines(id="submit-found"), id="submit"
+        )
 
     def begin(self) -> None:
         """Ask for a folder where none was given."""
@@ -123,7 +125,9 @@ class SubmitScreen(Pane):
         except LabboxError:
             spec = JobSpec(path=path)  # the form is not filled in yet; its faults are told when it is sent
         try:
-            self.inspection = await self.ask(lambda: self.lab.client.inspect(InspectBody(path=path, spec=spec)))
+            self.inspection = await self.ask(
+                lambda: self.lab.client.inspect(InspectBody(path=path, spec=spec))
+            )
         except LabboxError as error:
             self._trouble = error
         self._show()
@@ -181,7 +185,9 @@ class SubmitScreen(Pane):
     async def _send(self) -> None:
         spec = self._spec()
         if not spec.path and not spec.command:
-            raise LabboxError("invalid", "cannot submit nothing", "Choose a folder with F3, or write a command.")
+            raise LabboxError(
+                "invalid", "cannot submit nothing", "Choose a folder with F3, or write a command."
+            )
         if spec.path and spec.path != self._inspected:
             self._inspected = spec.path
             await self._inspect(spec.path)
@@ -189,7 +195,9 @@ class SubmitScreen(Pane):
         if spec.path and self._trouble is not None:
             raise self._trouble
         if spec.path and wrong:
-            raise LabboxError("invalid", f"cannot submit {spec.path}: {wrong[0]}", "The right side says what to mend.")
+            raise LabboxError(
+                "invalid", f"cannot submit {spec.path}: {wrong[0]}", "The right side says what to mend."
+            )
         self._show("Handing it in…")
         job = await self.ask(lambda: self.lab.client.submit_job(spec))
         self.lab.say(f"Job {job.id} is submitted.")
@@ -198,19 +206,31 @@ class SubmitScreen(Pane):
         self.app.switch_screen(LogScreen(job))
 
 
-def found_lines(inspection: Inspection | None, trouble: LabboxError | None, width: int, note: str = "") -> list[Line]:
+def found_lines(
+    inspection: Inspection | None, trouble: LabboxError | None, width: int, note: str = ""
+) -> list[Line]:
     """The right side as lines."""
     if trouble is not None:
-        lines = [[], *wrapped(visible_line(trouble.message), width, " ", "bad")]
-        return lines + wrapped(visible_line(trouble.hint), width, " ", "dim")
+        said = wrapped(visible_line(trouble.message), width, " ", "bad")
+        return [[], *said, *wrapped(visible_line(trouble.hint), width, " ", "dim")]
     if inspection is None:
-        return [[], *wrapped(note or "Choose a folder: F3. What is in it is shown here before anything runs.", width, " ", "dim")]
+        return [
+            [],
+            *wrapped(
+                note or "Choose a folder: F3. What is in it is shown here before anything runs.",
+                width,
+                " ",
+                "dim",
+            ),
+        ]
     lines: list[Line] = [[], section("Found")]
     order = {"error": 0, "warning": 1, "ok": 2}
     for finding in sorted(inspection.findings, key=lambda each: order.get(each.level, 1)):
         sign, ink = _LEVEL.get(finding.level, ("·", "dim"))
         place = f" ({finding.file}:{finding.line})" if finding.line is not None else ""
-        first, *rest = wrapped(visible_line(finding.text + place), width - 5, "", "text" if ink == "good" else ink)
+        first, *rest = wrapped(
+            visible_line(finding.text + place), width - 5, "", "text" if ink == "good" else ink
+        )
         lines.append([(f"  {sign} ", ink), *first])
         lines += [[("    ", "text"), *line] for line in rest]
         if finding.hint:
@@ -224,7 +244,9 @@ def found_lines(inspection: Inspection | None, trouble: LabboxError | None, widt
         field("Code", f"{inspection.code_files} files, {format_bytes(inspection.code_bytes)}", width=10),
         field("Input", f"{inspection.input_files} files, {format_bytes(inspection.input_bytes)}", width=10),
         field(
-            "Takes", f"{inspection.resources.cpus:g} CPUs, {format_bytes(inspection.resources.memory)}", width=10
+            "Takes",
+            f"{inspection.resources.cpus:g} CPUs, {format_bytes(inspection.resources.memory)}",
+            width=10,
         ),
         field("Limit", limit, width=10),
         field("Network", "yes" if inspection.network else "no", width=10),

@@ -53,7 +53,10 @@ class UsageScreen(Pane):
             rows.append(
                 [
                     [(visible_line(use.owner), "bold" if mine else "text")],
-                    [*bar(use.share, 16, "accent" if mine else "primary"), (f" {use.share * 100:4.0f} %", "text")],
+                    [
+                        *bar(use.share, 16, "accent" if mine else "primary"),
+                        (f" {use.share * 100:4.0f} %", "text"),
+                    ],
                     [(running if use.running.cpus else "–", "text")],
                     [(f"{use.cpu_seconds / 3600:.1f}", "text")],
                     [(str(use.jobs), "dim")],

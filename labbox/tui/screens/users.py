@@ -136,7 +136,10 @@ class UsersScreen(Pane):
         answer = await self.app.push_screen_wait(
             Form(
                 "Invite",
-                [Field("name", "Name", here.name if here else ""), Field("admin", "Administrator", flag=False)],
+                [
+                    Field("name", "Name", here.name if here else ""),
+                    Field("admin", "Administrator", flag=False),
+                ],
                 "Invite",
                 "The code is the password of the first login, which deposits a key or sets a password.",
             )
@@ -145,7 +148,9 @@ class UsersScreen(Pane):
             name, admin = str(answer["name"]).strip(), bool(answer["admin"])
             invite = await self.ask(lambda: self.lab.client.invite_user(name, admin=admin))
             text = f"{invite.name} logs in with this code, once:\n\n    {invite.code}\n"
-            self.app.push_screen(Message("Invitation", text, f"It is good until {local_time(invite.expires_at)}."))
+            self.app.push_screen(
+                Message("Invitation", text, f"It is good until {local_time(invite.expires_at)}.")
+            )
             await self._load()
 
     def action_limits(self) -> None:
@@ -156,7 +161,12 @@ class UsersScreen(Pane):
     async def _limits(self, user: User) -> None:
         now = user.limits
         fields: list[tuple[str, str, str, Any]] = [
-            ("running_jobs", "Running jobs", "" if now.running_jobs is None else str(now.running_jobs), whole),
+            (
+                "running_jobs",
+                "Running jobs",
+                "" if now.running_jobs is None else str(now.running_jobs),
+                whole,
+            ),
             ("cpus", "CPUs", "" if now.cpus is None else f"{now.cpus:g}", parse_cpus),
             ("memory", "Memory", "" if now.memory is None else size_text(now.memory), parse_size),
             ("gpus", "GPUs", "" if now.gpus is None else str(now.gpus), whole),
@@ -165,7 +175,10 @@ class UsersScreen(Pane):
         answer = await self.app.push_screen_wait(
             Form(
                 f"Limits of {user.name}",
-                [Field(key, label, value, "no limit", optional(check)) for key, label, value, check in fields],
+                [
+                    Field(key, label, value, "no limit", optional(check))
+                    for key, label, value, check in fields
+                ],
                 "Set",
             )
         )

@@ -1,5 +1,7 @@
 """The table of jobs."""
 
+# ruff: noqa: A002 - Textual calls it id
+
 from __future__ import annotations
 
 from typing import Final
@@ -35,7 +37,7 @@ class JobTable(Table):
             super().__init__()
             self.first = first
 
-    def __init__(self, jobs: JobList, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, jobs: JobList, *, id: str | None = None) -> None:
         """A table over this list; whoever changes the list calls `rows_changed` or `refresh_row`."""
         super().__init__(COLUMNS, id=id)
         self.jobs = jobs

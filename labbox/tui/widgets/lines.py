@@ -1,5 +1,7 @@
 """A page of lines that are made once and scrolled: details, help, graphs."""
 
+# ruff: noqa: A002 - Textual calls it id
+
 from __future__ import annotations
 
 from textual.binding import Binding
@@ -24,7 +26,7 @@ class Lines(ScrollView, Painted, can_focus=True):
         Binding("end", "scroll_end", show=False),
     ]
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, *, id: str | None = None) -> None:
         """A blank page."""
         super().__init__(id=id)
         self.lines: list[Line] = []

@@ -26,6 +26,8 @@ class LogView(ScrollView, Painted, can_focus=True):
         Binding("pagedown,space", "by_page(1)", show=False),
         Binding("left", "sideways(-1)", show=False),
         Binding("right", "sideways(1)", show=False),
+        Binding("home", "screen.from_start", show=False),
+        Binding("end", "screen.to_end", show=False),
     ]
 
     class Scrolled(Message):

@@ -68,7 +68,7 @@ def inks_of(theme: str, variables: dict[str, str]) -> dict[str, Style]:
 
 
 class Painted(Widget):
-    """A widget that draws its own lines with inks. """
+    """A widget that draws its own lines with inks."""
 
     ALLOW_SELECT = False
     _inks: dict[str, Style] | None = None

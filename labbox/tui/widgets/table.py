@@ -1,5 +1,7 @@
 """A table that draws only the rows on screen, whatever their number."""
 
+# ruff: noqa: A002 - Textual calls it id
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -30,7 +32,7 @@ class Column(NamedTuple):
 
 
 class Table(ScrollView, Painted, can_focus=True):
-    """Rows with a cursor under a line of headings. A child class says how many rows there are and what is in them.
+    """Rows with a cursor under a line of headings. A child class says what is in them.
 
     Moving the cursor redraws two lines; scrolling redraws what is on screen, and nothing else is kept.
     """
@@ -65,12 +67,13 @@ class Table(ScrollView, Painted, can_focus=True):
             super().__init__()
             self.key = key
 
-    def __init__(self, columns: list[Column], *, id: str | None = None, heads: bool = True) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, columns: list[Column], *, id: str | None = None, heads: bool = True) -> None:
         """A table without rows yet; `heads=False` leaves the headings out."""
         super().__init__(id=id)
         self.columns = columns
         self.cursor = 0
         self.empty = self.EMPTY
+        self.lit = False  # draw the cursor as if the keys came here
         self._head = 1 if heads else 0
         self._widths: list[tuple[Column, int]] = []
         self._count = 0
@@ -229,7 +232,7 @@ class Table(ScrollView, Painted, can_focus=True):
             return self.strip([], width)
         marked = self.is_marked(row)
         here = row == self.cursor
-        over = ("cursor" if self.has_focus else "cursor-off") if here else None
+        over = ("cursor" if self.has_focus or self.lit else "cursor-off") if here else None
         found = self.cells(row, self._widths)
         if found is None:
             return self.strip([("  …", "faint")], width, over)
@@ -270,7 +273,7 @@ def _fitted(cell: Cell, width: int, right: bool) -> Cell:
 class RowsTable(Table):
     """A table over rows that are all at hand."""
 
-    def __init__(self, columns: list[Column], *, id: str | None = None, heads: bool = True) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, columns: list[Column], *, id: str | None = None, heads: bool = True) -> None:
         """An empty table."""
         super().__init__(columns, id=id, heads=heads)
         self._rows: list[list[Cell]] = []

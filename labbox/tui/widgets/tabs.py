@@ -38,7 +38,10 @@ class Tabs(Painted):
 
     def _labels(self) -> list[tuple[str, str]]:
         return [
-            (key, f" {title} {self._counts[key]:,} ".replace(",", " ") if key in self._counts else f" {title} ")
+            (
+                key,
+                f" {title} {self._counts[key]:,} ".replace(",", " ") if key in self._counts else f" {title} ",
+            )
             for key, title in self._tabs
         ]
 
@@ -47,7 +50,7 @@ class Tabs(Painted):
         parts: list[tuple[str, str]] = [(" ", "text")]
         used = 1
         for key, label in self._labels():
-            parts += [(label, "bar-key" if key == self._chosen else "dim"), (" ", "text")]
+            parts += [(label, "cursor" if key == self._chosen else "dim"), (" ", "text")]
             used += cell_len(label) + 1
         room = self.size.width - used - 1
         note = visible_line(self._note)

@@ -1,0 +1,144 @@
+"""The fake box, a still clock, and a home with results in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import pytest
+from textual.pilot import Pilot
+
+from labbox.tui import clock
+from labbox.tui.app import LabboxApp
+
+HERE = Path(__file__).parent
+
+
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"labbox_tests_{name}", HERE / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+fake_client = _load("fake_client")
+Running = Callable[..., AbstractAsyncContextManager[Pilot[int]]]
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The clock stands, the home is empty, the zone is UTC, the terminal is a plain one."""
+    import time
+
+    monkeypatch.setattr(clock, "now", lambda: fake_client.NOW)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("COLORTERM", raising=False)
+    monkeypatch.delenv("LABBOX_THEME", raising=False)
+    time.tzset()
+
+
+@pytest.fixture
+def fakes() -> ModuleType:
+    return fake_client
+
+
+@pytest.fixture
+def box() -> Iterator[Any]:
+    made = fake_client.full_box(60)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def running() -> Running:
+    """`async with running(box) as pilot`: the app with its first page on screen."""
+
+    @asynccontextmanager
+    async def run(
+        box: Any, size: tuple[int, int] = (100, 30), theme: str = "labbox-dark"
+    ) -> AsyncIterator[Pilot[int]]:
+        app = LabboxApp(box, theme)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await until(pilot, lambda: app.status is not None and len(app.screen_stack) > 1)
+            await until(pilot, lambda: "Reading…" not in text(pilot))
+            await pilot.pause()
+            try:
+                yield pilot
+            finally:
+                box.close()
+
+    return run
+
+
+async def until(pilot: Pilot[int], reached: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for what the app does in its own time; fails when it does not come."""
+    import asyncio
+
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not reached():
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError("it did not come about; the screen shows:\n" + text(pilot))
+        await pilot.pause(0.01)
+
+
+def text(pilot: Pilot[int]) -> str:
+    """The screen as lines of text."""
+    screen = pilot.app.screen
+    lines = ["".join(segment.text for segment in strip) for strip in screen._compositor.render_strips(screen.size)]
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def wait() -> Callable[..., Any]:
+    return until
+
+
+@pytest.fixture
+def shown() -> Callable[[Pilot[int]], str]:
+    return text
+
+
+@pytest.fixture
+def lab() -> Callable[[Pilot[int]], LabboxApp]:
+    return lambda pilot: cast(LabboxApp, pilot.app)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """The output of job 1000, which is ada's."""
+    from PIL import Image
+
+    output = tmp_path / "jobs/2026/11/21/1000/output"
+    output.mkdir(parents=True)
+    rows = [f"sub-{n:02d},{'ab'[n % 2]},{0.31 + n / 100:.3f}" for n in range(1, 21)]
+    (output / "table.csv").write_text("participant,condition,mean_rt\n" + "\n".join(rows) + "\n")
+    picture = Image.new("RGB", (120, 80))
+    picture.putdata([(x * 2, y * 3, 120) for y in range(80) for x in range(120)])
+    picture.save(output / "figure.png")
+    (output / "notes.txt").write_text("first line\nsecond \x1b]0;title\x07 line\n")
+    (output / "raw").mkdir()
+    (output / "raw" / "data.bin").write_bytes(bytes(range(256)))
+    import os
+
+    for path in (output, *output.rglob("*")):
+        os.utime(path, (1795262400, 1795262400))
+    return output
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Two folders in the home: one that can be run, one that is only a folder."""
+    (tmp_path / "study" / "code").mkdir(parents=True)
+    (tmp_path / "study" / "code" / "app.py").write_text("print(1)\n")
+    (tmp_path / "papers" / "pendulum").mkdir(parents=True)
+    (tmp_path / "papers" / "pendulum" / "run.sh").write_text("true\n")
+    return tmp_path

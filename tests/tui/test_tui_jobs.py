@@ -1,0 +1,290 @@
+"""The table of jobs: what is done to it with keys, and what happens to it by itself."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from labbox.errors import LabboxError
+from labbox.model import JobState, Progress
+
+
+def states(box: Any, *numbers: int) -> list[str]:
+    return [box.jobs[number].state.value for number in numbers]
+
+
+async def test_it_shows_all_columns_and_every_state(box: Any, running: Any, shown: Any) -> None:
+    async with running(box, size=(120, 30)) as pilot:
+        page = shown(pilot)
+        for head in ("id↓", "name", "user", "where", "state", "time", "exit", "why"):
+            assert head in page
+        for state in JobState:
+            assert state.value.replace("_", " ") in page
+        assert "needs 8 CPUs, 2 are free" in page
+        assert "40%" in page and "5m00s left" in page
+
+
+async def test_events_change_rows_and_bring_new_ones(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    async with running(box, size=(120, 30)) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.change(1000, state=JobState.SUCCEEDED, exit_code=0, progress=None)
+        await wait(pilot, lambda: "● running" not in shown(pilot).splitlines()[3])
+        box.put(fakes.make_job(1001, 3))
+        await wait(pilot, lambda: " 1001 " in shown(pilot))
+        box.change(999, "progress", progress=Progress(phase="running", done=77, total=100))
+        await wait(pilot, lambda: " 77%" in shown(pilot))
+
+
+async def test_new_jobs_do_not_move_the_cursor_off_its_job(
+    box: Any, running: Any, wait: Any, lab: Any, fakes: Any
+) -> None:
+    async with running(box) as pilot:
+        await pilot.press("down", "down")
+        screen = pilot.app.screen
+        assert screen.job_here().id == 998
+        box.put(fakes.make_job(1001, 3))
+        await wait(pilot, lambda: screen.list.row_of(1001) == 0)
+        assert screen.job_here().id == 998
+
+
+async def test_the_four_views_and_mine(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box, size=(120, 40)) as pilot:
+        screen = pilot.app.screen
+        await pilot.press("2")
+        await wait(pilot, lambda: "needs 8 CPUs" in shown(pilot) and "succeeded" not in shown(pilot))
+        await pilot.press("tab")
+        await wait(pilot, lambda: screen.list.view == "active" and "● running" in shown(pilot))
+        assert "held" not in shown(pilot)
+        await pilot.press("4")
+        await wait(pilot, lambda: "timed out" in shown(pilot) and "● running" not in shown(pilot))
+        await pilot.press("shift+tab", "shift+tab", "shift+tab", "m")
+        await wait(pilot, lambda: "My jobs" in shown(pilot) and "grace" not in shown(pilot))
+        await pilot.press("m")
+        await wait(pilot, lambda: "grace" in shown(pilot))
+
+
+async def test_a_job_leaves_the_view_when_its_state_does(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("3")
+        await wait(pilot, lambda: pilot.app.screen.list.row_of(999) is not None)
+        box.change(999, state=JobState.FAILED)
+        await wait(pilot, lambda: " 999 " not in shown(pilot))
+
+
+async def test_filter_its_inverse_and_clearing(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box, size=(120, 40)) as pilot:
+        await pilot.press("slash", *"eeg lost", "enter")
+        await wait(pilot, lambda: "with “eeg lost”: 2" in shown(pilot))
+        assert "gaze" not in shown(pilot)
+        await pilot.press("escape")
+        await wait(pilot, lambda: "gaze-fixations" in shown(pilot))
+        await pilot.press("backslash", *"eeg", "enter")
+        await wait(pilot, lambda: "without “eeg”: 55" in shown(pilot))
+        assert "eeg-alpha" not in shown(pilot)
+        await pilot.press("f7", "escape")
+        await wait(pilot, lambda: not pilot.app.screen.query("#filter-row"))
+
+
+async def test_sorting_by_every_column_both_ways(box: Any, running: Any, wait: Any) -> None:
+    async with running(box, size=(120, 40)) as pilot:
+        jobs = pilot.app.screen.list
+        await pilot.press("o")
+        await wait(pilot, lambda: jobs.column == "name" and jobs.complete)
+        names = [jobs.get(row).name for row in range(len(jobs))]
+        assert names == sorted(names) and len(names) == 60
+        await pilot.press("O")
+        await wait(pilot, lambda: jobs.complete and jobs.get(0).name == max(names))
+        for column in ("owner", "state", "elapsed", "exit", "why", "id"):
+            await pilot.press("o")
+            await wait(pilot, lambda column=column: jobs.column == column and len(jobs) == 60)
+        await pilot.click("JobTable", offset=(12, 0))
+        await wait(pilot, lambda: jobs.column == "name")
+
+
+@pytest.mark.parametrize(
+    ("key", "call", "row"),
+    [("K", "kill_job", 0), ("h", "hold_job", 3), ("r", "release_job", 5), ("p", "pause_job", 1),
+     ("u", "resume_job", 6), ("R", "retry_job", 9)],
+)  # fmt: skip
+async def test_deeds_on_the_job_under_the_cursor(
+    key: str, call: str, row: int, box: Any, running: Any, wait: Any
+) -> None:
+    async with running(box) as pilot:
+        await pilot.press(*["down"] * row, key)
+        await wait(pilot, lambda: (call, 1000 - row) in box.calls)
+
+
+async def test_cancel_asks_first(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("f8")
+        await wait(pilot, lambda: "Cancel job 1000 “reaction-time”?" in shown(pilot))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert states(box, 1000) == ["running"]
+        await pilot.press("c", "n", "delete", "enter")
+        await wait(pilot, lambda: states(box, 1000) == ["cancelled"])
+        assert box.calls.count(("cancel_job", 1000)) == 1
+
+
+async def test_marked_jobs_are_all_meant_and_one_failure_does_not_hide_the_others(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    async with running(box) as pilot:
+        await pilot.press("space", "insert", "shift+down")
+        assert "3 marked" in shown(pilot)
+        await pilot.press("shift+up", "down", "space")  # 997 marked and unmarked again
+        await pilot.press("down", "down", "down", "down", "space")  # 992 succeeded: cannot be cancelled
+        await pilot.press("c")
+        await wait(pilot, lambda: "Cancel 4 jobs?" in shown(pilot))
+        await pilot.press("y")
+        await wait(pilot, lambda: "cannot cancel 1 of 4 jobs" in shown(pilot))
+        assert "992: cannot cancel job 992: it is succeeded" in shown(pilot)
+        assert states(box, 1000, 999, 998) == ["cancelled"] * 3
+
+
+async def test_mark_all_invert_unmark(box: Any, running: Any) -> None:
+    async with running(box) as pilot:
+        table = pilot.app.screen.table
+        await pilot.press("plus")
+        assert len(table.marks) == 60
+        await pilot.press("space", "asterisk")
+        assert table.marks == {1000}
+        await pilot.press("minus")
+        assert not table.marks
+
+
+async def test_priority_and_order(box: Any, running: Any, wait: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("down", "down", "down", "right_square_bracket")
+        await wait(pilot, lambda: box.jobs[997].priority == 1)
+        await pilot.press("left_square_bracket")
+        await wait(pilot, lambda: box.jobs[997].priority == 0)
+        await pilot.press("equals_sign")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-text"))
+        await pilot.press("end", "backspace", *"x", "enter")
+        await pilot.pause()
+        assert "cannot read “x”" in str(pilot.app.screen.query_one("#complaint").render())
+        await pilot.press("backspace", *"42", "enter")
+        await wait(pilot, lambda: box.jobs[997].priority == 42)
+
+
+async def test_rerun_sends_only_what_was_changed(box: Any, running: Any, wait: Any, fakes: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("e")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-cpus"))
+        pilot.app.screen.query_one("#field-cpus").value = "4"
+        await pilot.press("enter")
+        await wait(pilot, lambda: any(call[0] == "rerun_job" for call in box.calls))
+        assert next(call for call in box.calls if call[0] == "rerun_job")[2] == fakes.JobEdit(cpus=4.0)
+
+
+async def test_change_while_it_waits(box: Any, running: Any, wait: Any, fakes: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("down", "down", "down", "E")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-memory"))
+        pilot.app.screen.query_one("#field-memory").value = "8G"
+        await pilot.press("enter")
+        await wait(pilot, lambda: ("edit_job", 997, fakes.JobEdit(memory=8 << 30)) in box.calls)
+
+
+async def test_why_history_input_and_copy(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("down", "down", "down", "w")
+        await wait(pilot, lambda: "grace used less of the box lately" in shown(pilot))
+        assert "number 3 in the queue" in shown(pilot)
+        await pilot.press("escape", "t")
+        await wait(pilot, lambda: "What happened" in shown(pilot))
+        await pilot.press("escape", "y")
+        assert pilot.app.clipboard == "997"
+        await pilot.press("i")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-text"))
+        await pilot.press(*"hi", "enter")
+        await wait(pilot, lambda: ("job_input", 997, "hi\n", False) in box.calls)
+
+
+async def test_history_gives_the_account(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("t")
+        await wait(pilot, lambda: "Peak memory" in shown(pilot))
+        assert "0.34 h" in shown(pilot) and "1.8 GiB" in shown(pilot)
+        await pilot.press("escape", "H")
+        await wait(pilot, lambda: "CPU time" in shown(pilot) and "0.34 h" in shown(pilot))
+        await pilot.press("enter")
+        await wait(pilot, lambda: "History of job 992" in shown(pilot))
+
+
+async def test_array_grid_opens_an_element(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("a")
+        await wait(pilot, lambda: "is no array" in shown(pilot))
+        await pilot.press("down", "down", "down", "down", "a")
+        await wait(pilot, lambda: "✓ succeeded 17" in shown(pilot) and "✗ failed 2" in shown(pilot))
+        await pilot.press("right", "right", "enter")
+        await wait(pilot, lambda: "Job 10003 · pendulum[3]" in shown(pilot))
+
+
+async def test_graph_of_dependencies(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("down", "down", "down", "g")
+        await wait(pilot, lambda: "├─ 995 spike-sort" in shown(pilot) and "└─ 996 pendulum" in shown(pilot))
+
+
+async def test_notices_are_toasts_and_a_list(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.note("Job 992 “segment-mri” succeeded after 9m43s", 992)
+        await wait(pilot, lambda: "1 notice (n)" in shown(pilot) and "succeeded after" in shown(pilot))
+        await pilot.press("n", "enter")
+        await wait(pilot, lambda: "Job 992 · segment-mri" in shown(pilot))
+
+
+async def test_an_error_shows_its_sentence_and_its_hint(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    box.broken["hold_job"] = LabboxError("forbidden", "cannot hold job 1000: it is grace's", "Ask grace.")
+    async with running(box) as pilot:
+        await pilot.press("h")
+        await wait(pilot, lambda: "cannot hold job 1000: it is grace's" in shown(pilot))
+        assert "Ask grace." in shown(pilot)
+        await pilot.press("enter")
+        await wait(pilot, lambda: "cannot hold" not in shown(pilot))
+
+
+async def test_connection_loss_is_told_and_nothing_is_missed(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.go_away("connection refused")
+        await wait(pilot, lambda: "The box does not answer" in shown(pilot))
+        box.put(fakes.make_job(1001, 3))
+        box.go_away("")
+        await wait(pilot, lambda: " 1001 " in shown(pilot) and "does not answer" not in shown(pilot))
+
+
+async def test_empty_box_says_what_to_do(running: Any, shown: Any, fakes: Any) -> None:
+    empty = fakes.FakeClient()
+    async with running(empty) as pilot:
+        assert "No jobs yet. F2 submits a project folder." in shown(pilot)
+        await pilot.press("f3", "f8", "K", "space", "plus", "end", "pagedown")
+        await pilot.pause()
+
+
+async def test_a_hundred_thousand_rows(running: Any, wait: Any, shown: Any, fakes: Any) -> None:
+    big = fakes.full_box(100_000)
+    async with running(big, size=(200, 50)) as pilot:
+        screen = pilot.app.screen
+        await wait(pilot, lambda: len(screen.list) == 100_000)
+        began = time.perf_counter()
+        for _ in range(40):
+            await pilot.press("down")
+        step = (time.perf_counter() - began) / 40
+        assert step < 0.1, f"a cursor step took {step * 1000:.0f} ms"
+        await pilot.press("end")
+        await wait(pilot, lambda: " 100000 " not in shown(pilot) and "● " in shown(pilot) or " 1 " in shown(pilot), 60)
+        await wait(pilot, lambda: screen.job_here() is not None and screen.job_here().id == 1, 60)
+        assert len(screen.list._jobs) <= 5000
+        await pilot.press("home")
+        await wait(pilot, lambda: screen.job_here() is not None and screen.job_here().id == 100_000)

@@ -1,0 +1,90 @@
+"""Submitting: the folder, what was found in it, the form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labbox.errors import LabboxError
+from labbox.model import JobSpec
+from labbox.tui.format import ranges, submit_words
+
+
+async def test_from_the_chooser_to_the_log(box: Any, running: Any, wait: Any, shown: Any, project: Any) -> None:
+    async with running(box, size=(100, 30)) as pilot:
+        await pilot.press("f2")
+        await wait(pilot, lambda: "Choose a project folder" in shown(pilot) and "study/" in shown(pilot))
+        await pilot.press("right")
+        await wait(pilot, lambda: "pendulum/" in shown(pilot))
+        await pilot.press("left")
+        await wait(pilot, lambda: "study/" in shown(pilot))
+        await pilot.press("down", "enter")
+        await wait(pilot, lambda: "app.py is what runs" in shown(pilot))
+        assert "input/trials/sub-07.csv is empty" in shown(pilot) and "F2 submits it." in shown(pilot)
+        await pilot.press(*"mine", "tab", "tab", *"4", "f2")
+        await wait(pilot, lambda: "Log of job" in shown(pilot))
+        spec = next(call[1] for call in box.calls if call[0] == "submit_job")
+        assert (spec.path, spec.name, spec.cpus) == ("study", "mine", 4.0)
+
+
+async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, project: Any) -> None:
+    async with running(box, size=(120, 36)) as pilot:
+        await pilot.press("f2", "escape")
+        values = {
+            "path": "study", "command": "python app.py --fast", "memory": "8G", "gpus": "1", "time_limit": "1h30m",
+            "array": "1-20%4", "env": "A=1 B='two words'", "after": "17, 18", "priority": "5", "retries": "2",
+        }  # fmt: skip
+        await wait(pilot, lambda: pilot.app.screen.query("#submit-env"))
+        for key, value in values.items():
+            pilot.app.screen.query_one(f"#submit-{key}").value = value
+        for flag in ("network", "hold", "stdin"):
+            pilot.app.screen.query_one(f"#submit-{flag}").value = True
+        await pilot.press("ctrl+s")
+        await wait(pilot, lambda: any(call[0] == "submit_job" for call in box.calls))
+        spec = next(call[1] for call in box.calls if call[0] == "submit_job")
+        assert spec == JobSpec(
+            path="study", command=("python", "app.py", "--fast"), memory=8 << 30, gpus=1, time_limit=5400.0,
+            array=tuple(range(1, 21)), parallel=4, env={"A": "1", "B": "two words"}, after=(17, 18), priority=5,
+            retries=2, network=True, hold=True, stdin=True,
+        )  # fmt: skip
+
+
+async def test_what_is_wrong_is_said_before_submitting(
+    box: Any, running: Any, wait: Any, shown: Any, project: Any, fakes: Any
+) -> None:
+    box.findings = (
+        fakes.Finding(level="error", text="job.toml: “cpu” is no key", hint="cpus is.", file="job.toml", line=3),
+    )
+    async with running(box, size=(120, 36)) as pilot:
+        await pilot.press("f2", "escape")
+        await wait(pilot, lambda: pilot.app.screen.query("#submit-path"))
+        pilot.app.screen.query_one("#submit-path").value = "study"
+        await pilot.press("f5")
+        await wait(pilot, lambda: "(job.toml:3)" in shown(pilot) and "cpus is." in shown(pilot))
+        await pilot.press("f2")
+        await wait(pilot, lambda: "cannot submit study" in shown(pilot))
+        assert not any(call[0] == "submit_job" for call in box.calls)
+
+
+async def test_a_slip_in_the_form_names_its_field(box: Any, running: Any, wait: Any, shown: Any, project: Any) -> None:
+    box.broken["inspect"] = LabboxError("not_found", "cannot find the folder nowhere", "`ls` shows what is there.")
+    async with running(box, size=(120, 36)) as pilot:
+        await pilot.press("f2", "escape", "f2")
+        await wait(pilot, lambda: "cannot submit nothing" in shown(pilot))
+        await pilot.press("escape")
+        pilot.app.screen.query_one("#submit-memory").value = "much"
+        await pilot.press("f2")
+        await wait(pilot, lambda: "Memory: cannot" in shown(pilot))
+        await pilot.press("escape")
+        pilot.app.screen.query_one("#submit-path").value = "nowhere"
+        await pilot.press("f5")
+        await wait(pilot, lambda: "cannot find the folder nowhere" in shown(pilot))
+
+
+def test_the_header_of_a_log_can_be_resubmitted() -> None:
+    spec = JobSpec(
+        path="my study", memory=2 << 30, array=(1, 2, 3, 7), env={"A": "x y"}, hold=True, command=("a", "b c")
+    )
+    assert submit_words(spec) == (
+        "job submit 'my study' --memory 2G --array 1-3,7 --env 'A=x y' --hold -- a 'b c'"
+    )
+    assert ranges(()) == "" and ranges((5,)) == "5"
