@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from labbox.custom import Configuration, Settings, load
 from labbox.custom.schema import PeopleSettings, SshSettings
-from labbox.daemon.gate import Gate
+from labbox.daemon.gate import Gate, hostkeys
 from labbox.daemon.people import BOX, People
 from labbox.daemon.processes import Processes
 from labbox.daemon.store import Store
@@ -188,6 +189,14 @@ def client_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def host_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made once: an RSA key takes half a second."""
+    folder = tmp_path_factory.mktemp("host") / "secrets"
+    hostkeys.load(folder)
+    return folder
+
+
 @pytest.fixture
 def ssh_settings() -> SshSettings:
     """Overridden by tests that want others."""
@@ -196,13 +205,14 @@ def ssh_settings() -> SshSettings:
 
 @pytest.fixture
 async def box(
-    tmp_path: Path, spawner: socket.socket, client_key: Path, ssh_settings: SshSettings
+    tmp_path: Path, spawner: socket.socket, client_key: Path, host_keys: Path, ssh_settings: SshSettings
 ) -> AsyncIterator[Box]:
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == os.geteuid() and folder not in (Path("/"), Path("/tmp")):
             folder.chmod(folder.stat().st_mode | 0o011)
     state = tmp_path / "state"
     state.mkdir(mode=0o711)
+    shutil.copytree(host_keys, state / "secrets")
     configuration: Configuration = load(None)
     settings: Settings = msgspec.structs.replace(
         configuration.settings, ssh=ssh_settings, people=PeopleSettings(first_uid=FIRST_UID)

@@ -1,9 +1,12 @@
 """The hot path of big transfers: asyncssh's connection and channel with the work per packet cut down.
 
 asyncssh copies a packet about ten times and slices its whole input for each (measured: 1 GiB by `scp` took 3
-to 4 times OpenSSH's own time). Here, once the login is complete and the cipher is AES-GCM without
-compression, packets of channel data are opened straight out of the one receive buffer, and sealed straight
-into one piece per write. Everything else (key exchange, login, other ciphers, other packets, every error)
+to 4 times OpenSSH's own time). Here, once the login is complete and nothing is compressed, packets of channel
+data are opened straight out of the one receive buffer, and sealed straight into one piece per write, where
+the cipher is AES-GCM or ChaCha20-Poly1305 (which stock clients choose: of two lists the client's order
+counts, not ours).
+
+Everything else (key exchange, login, other ciphers, other packets, every error)
 goes through asyncssh's own code, which also stays the judge of what is legal: what looks unusual here is
 handed over to it untouched.
 
@@ -23,10 +26,13 @@ import asyncssh
 from asyncssh.channel import SSHServerChannel
 from asyncssh.connection import SSHServerConnection
 from asyncssh.constants import EXTENDED_DATA_STDERR, MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
-from asyncssh.encryption import GCMEncryption
+from asyncssh.encryption import ChachaEncryption, Encryption, GCMEncryption
 from asyncssh.misc import DisconnectError
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
+from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from labbox.errors import LabboxError
 
@@ -35,6 +41,7 @@ _BLOCK: Final = 16
 _BUFFER: Final = bytearray(512 * 1024)  # of all connections: what is left over in it belongs to none
 _VIEW: Final = memoryview(_BUFFER)
 _MOST_KEPT: Final = 256 * 1024  # bytes that wait for a step of key exchange or login
+_READ: Final = 256 * 1024  # bytes at once; more would keep the others waiting
 _LARGEST: Final = 128 * 1024  # bytes of one packet that the hot path takes
 
 _CONNECTION_NAMES: Final = (
@@ -60,38 +67,83 @@ def check_library(connection: SSHServerConnection, channel: SSHServerChannel[byt
         )
 
 
-class _Cipher:
-    """One direction's AES-GCM, sharing its counter with asyncssh's own object for the same direction."""
+class _Gcm:
+    """One direction's AES-GCM (RFC 5647), sharing its counter with asyncssh's own object for the direction."""
 
     def __init__(self, encryption: GCMEncryption) -> None:
-        self.encryption = encryption
+        self.encryption: Encryption = encryption
         self._shared: Any = encryption._cipher
         self._aead = AESGCM(self._shared._key)
         self._fixed: bytes = self._shared._iv[:4]
 
-    def _next(self, iv: bytes) -> None:
-        count = (int.from_bytes(iv[4:], "big") + 1) & 0xFFFF_FFFF_FFFF_FFFF
-        self._shared._iv = self._fixed + count.to_bytes(8, "big")
+    def size(self, header: memoryview, _number: int) -> int:
+        return int.from_bytes(header, "big")
 
-    def seal(self, header: bytes, packet: bytes) -> bytes:
-        iv = self._shared._iv
-        sealed = self._aead.encrypt(iv, packet, header)
-        self._next(iv)
-        return sealed
-
-    def open(self, header: memoryview, sealed: memoryview) -> bytes:
-        """The packet; the counter moves on only with `advance`. InvalidTag where it was changed."""
-        return self._aead.decrypt(self._shared._iv, sealed, header)
+    def open(self, packet: memoryview, _number: int) -> bytes:
+        """What is inside; the counter moves on only with `advance`. InvalidTag where it was changed."""
+        return self._aead.decrypt(self._shared._iv, packet[4:], packet[:4])
 
     def advance(self) -> None:
-        self._next(self._shared._iv)
+        count = (int.from_bytes(self._shared._iv[4:], "big") + 1) & 0xFFFF_FFFF_FFFF_FFFF
+        self._shared._iv = self._fixed + count.to_bytes(8, "big")
+
+    def seal(self, size: bytes, inside: bytes, _number: int) -> bytes:
+        sealed = self._aead.encrypt(self._shared._iv, inside, size)
+        self.advance()
+        return size + sealed
+
+
+class _Chacha:
+    """One direction's ChaCha20-Poly1305, as OpenSSH's PROTOCOL.chacha20poly1305 has it."""
+
+    def __init__(self, encryption: ChachaEncryption) -> None:
+        self.encryption: Encryption = encryption
+        shared: Any = encryption._cipher
+        self._key: bytes = shared._key
+        self._size_key: bytes = shared._adkey
+
+    def size(self, header: memoryview, number: int) -> int:
+        return int.from_bytes(_chacha20(self._size_key, header, number, _BLOCK_0), "big")
+
+    def open(self, packet: memoryview, number: int) -> bytes:
+        """What is inside; InvalidSignature where it was changed."""
+        tag_key = _chacha20(self._key, _TAG_KEY, number, _BLOCK_0)
+        Poly1305.verify_tag(tag_key, packet[:-_TAG], bytes(packet[-_TAG:]))
+        return _chacha20(self._key, packet[4:-_TAG], number, _BLOCK_1)
+
+    def advance(self) -> None:
+        """The number of the packet is all the state there is."""
+
+    def seal(self, size: bytes, inside: bytes, number: int) -> bytes:
+        sealed = _chacha20(self._size_key, size, number, _BLOCK_0) + _chacha20(
+            self._key, inside, number, _BLOCK_1
+        )
+        return sealed + Poly1305.generate_tag(_chacha20(self._key, _TAG_KEY, number, _BLOCK_0), sealed)
+
+
+_BLOCK_0: Final = (0).to_bytes(8, "little")
+_BLOCK_1: Final = (1).to_bytes(8, "little")
+_TAG_KEY: Final = bytes(32)
+
+
+def _chacha20(key: bytes, data: bytes | memoryview, number: int, block: bytes) -> bytes:
+    return Cipher(ChaCha20(key, block + number.to_bytes(8, "big")), mode=None).encryptor().update(data)
+
+
+def _hot(encryption: object) -> _Gcm | _Chacha | None:
+    """The hot form of asyncssh's cipher, if there is one."""
+    if isinstance(encryption, GCMEncryption):
+        return _Gcm(encryption)
+    if isinstance(encryption, ChachaEncryption):
+        return _Chacha(encryption)
+    return None
 
 
 class Connection(SSHServerConnection, asyncio.BufferedProtocol):
     """A connection of one client."""
 
-    _opener: _Cipher | None = None
-    _sealer: _Cipher | None = None
+    _opener: _Gcm | _Chacha | None = None
+    _sealer: _Gcm | _Chacha | None = None
 
     async def reload_config(self) -> None:
         """There is no configuration that depends on the user; asyncssh would build it anew in a thread."""
@@ -102,12 +154,12 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
         """Where to read to: behind what is left of the last packet."""
         kept = len(self._inpbuf)
         _VIEW[:kept] = self._inpbuf
-        return _VIEW[kept:]
+        return _VIEW[kept : kept + _READ]
 
     def buffer_updated(self, count: int) -> None:
         """So many bytes have been read."""
         kept = len(self._inpbuf)
-        if kept + count > _MOST_KEPT and not self._can_open():
+        if kept > _MOST_KEPT:
             # While a login is being looked at, no client has reason to send so much.
             self._force_close(asyncssh.ProtocolError("Too much data at once"))
         elif self._can_open():
@@ -121,21 +173,32 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
             self._auth_complete
             and not self._decompressor
             and self._recv_handler == self._recv_pkthdr
-            and isinstance(self._recv_encryption, GCMEncryption)
+            and self._current_opener() is not None
         )
+
+    def _current_opener(self) -> _Gcm | _Chacha | None:
+        """Made anew after every key exchange."""
+        if self._opener is None or self._opener.encryption is not self._recv_encryption:
+            self._opener = _hot(self._recv_encryption)
+        return self._opener
+
+    def _current_sealer(self) -> _Gcm | _Chacha | None:
+        if self._sealer is None or self._sealer.encryption is not self._send_encryption:
+            self._sealer = _hot(self._send_encryption)
+        return self._sealer
 
     def _take(self, view: memoryview) -> None:
         """Every whole packet of the view; the rest is kept."""
         at, end = 0, len(view)
         try:
-            while end - at > 4 and self._transport:
-                size = 4 + int.from_bytes(view[at : at + 4], "big") + _TAG
+            while end - at > 4 and self._transport and (cipher := self._current_opener()) is not None:
+                size = 4 + cipher.size(view[at : at + 4], self._recv_seq) + _TAG
                 if size > _LARGEST:
                     break
                 if size > end - at:
                     self._inpbuf = bytes(view[at:end])
                     return
-                if not self._take_data(view[at : at + size]):
+                if not self._take_data(cipher, view[at : at + size]):
                     # asyncssh's own way, for this one packet; it may end in another state than before
                     self._inpbuf = bytes(view[at : at + size])
                     self._recv_data()
@@ -153,14 +216,11 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
         if self._inpbuf and end - at > 4:
             self._recv_data()  # too large: asyncssh says what is wrong with it
 
-    def _take_data(self, packet: memoryview) -> bool:
+    def _take_data(self, cipher: _Gcm | _Chacha, packet: memoryview) -> bool:
         """Open the packet and deliver it, if it is channel data as it should be; else touch nothing."""
-        cipher = self._opener
-        if cipher is None or cipher.encryption is not self._recv_encryption:
-            cipher = self._opener = _Cipher(cast(GCMEncryption, self._recv_encryption))
         try:
-            opened = cipher.open(packet[:4], packet[4:])
-        except (InvalidTag, ValueError):
+            opened = cipher.open(packet, self._recv_seq)
+        except (InvalidTag, InvalidSignature, ValueError):
             return False
         if len(opened) < 10 or opened[1] != MSG_CHANNEL_DATA:
             return False
@@ -186,23 +246,21 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
             and not self._compressor
             and not self._rekey_seconds
             and self._rekey_bytes_sent < self._rekey_bytes
-            and isinstance(self._send_encryption, GCMEncryption)
+            and self._current_sealer() is not None
         )
 
     def seal(self, head: bytes, data: memoryview) -> bytes:
         """One packet as it goes over the wire; `head` is all of its payload before `data`."""
-        cipher = self._sealer
-        if cipher is None or cipher.encryption is not self._send_encryption:
-            cipher = self._sealer = _Cipher(cast(GCMEncryption, self._send_encryption))
+        cipher = cast("_Gcm | _Chacha", self._sealer)  # `can_seal` has looked
         padding = -(1 + len(head) + len(data)) % _BLOCK
         if padding < 4:
             padding += _BLOCK
         size = 1 + len(head) + len(data) + padding
-        header = size.to_bytes(4, "big")
-        sealed = cipher.seal(header, b"".join((bytes((padding,)), head, data, os.urandom(padding))))
+        inside = b"".join((bytes((padding,)), head, data, os.urandom(padding)))
+        sealed = cipher.seal(size.to_bytes(4, "big"), inside, self._send_seq)
         self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
         self._rekey_bytes_sent += size
-        return header + sealed
+        return sealed
 
     def send_sealed(self, pieces: list[bytes]) -> None:
         """Hand sealed packets to the socket in one piece."""
