@@ -169,8 +169,9 @@ def test_the_boxes_archives_in_both_forms(tmp_path: Path) -> None:
     )
     (tmp_path / "sources.list.d/debian.sources").write_text(
         "Types: deb deb-src\n# between\nURIs: http://mirror.example/security\nSuites: trixie-security\n"
-        " trixie-updates\nComponents: main\n\nTypes: deb\nEnabled: no\nURIs: http://off.example\nSuites: trixie\n"
-        "\nTypes: deb\nURIs: http://vendor.example\nSuites: nodistro\nComponents: main\n"
+        " trixie-updates\nComponents: main\n\n"
+        "Types: deb\nEnabled: no\nURIs: http://off.example\nSuites: trixie\nComponents: main\n\n"
+        "Types: deb\nURIs: http://vendor.example\nSuites: nodistro\nComponents: main\n"
     )
     (tmp_path / "sources.list.d/old.list.save").write_text("deb http://old.example trixie main\n")
     assert archives(tmp_path, "trixie") == (

@@ -23,7 +23,10 @@ WaitFor = Callable[..., Any]
 
 async def test_both_streams_arrive_as_they_were_written(engine: Engine, make_run: MakeRun) -> None:
     long = 64 << 10
-    script = f"head -c {long} /dev/zero | tr '\\0' x; echo; echo no newline | tr -d '\\n'; printf 'a\\nb' >&2; printf '\\377\\0'"
+    script = (
+        f"head -c {long} /dev/zero | tr '\\0' x; echo; echo no newline | tr -d '\\n'; "
+        "printf 'a\\nb' >&2; printf '\\377\\0'"
+    )
     run = make_run("sh", "-c", script)
     await engine.create_and_start(run)
     assert (await engine.wait(run.name)).exit_code == 0

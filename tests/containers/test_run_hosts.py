@@ -44,8 +44,9 @@ async def test_a_run_reaches_the_open_host_by_name_and_nothing_else(
         other = closed.getsockname()[1]
         script = (
             f"echo matlab | nc licence.example {licence_port}; grep licence /etc/hosts | grep -c 127.0.1.1; "
-            f"nc -w 1 127.0.0.1 {other} </dev/null && echo REACHED; nc -w 1 licence.example {other} </dev/null && "
-            "echo REACHED; ls /sys/class/net"
+            f"for host in 127.0.0.1 licence.example; do nc -w 1 $host {other} </dev/null && echo REACHED; "
+            "done; "
+            "ls /sys/class/net"
         )
         ran = await run_to_end("sh", "-c", script, hosts=(f"licence.example:{licence_port}",))
     assert ran.text.startswith("licence for matlab\n1\n")
