@@ -1,4 +1,4 @@
-"""A box of jobs without Docker: a faithful engine in memory, real store, real files; and the power to cut its power."""
+"""A box of jobs without Docker: a faithful engine in memory, real store, real files; and a power switch."""
 
 from __future__ import annotations
 
@@ -57,10 +57,11 @@ class FakeContainer:
 
 
 class FakeEngine:
-    """The engine's behaviour by its documented contract, with a tiny shell: true, false, echo, sleep, sh -c "exit N".
+    """The engine's behaviour by its documented contract, with a tiny shell: true, false, echo, sleep, sh -c
+    "exit N".
 
-    `sleep` ends when it is stopped, killed or told to by `finish`. It outlives the daemons of a test, as an engine
-    with live-restore does.
+    `sleep` ends when it is stopped, killed or told to by `finish`. It outlives the daemons of a test, as an
+    engine with live-restore does.
     """
 
     def __init__(self) -> None:
@@ -332,12 +333,12 @@ class Lab:
         assert self.store is not None
         return self.store
 
-    async def up(self, **wrapped: Any) -> None:
+    async def up(self, wrap_store: Callable[[Store], Any] | None = None, **wrapped: Any) -> None:
         """Start the daemon's part; `wrapped` puts other parts in place of these."""
         self.store = await Store.open(self.state / "labbox.db")
         self.logs = Logs()
         parts = {
-            "store": self.store,
+            "store": wrap_store(self.store) if wrap_store is not None else self.store,
             "people": self.people,
             "engine": self.engine,
             "environments": self.environments,
@@ -361,7 +362,7 @@ class Lab:
             self._task.result()
 
     async def down(self) -> None:
-        """Switch off as kill -9 does, as far as one process can: nothing is finished, nothing is cleaned up."""
+        """Switch off as kill -9 does, as far as one process can: nothing is finished, nothing cleaned up."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -1,14 +1,14 @@
-"""The state machine as a model: random orders of moves on a real store never leave the arrows of the design."""
+"""The state machine as a model: random moves on a real store never leave the arrows of the design."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from itertools import pairwise
 from pathlib import Path
-
-import pytest
 from sqlite3 import Connection
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
                 assert row.state is state
                 assert row.attempt == self.attempts[job]
                 assert history[-1].state is state
-                assert all(is_legal(a.state, b.state) for a, b in zip(history, history[1:], strict=False))
+                assert all(is_legal(a.state, b.state) for a, b in pairwise(history))
                 assert (row.ended_at is not None) == (state in FINAL)
                 assert row.started_at is None or row.ended_at is None or row.ended_at >= row.started_at
             moved = sum(len(jobs.transitions(connection, job)) - 1 for job in self.model)

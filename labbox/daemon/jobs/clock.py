@@ -1,8 +1,8 @@
 """The clocks: the wall clock says when, the boot clock says how long.
 
-A person or a time server may set the wall clock back; the boot clock (CLOCK_BOOTTIME) goes on, through suspends and
-through restarts of the daemon, until the machine starts anew, which `boot` tells apart. So every duration and every
-time limit is counted on it, and rows are ordered by their ids, never by their times.
+A person or a time server may set the wall clock back; the boot clock (CLOCK_BOOTTIME) goes on, through
+suspends and through restarts of the daemon, until the machine starts anew, which `boot` tells apart. So every
+duration and every time limit is counted on it, and rows are ordered by their ids, never by their times.
 """
 
 from __future__ import annotations

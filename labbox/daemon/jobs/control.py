@@ -1,4 +1,4 @@
-"""What people do to their jobs: cancel, kill, hold, release, pause, resume, retry, edit. Arrays pass it on."""
+"""What people do to their jobs: cancel, kill, hold, release, pause, resume, retry, edit. AArrays too."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Control:
         fits: frozenset[JobState],
         parent_too: bool = False,
     ) -> list[JobRow]:
-        """Do it to a job, or to those elements of an array that it fits; all or none. Returns the job first."""
+        """Do it to a job, or to those of an array's elements that it fits; all or none; the job comes first."""
 
         def change(connection: Connection) -> list[JobRow]:
             row = jobs.get(connection, job)

@@ -1,8 +1,8 @@
-"""The box's present: what waits, what holds resources, who used how much; and the loop that starts what may start.
+"""The box's present: what waits, what holds resources, who used how much; and the loop that starts jobs.
 
-The queue and the running jobs live in memory and are rebuilt from the store at start. Every change of a job's state is
-stored first and then told to `apply`, so memory follows the store and never leads it. A pass is made only when
-something changed or a delayed job's time has come, and never more often than it costs.
+The queue and the running jobs live in memory and are rebuilt from the store at start. Every change of a job's
+state is stored first and then told to `apply`, so memory follows the store and never leads it. A pass is made
+only when something changed or a delayed job's time has come, and never more often than it costs.
 """
 
 from __future__ import annotations

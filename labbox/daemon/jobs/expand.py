@@ -1,7 +1,8 @@
 """Arrays and sweeps: one submission, many jobs, and what each of them is told of its place.
 
-A sweep is the Cartesian product of its parameters, the last one varying fastest; its elements are numbered from 1. With
-`--array` and `--sweep` together, each index is run with each combination. A run learns its place from its environment:
+A sweep is the Cartesian product of its parameters, the last one varying fastest; its elements are numbered
+from 1. With `--array` and `--sweep` together, each index is run with each combination. A run learns its place
+from its environment:
 
     LABBOX_JOB, LABBOX_ATTEMPT        its own id, and which try this is
     LABBOX_ARRAY_ID, _INDEX, _COUNT   the array's id, this element's index, how many elements there are
@@ -9,8 +10,9 @@ A sweep is the Cartesian product of its parameters, the last one varying fastest
     LABBOX_CPUS, LABBOX_MEMORY        what it may use; memory in bytes
     OMP_NUM_THREADS                   whole CPUs, at least 1, so that numeric libraries start no more threads
 
-and from /labbox/params.json: {"job", "attempt", "array", "index", "count", "parameters": {NAME: VALUE}}, where array,
-index and count are null outside of arrays, and values that are JSON numbers, true, false or null are given as such.
+and from /labbox/params.json: {"job", "attempt", "array", "index", "count", "parameters": {NAME: VALUE}},
+where array, index and count are null outside of arrays, and values that are JSON numbers, true, false or null
+are given as such.
 """
 
 from __future__ import annotations

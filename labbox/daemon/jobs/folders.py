@@ -1,4 +1,4 @@
-"""People's folders, through workers that have their ids; the daemon only opens what nobody but root can rearrange."""
+"""People's folders, through workers with their ids; the daemon opens only what root alone can rearrange."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Following what changes: stored events, and live progress between them, for any number of clients.
 
-A follower keeps nothing but a cursor and the progress it has seen; it reads stored events from the store in pieces when
-it is woken. So a slow client costs no memory, and a client that comes back with its cursor misses nothing.
+A follower keeps nothing but a cursor and the progress it has seen; it reads stored events from the store in
+pieces when it is woken. So a slow client costs no memory, and a client that comes back with its cursor misses
+nothing.
 """
 
 from __future__ import annotations

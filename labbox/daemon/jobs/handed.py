@@ -1,4 +1,4 @@
-"""What was handed in, as it was understood: all that a run needs besides its resources; stored with the submission."""
+"""What was handed in, as it was understood: all that a run needs besides its resources."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from labbox.protocol import Inspection
 
 
 class Handed(Value):
-    """A submission after inspection; `code` and `input` name trees below the owner's snapshots, None: no such folder.
+    """A submission after inspection; what a run of it needs.
 
+    `code` and `input` name trees below the owner's snapshots; None where there is no such folder.
     `template` is None for a command that runs in the base image or in `image`.
     """
 

@@ -58,7 +58,7 @@ class LogWriter:
     """Appends to a log; `last` is the newest record."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the log in a folder of root's, made or mended: both files are cut to what the index vouches for."""
+        """Open or make the log in a folder of root's; both files are cut to what the index vouches for."""
         gid = folder.stat().st_gid
         self._log = os.open(folder / LOG, _OPEN | os.O_RDWR, 0o640)
         self._index = os.open(folder / INDEX, _OPEN | os.O_RDWR, 0o600)

@@ -41,7 +41,8 @@ _PIECES: Final = 256  # records of the index read at once
 _BATCH_BYTES: Final = 1 << 20  # text handed to one follower at once
 _TAIL_BYTES: Final = 16 << 20  # a tail looks no further back
 _PROGRESS: Final = re.compile(
-    rb"(?:^|[\r\n])labbox:progress +([0-9]{1,15}(?:\.[0-9]{1,9})?) */ *([0-9]{1,15}(?:\.[0-9]{1,9})?)(?=[\r\n]|$)"
+    rb"(?:^|[\r\n])labbox:progress +([0-9]{1,15}(?:\.[0-9]{1,9})?)"
+    rb" */ *([0-9]{1,15}(?:\.[0-9]{1,9})?)(?=[\r\n]|$)"
 )
 _SPOOLED: Final = ((Stream.OUT, "stdout"), (Stream.ERR, "stderr"))
 
@@ -69,7 +70,7 @@ class _Spool:
                 return b""
         data = os.pread(self._file, _READ, self.taken)
         if not data:
-            # A run can cut its own spool: what was taken stays, and what comes then is taken from the new end.
+            # A run can cut its own spool: what was taken stays, what comes then is taken from its new end.
             self.taken = min(self.taken, os.fstat(self._file).st_size)
             self._partial_since = None
             return b""
@@ -176,7 +177,7 @@ class RunLog:
                     more = False
                     break
             progress = None if found is None else self._meter.at(*found)
-            return more, writer.last.end != before, progress
+            return more or bool(self._said), writer.last.end != before, progress
 
     def _opened(self) -> LogWriter:
         if self._writer is None:

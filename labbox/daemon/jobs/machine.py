@@ -74,10 +74,10 @@ class Step(Value):
 def move(connection: Connection, job: int, *steps: Step, attempt: int | None = None) -> list[jobs.JobRow]:
     """Bring a job along some arrows, with its history and its events, in the caller's transaction.
 
-    What follows from where it ends is done too: its array's parent is derived anew, and the jobs that were to run
-    after one that did not succeed fail. Returns every job that changed, as it now is, this one first.
-    `attempt`: the attempt that asks for it; one that is no longer the job's current attempt is refused, so that
-    nothing a stale attempt reports is ever accepted.
+    What follows from where it ends is done too: its array's parent is derived anew, and the jobs that were to
+    run after one that did not succeed fail. Returns every job that changed, as it now is, this one first.
+    `attempt`: the attempt that asks for it; one that is no longer the job's current attempt is refused, so
+    that nothing a stale attempt reports is ever accepted.
 
     Raises:
         LabboxError: "conflict" where no arrow leads there, "not_found" where there is no such job.

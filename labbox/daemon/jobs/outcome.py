@@ -16,7 +16,7 @@ _MOST_LOST: Final = 5  # attempts that may vanish through no fault of the job's 
 
 
 class Outcome(Value):
-    """The end of an attempt; `ours`: it ended through no fault of the job's, so the retry rule does not count it."""
+    """The end of an attempt; `ours`: through no fault of the job's, so the retry rule does not count it."""
 
     state: JobState
     reason: Reason | None = None
@@ -113,8 +113,8 @@ def internal(error: Exception) -> Outcome:
 def back_off(outcome: Outcome, *, attempt: int, retries: int, lost: int) -> float | None:
     """Seconds until another attempt; None where none follows.
 
-    `retries`: how many the job's own rule still allows; `lost`: earlier attempts that ended through no fault of its.
-    Times out, cancelled, too large an output or log: another attempt would end the same way.
+    `retries`: how many the job's own rule still allows; `lost`: earlier attempts that ended through no fault
+    of its. Times out, cancelled, too large an output or log: another attempt would end the same way.
     """
     if outcome.ours:
         if outcome.reason is not None and outcome.reason.code is ReasonCode.NO_ENGINE:

@@ -46,7 +46,7 @@ class Engine(Protocol):
         """Have `listener` called whenever `available` or `reason` changes."""
 
     def on_event(self, listener: Callable[[str, ContainerState], None]) -> None:
-        """Have `listener` called with every container's name and state when it starts, pauses, goes on or ends.
+        """Have `listener` called with every container's name and state when it starts, pauses, ends.
 
         After a reconnection it is called for every container of the box.
         """
@@ -118,7 +118,7 @@ class Folders(Protocol):
 
 
 class RunLog(Protocol):
-    """The log of one attempt, from the spool to the results folder; going on after a crash loses and doubles nothing."""
+    """The log of one attempt, from spool to results; going on after a crash loses and doubles nothing."""
 
     async def follow(self) -> None:
         """Append what the run writes, until cancelled; the task that was told `ended` returns at the end."""

@@ -1,8 +1,8 @@
 """What waits, kept so that a scheduling pass need not look at every waiting job.
 
-Jobs that only lack their turn stand in groups: those of one owner that ask for the same. Where the first of a group
-cannot start, none of it can, so a pass over 10,000 jobs looks at a few groups. Jobs that wait for something else
-(a release, a time, another job) stand aside until that happens.
+Jobs that only lack their turn stand in groups: those of one owner that ask for the same. Where the first of a
+group cannot start, none of it can, so a pass over 10,000 jobs looks at a few groups. Jobs that wait for
+something else (a release, a time, another job) stand aside until that happens.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ Groups = dict[Shape, list[Key]]
 
 
 class Queue:
-    """All waiting jobs. The scheduler reads it and changes nothing; only its owner adds, removes and advances."""
+    """All waiting jobs. The scheduler only reads it; its owner adds, removes and advances."""
 
     def __init__(self, jobs: Iterable[Waiting] = ()) -> None:
         """Start with these jobs."""

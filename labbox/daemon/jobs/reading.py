@@ -143,7 +143,7 @@ async def history(parts: Parts, row: JobRow) -> JobHistory:
 async def log(
     parts: Parts, row: JobRow, *, after: int, follow: bool, attempt: int | None, tail: int | None
 ) -> AsyncIterator[LogRecord]:
-    """The records of an attempt (None: the present one), with `follow` also of those to come; then the end."""
+    """The records of an attempt (None: the present one, with `follow` also those to come); then the end."""
     if row.kind is JobKind.ARRAY:
         raise LabboxError(
             "conflict",

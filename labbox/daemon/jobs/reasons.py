@@ -1,8 +1,8 @@
 """Why a job waits: every reason that holds, the decisive one first, each in a sentence.
 
-A reason holds if the job would still wait with all its other reasons removed. What stands in its way by itself (held,
-delayed, after a job, no engine, disk, a limit, no room) is read off the plan; whether others go first is found by
-running the pass again with everything else removed.
+A reason holds if the job would still wait with all its other reasons removed. What stands in its way by
+itself (held, delayed, after a job, no engine, disk, a limit, no room) is read off the plan; whether others go
+first is found by running the pass again with everything else removed.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ def decisive(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Reason:
 def all_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> tuple[Reason, ...]:
     """Every reason that holds; never empty for a job that the plan did not start."""
     reasons = list(_own_reasons(box, queue, plan, job))
-    lacks_room = any(reason.code is ReasonCode.NO_ROOM for reason in reasons)
-    lifted = msgspec.structs.replace(
-        job, held=False, not_before=None, after=frozenset(), array=None, parallel=None
-    )
-    if not would_start(_unhindered(box, job, lacks_room=lacks_room), queue, lifted):
+    own = frozenset(reason.code for reason in reasons)
+    lifted = msgspec.structs.replace(job, held=False, not_before=None, after=frozenset())
+    if ReasonCode.LIMIT in own:
+        lifted = msgspec.structs.replace(lifted, array=None, parallel=None)
+    if not would_start(_unhindered(box, job, own), queue, lifted):
         reasons.append(_share(plan, job))
     return tuple(reasons)
 
 
-def _unhindered(box: Box, job: Waiting, *, lacks_room: bool) -> Box:
-    """The box with all that keeps this job taken away, but the others that wait."""
-    total = box.total
-    if lacks_room:
+def _unhindered(box: Box, job: Waiting, own: frozenset[ReasonCode]) -> Box:
+    """The box without what keeps this job by itself; the others that wait are still there."""
+    total, shares = box.total, box.shares
+    if ReasonCode.NO_ROOM in own:
         total = Resources(
             cpus=total.cpus + job.need.cpus,
             memory=total.memory + job.need.memory,
             gpus=total.gpus + job.need.gpus,
         )
-    share = msgspec.structs.replace(box.shares.get(job.owner, Share()), limits=Limits())
-    return msgspec.structs.replace(
-        box, total=total, engine="", disk="", shares={**box.shares, job.owner: share}
-    )
+    if ReasonCode.LIMIT in own:
+        share = msgspec.structs.replace(shares.get(job.owner, Share()), limits=Limits())
+        shares = {**shares, job.owner: share}
+    return msgspec.structs.replace(box, total=total, engine="", disk="", shares=shares)
 
 
 def _own_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Iterator[Reason]:

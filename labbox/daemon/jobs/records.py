@@ -1,4 +1,4 @@
-"""job.json: how a job went and all that is needed to run it again, for people and programs that come years later."""
+"""job.json: how a job went, and all that is needed to run it again, also years later."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def job_json(
 ) -> bytes:
     """The record of one attempt; `spec` can be given to `client.submit_job` as it stands.
 
-    The files that describe the environment stand in it as text, so that the record needs no snapshot to be understood.
+    The files that describe the environment stand in it as text, so that the record needs no snapshot to be
+    understood.
     """
     record = {
         "format": FORMAT,

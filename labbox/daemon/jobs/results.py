@@ -1,13 +1,13 @@
 """The results folder of a job: STATE/results/USER/YYYY/MM/DD/ID, in folders that root owns.
 
-    output/           what the run wrote; the only thing here that belongs to the user
-    log.txt           both streams as they came
-    job.json          everything needed to run it again, and how it went
-    attempts/N/       the same of earlier attempts
-    .attempt          which attempt the first three belong to; moving them aside is done by it, in any number of tries
+    output/        what the run wrote; the only thing here that belongs to the user
+    log.txt        both streams as they came
+    job.json       everything needed to run it again, and how it went
+    attempts/N/    the same of earlier attempts
+    .attempt       which attempt the first three belong to: so moving them aside can be done in several tries
 
-Nobody but root can rearrange these folders, so the daemon may use their paths. What is inside output/ is the user's:
-it is only ever looked at through a descriptor of output/ itself, or by a worker with the user's ids.
+Nobody but root can rearrange these folders, so the daemon may use their paths. What is inside output/ is the
+user's: it is only ever looked at through a descriptor of output/ itself, or by a worker with the user's ids.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PROGRESS_BYTES: Final = 256
 
 
 def make(state: Path, owner: Account, results: str, attempt: int) -> Path:
-    """Make the folder ready for an attempt, with an empty output/ and what earlier attempts left moved aside."""
+    """Make the folder ready for an attempt: an empty output/, and what earlier attempts left moved aside."""
     folder = state / "results"
     folder.mkdir(mode=0o711, exist_ok=True)
     folder /= owner.name
@@ -76,7 +76,7 @@ def open_output(folder: Path) -> int:
 
 
 def read_progress(output: int) -> str | None:
-    """The first line of output/.progress, through the descriptor of output/; None where there is no such plain file."""
+    """The first line of .progress in the open output/; None where there is no such plain file."""
     try:
         descriptor = os.open(
             ".progress", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=output

@@ -1,11 +1,12 @@
 """One attempt at running a job, from the stored intent to its results; goes on after a restart of the daemon.
 
-    preparing    results folder, environment, container (its name was stored before; one that is there is adopted)
+    preparing    results folder, environment, container; its name was stored before: one that is there is adopted
     running      until the container ends, or a person, the time limit, the log or the disk ends it
     collecting   the outcome is stored first; then the log's rest, the size of the output, job.json
-    final        accounting, notice, the next attempt if there is one: one transaction; then the container is removed
+    final        accounting, notice, the next attempt if there is one; then the container is removed
 
-Every step can be done again: whatever the daemon was doing when it was killed, `execute` on the stored attempt goes on.
+Every step can be done again: whatever the daemon was doing when it was killed, `execute` on the stored
+attempt goes on.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Run:
         lost = sum(1 for one in attempts.of_job(connection, self.row.id) if one.state is JobState.LOST)
         return row, decode_handed(handed), lost
 
-    # preparing ------------------------------------------------------------------------------------------------
+    # ── preparing ──
 
     async def _live(self, account: Account, handed: Handed) -> Outcome:
         try:
@@ -221,7 +222,7 @@ class Run:
         await self._parts.apply(rows)
         self._parts.dispatcher.set_attempt(self.attempt)
 
-    # running --------------------------------------------------------------------------------------------------
+    # ── running ──
 
     async def _watch(self, account: Account, folder: Path) -> Outcome:
         """Wait for the container's end, and bring it about where it is asked for or a limit is passed."""
@@ -306,7 +307,7 @@ class Run:
     def _grown(self, outcome: Outcome) -> None:
         self.stop(outcome, hard=False)
 
-    # collecting -----------------------------------------------------------------------------------------------
+    # ── collecting ──
 
     async def _collect(self, outcome: Outcome, account: Account | None, lost: int) -> None:
         """Put the results away; the outcome is stored first, so that it outlives the container."""
@@ -425,7 +426,7 @@ class Run:
         return await self._parts.persist(finish)
 
     async def _clean_up(self) -> None:
-        """The results are safe: let go of container and spool. What is left over is swept at the next start."""
+        """The results are safe: let go of container and spool; what stays is swept at the next start."""
         try:
             async with asyncio.timeout(_ENGINE):
                 await self._parts.engine.remove(self.name)
@@ -433,7 +434,7 @@ class Run:
             _log.info("job %d: its container stays for now: %s", self.row.id, error)
         await self._in_thread(results.remove_spool, self._parts.state, self.row.id, self.attempt.number)
 
-    # helpers --------------------------------------------------------------------------------------------------
+    # ── helpers ──
 
     @property
     def _spool(self) -> Path:

@@ -1,27 +1,31 @@
 """Who starts next: a pure function from the box and the queue to starts and a reservation.
 
-The rule
---------
-*Cost.* A job costs, per second in which it holds its resources, the largest of: its CPUs; its part of the box's memory
-times the box's CPUs; its part of the box's GPUs times the box's CPUs. So the unit is CPU-seconds.
+The rule, exactly:
 
-*Recent use.* R(u) is the sum of all that user u's jobs cost so far, each second's cost halved once per half-life
-since (`JobSettings.half_life_hours`). See `shares.py`.
+*Cost.* A job costs, per second in which it holds its resources, the largest of: its CPUs;
+its part of the box's memory times the box's CPUs; its part of the box's GPUs times the box's CPUs. So the
+unit is CPU-seconds.
 
-*Score.* S(u) = (R(u) + LOOKAHEAD × cost per second of u's jobs that run or start in this pass) / weight(u). The user with
-the smallest score goes next, at equal scores the one whose first job is oldest. So while everybody has something waiting,
-recent use tends to be in proportion to the weights, and what somebody leaves unused goes to the others by the same rule.
+*Recent use.* R(u) is the sum of all that user u's jobs cost so far, each second's cost halved once per
+half-life since (`JobSettings.half_life_hours`). See `shares.py`.
 
-*Within a user.* Higher priority first, then the order of submission. A priority never counts against other users.
+*Score.* S(u) = (R(u) + LOOKAHEAD × cost per second of u's jobs that run or start in this pass) / weight(u).
+The user with the smallest score goes next, at equal scores the one whose first job is oldest. So while
+everybody has something waiting, recent use tends to be in proportion to the weights, and what somebody leaves
+unused goes to the others by the same rule.
 
-*Limits.* A job that would exceed a limit of its owner, or its array's `parallel`, is passed over and holds nobody up.
+*Within a user.* Higher priority first, then the order of submission. A priority never counts against other
+users.
 
-*Room.* The first job in this order for which there is no room gets the one reservation (EASY): the earliest time at
-which it surely has room, from the time limits of what runs. A later job may start before it only where that surely
-does not move the reservation: it ends by its time limit before that, or it fits beside the reserved job. Where the
-reservation has no time, because something without a time limit must end first, a later job may take only what the
-reserved job does not lack: it takes nothing of a resource unless enough of it for the reserved job stays free.
-So large jobs do not starve, and jobs with a time limit start sooner.
+*Limits.* A job that would exceed a limit of its owner, or its array's `parallel`, is passed over and holds
+nobody up.
+
+*Room.* The first job in this order for which there is no room gets the one reservation (EASY): the earliest
+time at which it surely has room, from the time limits of what runs. A later job may start before it only
+where that surely does not move the reservation: it ends by its time limit before that, or it fits beside the
+reserved job. Where the reservation has no time, because something without a time limit must end first, a
+later job may take only what the reserved job does not lack: it takes nothing of a resource unless enough of
+it for the reserved job stays free. So large jobs do not starve, and jobs with a time limit start sooner.
 """
 
 from __future__ import annotations
@@ -147,7 +151,7 @@ def would_start(box: Box, queue: Queue, job: Waiting) -> bool:
 
 
 def position(box: Box, queue: Queue, job: Waiting) -> int | None:
-    """The job's place, from 1, in the order in which all that stands in line would start; None if it does not."""
+    """The job's place in line, from 1, in the order in which jobs would start; None if it is not in line."""
     if not queue.is_ready(job):
         return None
     for place, other in enumerate(_Pass(box, queue, None).order(), start=1):

@@ -1,7 +1,7 @@
 """The jobs of the box, as the rest of the daemon sees them; every call checks the caller's rights itself.
 
-Everybody sees the queue (ids, names, owners, states: what a list shows); what a job was given and wrote is for its owner
-and for administrators alone.
+Everybody sees the queue (ids, names, owners, states: what a list shows); what a job was given and wrote is
+for its owner and for administrators alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from labbox.custom import Configuration
+from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import reading
 from labbox.daemon.jobs import submit as submitting
@@ -31,10 +32,9 @@ from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People
 from labbox.daemon.jobs.runner import Run
 from labbox.daemon.jobs.views import Views
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.store import Store, attempts, jobs
 from labbox.errors import LabboxError
-from labbox.model import FINAL, JobKind, JobSpec, JobState, Limits, Resources, Value
+from labbox.model import JobKind, JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import (
     Event,
     InputBody,
@@ -131,10 +131,10 @@ class Jobs:
         engine.on_change(self._engine_changed)
         engine.on_event(self._container_event)
 
-    # life ------------------------------------------------------------------------------------------------------
+    # ── life ──
 
     async def run(self) -> None:
-        """Take up what was under way, then start what may start, until cancelled; running jobs go on without us."""
+        """Take up what was under way, start what may start; when cancelled, running jobs go on without us."""
         try:
             begun = await self._parts.dispatcher.load()
             async with asyncio.TaskGroup() as group:
@@ -165,7 +165,7 @@ class Jobs:
         """A fault in one run must not end the others."""
         try:
             await run.execute()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary: it is logged and fails this job alone
             _log.exception("job %d: attempt %d broke down", run.row.id, run.attempt.number)
             await run.give_up(outcomes.internal(error))
         finally:
@@ -208,7 +208,7 @@ class Jobs:
         account = await self._parts.people.account(owner)
         return Limits() if account is None else account.limits
 
-    # taking in -------------------------------------------------------------------------------------------------
+    # ── taking in ──
 
     async def submit(self, account: Account, spec: JobSpec, origin: str) -> Job:
         """Take a job in: what is returned is on disk, with a snapshot of its folder."""
@@ -216,7 +216,7 @@ class Jobs:
         return await self._store_order(account, order, origin)
 
     async def rerun(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job:  # noqa: A002 - the API's word
-        """A new job of what an earlier one was given, or of the folder as it is now (`fresh`), with changes."""
+        """A new job of what an earlier one was given, or of its folder as it is now (`fresh`), with changes."""
         row, spec_text, handed_text = await self._submission(account, id, "rerun")
         spec, handed = edited(decode_spec(spec_text), decode_handed(handed_text), edit)
         spec = msgspec.structs.replace(spec, after=(), hold=False, start_at=None)
@@ -290,7 +290,7 @@ class Jobs:
             )
         )
 
-    # changing --------------------------------------------------------------------------------------------------
+    # ── changing ──
 
     async def cancel(self, account: Account, id: int, origin: str) -> Job:  # noqa: A002 - the API's word
         """End a job, with time to clean up."""
@@ -367,7 +367,7 @@ class Jobs:
             run.name, uid=owner.uid, gid=owner.gid, env={"TERM": "xterm-256color"}, rows=rows, columns=columns
         )
 
-    # looking ---------------------------------------------------------------------------------------------------
+    # ── looking ──
 
     async def page(
         self,
@@ -381,7 +381,7 @@ class Jobs:
         before: int | None = None,
         order: str | None = None,
     ) -> JobPage:
-        """A page of everybody's jobs, newest first (`order` "oldest": oldest first); `array` 0: no elements."""
+        """A page of everybody's jobs, newest first unless `order` is "oldest"; `array` 0: no elements."""
         return await reading.page(
             self._parts,
             self._views,

@@ -171,7 +171,8 @@ def check_resources(need: Resources, total: Resources, limits: Limits) -> None:
         if memory is not None and need.memory > memory:
             raise LabboxError(
                 "limit",
-                f"cannot submit: it needs {format_bytes(need.memory)} of memory, {whose} {format_bytes(memory)}",
+                f"cannot submit: it needs {format_bytes(need.memory)} of memory,"
+                f" {whose} {format_bytes(memory)}",
             )
         if gpus is not None and need.gpus > gpus:
             raise LabboxError("limit", f"cannot submit: it needs {need.gpus} GPUs, {whose} {gpus}")
@@ -201,7 +202,7 @@ async def check_storage(parts: Parts, account: Account) -> None:
     if used >= limit:
         raise LabboxError(
             "limit",
-            f"cannot submit: your results take {format_bytes(used)} of the {format_bytes(limit)} you may store",
+            f"cannot submit: your results take {format_bytes(used)}, you may store {format_bytes(limit)}",
             "ask an administrator for more",
         )
 

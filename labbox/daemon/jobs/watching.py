@@ -1,4 +1,4 @@
-"""What a running job writes: its own progress file, how large its output is, how much disk the box has left."""
+"""What a running job writes: its progress file, how large its output is, what disk the box has left."""
 
 from __future__ import annotations
 

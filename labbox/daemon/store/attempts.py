@@ -50,7 +50,8 @@ def add(
 ) -> None:
     """Store the intent to make this attempt's container."""
     connection.execute(
-        "INSERT INTO attempts (job, number, container, begun_at, begun_boot, boot, rate) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO attempts (job, number, container, begun_at, begun_boot, boot, rate)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (job, number, container, at, boot_seconds, boot, rate),
     )
 
@@ -96,8 +97,8 @@ def end(
 ) -> None:
     """Write how an attempt ended."""
     connection.execute(
-        "UPDATE attempts SET ended_at = max(?, begun_at), seconds = ?, state = ?, reason_code = ?, reason_text = ?,"
-        " exit_code = ?, cpu_seconds = ?, peak_memory = ? WHERE job = ? AND number = ?",
+        "UPDATE attempts SET ended_at = max(?, begun_at), seconds = ?, state = ?, reason_code = ?,"
+        " reason_text = ?, exit_code = ?, cpu_seconds = ?, peak_memory = ? WHERE job = ? AND number = ?",
         (
             *(at, seconds, state, *reason_columns(reason)),
             *(exit_code, cpu_seconds, peak_memory, job, number),

@@ -1,4 +1,4 @@
-"""The events table: what changed, in the order in which it became durable; clients follow it by its cursor."""
+"""The events table: what changed, in the order in which it became durable; followed by its cursor."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The tables of jobs: submissions, jobs, dependencies, an array's elements, transitions.
 
-Plain functions over a connection. A job's state is written by `labbox.daemon.jobs.machine.move` alone, which calls
-`set_state` and `append_transition` here. Moments are stamps (see times.py).
+Plain functions over a connection. A job's state is written by `labbox.daemon.jobs.machine.move` alone, which
+calls `set_state` and `append_transition` here. Moments are stamps (see times.py).
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def trees_in_use(connection: Connection, owner: str) -> list[str]:
 def add(connection: Connection, new: NewJob, submission: int, after: Iterable[int] = ()) -> int:
     """Add a job with the first line of its history; the caller appends the event."""
     cursor = connection.execute(
-        "INSERT INTO jobs (kind, submission, name, owner, project, state, submitted_at, results, cpus, memory, gpus,"
-        " priority, time_limit, retries, not_before, array_id, array_index, parallel, parameters)"
+        "INSERT INTO jobs (kind, submission, name, owner, project, state, submitted_at, results,"
+        " cpus, memory, gpus, priority, time_limit, retries, not_before, array_id, array_index, parallel, parameters)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(new.kind, submission, new.name, new.owner, new.project, new.state, new.submitted_at),
@@ -166,7 +166,7 @@ def page(
     before: int | None,
     oldest_first: bool = False,
 ) -> list[JobRow]:
-    """A page of jobs by id; `array` 0 leaves out the elements of arrays. Each state is a short walk of an index."""
+    """A page of jobs by id, without arrays' elements for `array` 0; each state is a short walk of an index."""
     where, values = ["1"], list[object]()
     if owner is not None:
         where.append("owner = ?")
@@ -265,8 +265,8 @@ def set_state(
 ) -> None:
     """Write where a job stands; only for `machine.move`."""
     connection.execute(
-        "UPDATE jobs SET state = ?, reason_code = ?, reason_text = ?, attempt = ?, exit_code = ?, started_at = ?,"
-        " ended_at = ? WHERE id = ?",
+        "UPDATE jobs SET state = ?, reason_code = ?, reason_text = ?, attempt = ?, exit_code = ?,"
+        " started_at = ?, ended_at = ? WHERE id = ?",
         (state, *reason_columns(reason), attempt, exit_code, started_at, ended_at, job),
     )
 
@@ -283,7 +283,8 @@ def append_transition(
 ) -> None:
     """Write a line of a job's history; only for `machine.move`."""
     connection.execute(
-        "INSERT INTO transitions (job, at, state, attempt, reason_code, reason_text, by) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO transitions (job, at, state, attempt, reason_code, reason_text, by)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (job, at, state, attempt, *reason_columns(reason), by),
     )
 
@@ -379,8 +380,8 @@ def change(
 ) -> None:
     """Write what `job edit` changed of a waiting job."""
     connection.execute(
-        "UPDATE jobs SET submission = ?, name = ?, cpus = ?, memory = ?, gpus = ?, priority = ?, time_limit = ?,"
-        " retries = ? WHERE id = ?",
+        "UPDATE jobs SET submission = ?, name = ?, cpus = ?, memory = ?, gpus = ?, priority = ?,"
+        " time_limit = ?, retries = ? WHERE id = ?",
         (
             *(submission, name, resources.cpus, resources.memory, resources.gpus),
             *(priority, time_limit, retries, job),
