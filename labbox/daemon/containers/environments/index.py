@@ -58,17 +58,21 @@ class PackageIndex(Value):
             env["UV_INDEX_STRATEGY"] = "unsafe-best-match"
         if self.find_links:
             env["UV_FIND_LINKS"] = ",".join(self.find_links)
-        if self.no_index:
-            env["UV_NO_INDEX"] = "1"
         if self.trusted_hosts:
             env["UV_INSECURE_HOST"] = " ".join(self.trusted_hosts)
         if self.timeout is not None:
             env["UV_HTTP_TIMEOUT"] = str(max(1, round(self.timeout)))
         if self.retries is not None:
             env["UV_HTTP_RETRIES"] = str(self.retries)
+        if not self.certificates:
+            env["UV_SYSTEM_CERTS"] = "1"  # a lab's own authority stands in the system's store, not in uv's
         if self.client_certificate:
             env["SSL_CLIENT_CERT"] = self.client_certificate
         return env
+
+    def uv_options(self) -> tuple[str, ...]:
+        """What uv takes as an option only."""
+        return ("--no-index",) if self.no_index else ()
 
     def for_pip(self) -> dict[str, str]:
         """The environment that gives pip inside a build the same settings."""

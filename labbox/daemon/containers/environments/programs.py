@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 import uv
 
+from labbox.daemon.containers.environments.index import PackageIndex
 from labbox.errors import LabboxError
 from labbox.model import Value
 from labbox.text import decode, visible_line
@@ -42,9 +43,10 @@ class Ended(Value):
 class Programs:
     """Starts programs as the installer, each in a process group of its own that ends with its caller."""
 
-    def __init__(self, state: Path, uid: int | None, environment: Mapping[str, str]) -> None:
-        """`uid` is the installer's, None without root; `environment` is what index settings add."""
+    def __init__(self, state: Path, uid: int | None, index: PackageIndex) -> None:
+        """`uid` is the installer's, None without root."""
         self.uid = uid
+        self._options = index.uv_options()
         self._cache = state / "environments-cache"
         self._tools = state / "tools"
         self._environment = {
@@ -56,14 +58,15 @@ class Programs:
             "UV_NO_CONFIG": "1",
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
-            **environment,
+            **index.for_uv(),
         }
 
     async def uv(
         self, arguments: Sequence[str], *, seconds: float, listen: Listen | None = None, folder: Path
     ) -> Ended:
         """Run uv; `listen` hears each line of its standard error."""
-        words = (str(self._reachable(Path(uv.find_uv_bin()))), *arguments, "--python", str(self._python()))
+        words = (str(self._reachable(Path(uv.find_uv_bin()))), *arguments, *self._options)
+        words = (*words, "--python", str(self._python()))
         return await self._run(words, seconds=seconds, listen=listen, folder=folder, switch=True)
 
     async def helper(

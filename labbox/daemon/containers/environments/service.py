@@ -66,7 +66,7 @@ class Environments:
         self._places = index.places()
         self._index_name = digest(*(f"{key}={value}" for key, value in sorted(index.for_uv().items())))
         self._folders = Folders(state, installer)
-        self._programs = Programs(state, installer, index.for_uv())
+        self._programs = Programs(state, installer, index)
         self._images = Images(connection, base, settings.containers, index)
         self._pythons = Pythons(self._programs, self._folders, workers)
         self._condas = Condas(self._programs, self._folders, index, settings.index.channels)

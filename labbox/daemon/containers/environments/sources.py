@@ -43,7 +43,7 @@ _RESOLVE: Final = (
 )
 _BUILD: Final = (
     "/labbox/uv venv --quiet --python python3 tools"
-    " && /labbox/uv pip install --quiet --python tools/bin/python pip"
+    " && /labbox/uv pip install --quiet --python tools/bin/python $LABBOX_OPTIONS pip"
     ' && exec tools/bin/python -m pip wheel --no-deps --no-cache-dir --wheel-dir wheels "$@"'
 )
 
@@ -146,13 +146,15 @@ class Builder:
         report: Callable[[str], None],
     ) -> Outcome:
         binds, env = await asyncio.to_thread(self._surroundings, room)
+        options = " ".join(self._index.uv_options())
         more = "--constraints constraints.in" if requirements.constraints else ""
         env |= {
             "UV_CACHE_DIR": "/build/cache",
             "UV_NO_CONFIG": "1",
             "UV_PYTHON_DOWNLOADS": "never",
             "HOME": "/build",
-            "LABBOX_MORE": f"{more} {'--prerelease allow' if requirements.prereleases else ''}",
+            "LABBOX_OPTIONS": options,
+            "LABBOX_MORE": f"{options} {more} {'--prerelease allow' if requirements.prereleases else ''}",
         }
         errand = Errand(
             image=image,

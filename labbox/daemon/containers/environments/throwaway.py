@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import docker
+import docker.types
 
 from labbox.daemon.containers.connection import Connection
 from labbox.errors import LabboxError
@@ -117,6 +118,7 @@ def _create(api: docker.APIClient, name: str, owner: str, errand: Errand, env: M
         memswap_limit=errand.memory,
         pids_limit=errand.processes,
         init=True,
+        log_config=docker.types.LogConfig(type="json-file", config={"max-size": "16m"}),
     )
     api.create_container(
         errand.image,
@@ -132,7 +134,8 @@ def _create(api: docker.APIClient, name: str, owner: str, errand: Errand, env: M
 
 
 def _output(api: docker.APIClient, name: str) -> Iterator[dict[str, Any]]:
-    for data in api.attach(name, stdout=True, stderr=True, stream=True, logs=True):
+    # not attach(): a container that ends at once may be gone before it is attached to
+    for data in api.logs(name, stdout=True, stderr=True, stream=True, follow=True):
         yield {"data": data}
 
 

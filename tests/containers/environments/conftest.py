@@ -1,0 +1,212 @@
+"""Environments on a real engine, with packages that the tests make themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+import uuid
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labbox.custom import Configuration, Settings, Template, recipe
+from labbox.daemon.containers.base import BaseImage
+from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.environments import (
+    EnvFile,
+    EnvironmentPlan,
+    Environments,
+    FileKind,
+    Prepared,
+    throwaway,
+)
+from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
+from labbox.model import Progress
+
+RUN_UID = 70001
+PYTHON = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
+
+
+def make_wheel(
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    files: Mapping[str, str] | None = None,
+    *,
+    requires: tuple[str, ...] = (),
+    scripts: str = "",
+) -> Path:
+    """A small pure wheel with a right RECORD."""
+    contents = dict(files or {f"{name}.py": f"version = {version!r}\n"})
+    information = f"{name}-{version}.dist-info"
+    contents[f"{information}/METADATA"] = (
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {each}\n" for each in requires)
+    )
+    contents[f"{information}/WHEEL"] = (
+        "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    )
+    if scripts:
+        contents[f"{information}/entry_points.txt"] = f"[console_scripts]\n{scripts}\n"
+    record = io.StringIO()
+    for path, text in contents.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record.write(f"{path},sha256={digest},{len(text.encode())}\n")
+    record.write(f"{information}/RECORD,,\n")
+    wheel = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in {**contents, f"{information}/RECORD": record.getvalue()}.items():
+            archive.writestr(path, text)
+    wheel.chmod(0o644)
+    return wheel
+
+
+def make_source(folder: Path, name: str, backend: str, version: str = "1.0") -> Path:
+    """A source distribution whose build script (a backend of its own, needing nothing) is `backend`."""
+    top = f"{name}-{version}"
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        f'[project]\nname = "{name}"\nversion = "{version}"\n',
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "backend.py": backend,
+    }
+    path = folder / f"{top}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in files.items():
+            entry = tarfile.TarInfo(f"{top}/{file}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    path.chmod(0o644)
+    return path
+
+
+class Box:
+    """A state folder with its environments, and what they told."""
+
+    def __init__(self, environments: Environments, connection: Connection, state: Path, name: str) -> None:
+        self.environments, self.connection, self.state, self.name = environments, connection, state, name
+        self.progress: list[Progress] = []
+        self.lines: list[str] = []
+
+    def hear(self, what: Progress | str) -> None:
+        if isinstance(what, str):
+            self.lines.append(what)
+        else:
+            self.progress.append(what)
+
+    async def prepare(
+        self,
+        *files: tuple[FileKind, str],
+        context: Path | None = None,
+        template: Template = PYTHON,
+        image: str | None = None,
+    ) -> Prepared:
+        names = {
+            "requirements": "requirements.txt",
+            "pyproject": "pyproject.toml",
+            "conda": "environment.yml",
+            "apt": "apt.txt",
+            "dockerfile": "Dockerfile",
+        }
+        plan = EnvironmentPlan(
+            template=template,
+            files=tuple(EnvFile(kind=kind, name=names[kind], content=text.encode()) for kind, text in files),
+            context=context,
+            image=image,
+        )
+        async with asyncio.timeout(110):
+            return await self.environments.prepare(plan, self.hear)
+
+    async def run(self, prepared: Prepared, *command: str) -> Outcome:
+        """Run a command as a job would: a user's uid, the environment mounted read-only, its PATH first."""
+        binds = ()
+        if prepared.environment is not None:
+            binds = (Bind(source=prepared.environment, target=str(prepared.environment)),)
+        env = {**prepared.env, "PATH": ":".join((*prepared.path, "/usr/local/bin:/usr/bin:/bin:/usr/games"))}
+        errand = Errand(image=prepared.image, command=command, uid=RUN_UID, binds=binds)
+        return await throwaway.run(self.connection, self.name, errand, env=env)
+
+
+@pytest.fixture
+def links() -> Iterator[Path]:
+    """A folder of packages that anybody can read."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="labbox-links-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="labbox-state-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.fixture
+async def connection(engine_url: str) -> AsyncIterator[Connection]:
+    found = Connection(engine_url)
+    await found.greet()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+async def open_box(
+    connection: Connection, state: Path, links: Path, tmp_path: Path
+) -> AsyncIterator[Callable[..., Any]]:
+    """Opens environments on the state folder; packages come from `links` alone, unless `environ` says otherwise."""
+    tasks: list[asyncio.Task[None]] = []
+    base = BaseImage(connection, recipe=recipe(), scratch=tmp_path)
+
+    async def start(
+        environ: Mapping[str, str] | None = None, settings: Settings | None = None, folder: Path = state
+    ) -> Box:
+        name = f"test{uuid.uuid4().hex[:8]}"
+        own = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(links)}
+        configuration = Configuration(settings=settings or Settings(), templates=(PYTHON,))
+        environments = Environments(
+            connection, base, configuration, folder, box=name, environ=own if environ is None else environ
+        )
+        tasks.append(asyncio.create_task(environments.run()))
+        return Box(environments, connection, folder, name)
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def box(open_box: Callable[..., Any]) -> Box:
+    opened: Box = await open_box()
+    return opened
+
+
+@pytest.fixture
+def wheel(links: Path) -> Callable[..., Path]:
+    """Makes a wheel that the box's environments can use."""
+
+    def make(name: str, *arguments: Any, **settings: Any) -> Path:
+        return make_wheel(links, name, *arguments, **settings)
+
+    return make
+
+
+@pytest.fixture
+def source(links: Path) -> Callable[..., Path]:
+    """Makes a source distribution with a build script of the test's own."""
+
+    def make(name: str, backend: str, version: str = "1.0") -> Path:
+        return make_source(links, name, backend, version)
+
+    return make

@@ -1,0 +1,163 @@
+"""Images with Debian packages, images by name, images from a project's Dockerfile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labbox.custom import ContainerSettings, Settings, Template
+from labbox.daemon.containers.environments.interpreters import Interpreters
+from labbox.daemon.containers.environments.plan import EnvFile
+from labbox.daemon.containers.environments.software import LABEL, check_bases, read_packages
+from labbox.errors import LabboxError
+
+
+@pytest.fixture
+async def dockerfiles(open_box: Callable[..., Any]) -> AsyncIterator[Any]:
+    settings = Settings(containers=ContainerSettings(dockerfiles=True, bases=("labbox/base", "scratch")))
+    box = await open_box(settings=settings)
+    yield box
+    made = await box.connection.call(lambda api: api.images(filters={"label": "labbox-test.images"}))
+    for image in made:
+        await box.connection.call(lambda api, found=image["Id"]: api.remove_image(found, force=True))
+
+
+async def test_debian_packages_are_added_once(box: Any) -> None:
+    first = await box.prepare(("apt", "# greets\nhello\n"))
+    assert (await box.run(first, "hello", "-g", "from the box")).lines == ("from the box",)
+    assert (await box.prepare()).image != first.image
+    box.lines.clear()
+    again = await box.prepare(
+        template=Template(name="t", title="T", entries=(), command=("x",), apt=("hello",))
+    )
+    assert again.image == first.image
+    assert box.lines == []
+    labels = (await box.connection.call(lambda api: api.inspect_image(first.image)))["Config"]["Labels"]
+    assert LABEL in labels
+
+
+async def test_a_debian_package_that_does_not_exist(box: Any) -> None:
+    with pytest.raises(LabboxError, match="cannot find the Debian package no-such-lab-package") as caught:
+        await box.prepare(("apt", "no-such-lab-package\n"))
+    assert (caught.value.code, bool(caught.value.hint)) == ("invalid", True)
+
+
+@pytest.mark.parametrize("line", ["$(id)", "-o", "a;b", "A", "--help", "x|y", "ü"])
+def test_what_is_no_package_name_never_reaches_a_shell(line: str) -> None:
+    with pytest.raises(LabboxError, match=r"line 2 of apt\.txt"):
+        read_packages(EnvFile(kind="apt", name="apt.txt", content=f"ffmpeg\n{line}\n".encode()))
+
+
+def test_several_names_versions_and_comments() -> None:
+    file = EnvFile(
+        kind="apt", name="apt.txt", content=b"libgdal-dev g++ # compilers\nr-cran-mass=7.3-58.2-1\n"
+    )
+    assert read_packages(file) == ("libgdal-dev", "g++", "r-cran-mass=7.3-58.2-1")
+
+
+async def test_a_dockerfile_needs_the_boxs_leave(box: Any) -> None:
+    with pytest.raises(LabboxError, match="does not allow Dockerfiles") as caught:
+        await box.prepare(("dockerfile", "FROM labbox/base\n"))
+    assert (caught.value.code, bool(caught.value.hint)) == ("forbidden", True)
+
+
+async def test_a_dockerfile_is_built_from_the_code_once(dockerfiles: Any, tmp_path: Path) -> None:
+    context = tmp_path / "code"
+    context.mkdir()
+    (context / "greeting").write_text("hello\n")
+    (context / "left-out").write_text("x")
+    (context / ".dockerignore").write_text("left-out\n")
+    text = "FROM labbox/base\nLABEL labbox-test.images=1\nCOPY . /lab/\nRUN echo built here\n"
+    prepared = await dockerfiles.prepare(("dockerfile", text), context=context)
+    ran = await dockerfiles.run(prepared, "sh", "-c", "cat /lab/greeting; ls /lab/left-out")
+    assert ran.lines[0] == "hello"
+    assert ran.code != 0
+    assert any("built here" in line for line in dockerfiles.lines)
+    assert any(progress.total for progress in dockerfiles.progress)
+    dockerfiles.lines.clear()
+    assert (await dockerfiles.prepare(("dockerfile", text), context=context)).image == prepared.image
+    assert dockerfiles.lines == []
+    (context / "greeting").write_text("changed\n")
+    assert (
+        await dockerfiles.prepare(("dockerfile", text + "# v2\n"), context=context)
+    ).image != prepared.image
+
+
+async def test_a_dockerfile_that_fails_names_its_step_and_last_words(dockerfiles: Any) -> None:
+    text = "FROM labbox/base\nRUN echo going && echo no compiler here && exit 3\nRUN true\n"
+    with pytest.raises(LabboxError) as caught:
+        await dockerfiles.prepare(("dockerfile", text))
+    assert caught.value.code == "invalid"
+    assert "cannot build Dockerfile: step 2/" in caught.value.message
+    assert "no compiler here" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM debian:sid\n",
+        "FROM labbox/base\nFROM docker.io/evil\n",
+        "ARG X=evil\nFROM $X\n",
+        "FROM labbox/base\nCOPY --from=evil /x /y\n",
+        "FROM \\\n evil\n",
+        "from evil as labbox/base\n",
+    ],
+)
+def test_bases_that_are_not_allowed(text: str) -> None:
+    with pytest.raises(LabboxError, match="does not allow to start from"):
+        check_bases(text, ("labbox/base",), "Dockerfile")
+
+
+def test_bases_that_are_allowed() -> None:
+    text = "FROM python:3.12 AS one\nFROM labbox/base\nCOPY --from=one /x /y\nCOPY --from=0 /x /z\nFROM scratch\n"
+    check_bases(text, ("labbox/base", "python:*"), "Dockerfile")
+    check_bases("FROM anything\n", (), "Dockerfile")
+
+
+async def test_images_go_by_names_not_by_ids(open_box: Callable[..., Any], small_image: str) -> None:
+    box = await open_box(settings=Settings(containers=ContainerSettings(pull=False)))
+    prepared = await box.prepare(image=small_image)
+    assert (await box.prepare(image=small_image.removesuffix(":latest"))).image == prepared.image
+    number = prepared.image.removeprefix("sha256:")
+    for name in (
+        number,
+        number[:12],
+        f"sha256:{number}",
+        "labbox/environment:x",
+        "no-such/image",
+        "-x",
+        "a b",
+    ):
+        with pytest.raises(LabboxError, match="image"):
+            await box.prepare(image=name)
+
+
+async def test_an_image_without_python_is_told_so(box: Any, small_image: str) -> None:
+    with pytest.raises(LabboxError, match="has no python3 that works") as caught:
+        await box.prepare(("requirements", "labone\n"), image=small_image)
+    assert caught.value.code == "invalid"
+
+
+async def test_a_template_that_needs_an_image_says_so(box: Any) -> None:
+    julia = Template(
+        name="julia", title="Julia", entries=(), command=("julia",), unavailable="Julia is not in Debian"
+    )
+    with pytest.raises(LabboxError, match="cannot run Julia here: Julia is not in Debian"):
+        await box.prepare(template=julia)
+
+
+async def test_bytecode_for_another_python_is_made_by_that_one(box: Any) -> None:
+    image = (await box.prepare()).image
+    interpreters: Interpreters = box.environments._interpreters
+    folder = box.state / "wheels" / "x.tmp-1"
+    folder.mkdir()
+    (folder / "module.py").write_text("x = 1\n")
+    for path in (folder, folder / "module.py"):
+        path.chmod(0o755)
+    os.chown(folder, 69999, 69999)
+    await interpreters.compile(image, [folder], "python3")
+    assert len(list(folder.glob("__pycache__/module.cpython-*.pyc"))) == 1

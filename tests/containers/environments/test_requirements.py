@@ -1,0 +1,234 @@
+"""Requirements files line by line: what is taken, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import pytest
+
+from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain
+from labbox.daemon.containers.environments.conda import read_environment_yml
+from labbox.daemon.containers.environments.plan import EnvFile
+from labbox.daemon.containers.environments.requirements import (
+    Requirements,
+    parse_pyproject,
+    parse_requirements,
+    satisfies,
+)
+from labbox.errors import LabboxError
+
+
+def read(
+    content: str | bytes, others: dict[str, bytes] | None = None, **settings: frozenset[str]
+) -> Requirements:
+    data = content.encode() if isinstance(content, str) else content
+    file = EnvFile(kind="requirements", name="code/requirements.txt", content=data)
+    return parse_requirements(file, (others or {}).get, **settings)
+
+
+def refusal(content: str | bytes, others: dict[str, bytes] | None = None) -> LabboxError:
+    with pytest.raises(LabboxError) as caught:
+        read(content, others)
+    assert caught.value.code == "invalid"
+    assert caught.value.message.startswith("cannot ")
+    assert caught.value.hint
+    return caught.value
+
+
+def test_comments_blank_lines_and_continuations() -> None:
+    found = read("# first\n\nnumpy>=1.20 # why\nscipy \\\n  ==1.11\npandas[excel]; python_version > '3'\n")
+    assert [line.text for line in found.requirements] == [
+        "numpy>=1.20",
+        "scipy   ==1.11",
+        "pandas[excel]; python_version > '3'",
+    ]
+    assert [line.number for line in found.requirements] == [3, 4, 6]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_files_that_windows_wrote(encoding: str) -> None:
+    assert read("numpy\r\nscipy\r\n".encode(encoding)).text() == "numpy\nscipy\n"
+
+
+def test_included_files_and_constraints() -> None:
+    others = {"code/more/base.txt": b"-c ../limits.txt\nscipy\n", "code/limits.txt": b"numpy<2\n"}
+    found = read("-r more/base.txt\nnumpy\n", others)
+    assert found.text() == "scipy\nnumpy\n"
+    assert found.constraint_text() == "numpy<2\n"
+    assert found.requirements[0].file == "code/more/base.txt"
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("-e .", "-e installs"),
+        ("--editable=./pkg", "-e installs"),
+        (".", "file or folder"),
+        ("./pkg", "file or folder"),
+        ("/etc/passwd", "file or folder"),
+        ("~/pkg", "file or folder"),
+        ("pkg-1.0-py3-none-any.whl", "file or folder"),
+        ("numpy @ https://example.org/numpy.whl", "names an address"),
+        ("numpy@file:///tmp/numpy.whl", "names an address"),
+        ("git+https://example.org/x.git", "names an address"),
+        ("https://example.org/x.tar.gz", "names an address"),
+        ("--index-url https://example.org/simple", "own index"),
+        ("-i https://example.org/simple", "own index"),
+        ("--extra-index-url=https://example.org/simple", "own index"),
+        ("-f /srv/wheels", "own index"),
+        ("--config-settings x=y", "not understood"),
+        ("-r missing.txt", "no file"),
+        ("-r ../../etc/passwd", "outside"),
+        ("-r /etc/passwd", "outside"),
+        ("-r https://example.org/r.txt", "no file"),
+    ],
+)
+def test_what_is_refused_names_its_line_and_a_way_out(line: str, word: str) -> None:
+    error = refusal(f"numpy\n\n{line}\n")
+    assert "line 3 of code/requirements.txt" in error.message
+    assert word in error.message
+
+
+def test_an_index_line_that_names_the_boxs_own_index_changes_nothing() -> None:
+    found = read(
+        "--extra-index-url https://index.lab/simple/\nnumpy\n", places=frozenset({"https://index.lab/simple"})
+    )
+    assert found.text() == "numpy\n"
+
+
+def test_harmless_options_are_passed_over_and_pre_is_kept() -> None:
+    found = read("--prefer-binary\n--pre\nnumpy\n")
+    assert found.text() == "numpy\n"
+    assert found.prereleases
+
+
+def test_files_that_include_each_other() -> None:
+    assert (
+        "without end"
+        in refusal("-r requirements.txt\n", {"code/requirements.txt": b"-r requirements.txt\n"}).message
+    )
+
+
+@pytest.mark.parametrize("content", [b"numpy\n\x80\xff\n", b"nu\0mpy\n"])
+def test_what_is_no_text(content: bytes) -> None:
+    assert "not text" in refusal(content).message
+
+
+def test_control_characters_reach_no_message() -> None:
+    assert "\x1b" not in refusal("\x1b]0 x\x07 @ https://a/b\n").message
+
+
+def pyproject(text: str) -> Requirements | None:
+    return parse_pyproject(EnvFile(kind="pyproject", name="pyproject.toml", content=text.encode()))
+
+
+def test_pyproject_gives_its_dependencies_and_its_python() -> None:
+    found = pyproject(
+        '[project]\nname = "x"\nrequires-python = ">=3.9"\ndependencies = ["numpy", "scipy>1"]\n'
+    )
+    assert found is not None
+    assert (found.text(), found.requires_python) == ("numpy\nscipy>1\n", ">=3.9")
+    assert pyproject("[tool.ruff]\nline-length = 99\n") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("[project\n", "line 1"),
+        ("[tool.poetry.dependencies]\nnumpy = '*'\n", "Poetry"),
+        ('[project]\nname = "x"\ndynamic = ["dependencies"]\n', "dynamic"),
+        ('[project]\nname = "x"\ndependencies = "numpy"\n', "list"),
+    ],
+)
+def test_a_pyproject_that_cannot_be_used(text: str, word: str) -> None:
+    with pytest.raises(LabboxError, match=word):
+        pyproject(text)
+
+
+@pytest.mark.parametrize(
+    ("specifier", "fits"),
+    [
+        (">=3.9", True),
+        (">=3.9,<3.11", False),
+        ("==3.11.*", True),
+        ("!=3.11.*", False),
+        ("~=3.10", True),
+        ("~=3.10.1", False),
+        (">3.11.2", False),
+        ("<=3.11.2", True),
+        ("", True),
+        ("whatever", True),
+    ],
+)
+def test_requires_python(specifier: str, fits: bool) -> None:
+    assert satisfies("3.11.2", specifier) is fits
+
+
+def conda(text: str) -> object:
+    return read_environment_yml(EnvFile(kind="conda", name="environment.yml", content=text.encode()))
+
+
+@pytest.mark.parametrize(
+    ("text", "needs", "python"),
+    [
+        ("dependencies: [python, pip, {pip: [numpy]}]", False, ""),
+        ("dependencies: [python=3.11, {pip: [numpy]}]", False, "==3.11.*"),
+        ("dependencies: ['python>=3.9,<4', {pip: [numpy]}]", False, ">=3.9,<4"),
+        ("dependencies: [python 3.11.*, numpy]", True, "==3.11.*"),
+        ("dependencies: ['conda-forge::gdal']", True, ""),
+    ],
+)
+def test_what_an_environment_yml_needs_conda_for(text: str, needs: bool, python: str) -> None:
+    plan = read_environment_yml(EnvFile(kind="conda", name="environment.yml", content=text.encode()))
+    assert (plan.needs_conda, plan.requires_python) == (needs, python)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("dependencies:\n  - [numpy\n", "line 3 of environment.yml"),
+        ("- numpy\n", "no dependencies"),
+        ("dependencies: numpy\n", "not a list"),
+        ("dependencies: [{conda: [x]}]\n", "no package"),
+        ("!!python/object/apply:os.system [id]\n", "cannot read"),
+    ],
+)
+def test_a_broken_environment_yml(text: str, word: str) -> None:
+    with pytest.raises(LabboxError, match=word) as caught:
+        conda(text)
+    assert caught.value.hint
+
+
+ASKED = read("numpy\n\nscipy=>1\nno-such-thing\npandas>=99\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "words"),
+    [
+        ("error: Couldn't parse requirement in `requirements.in` at position 6\n  cause: no such operator\n", "invalid",
+         "cannot read line 3 of code/requirements.txt: scipy=>1: no such operator"),
+        ("  cause: Because no-such-thing was not found in the package registry and you require it\n", "invalid",
+         "cannot find the package no-such-thing (line 4 of code/requirements.txt)"),
+        ("  cause: Because there is no version of numpy==99.0 and you require numpy==99.0, we\n", "invalid",
+         "cannot find numpy==99.0 (line 1 of code/requirements.txt)"),
+        ("  cause: Because only pandas<=3.1 is available and you require pandas>=99, we\n", "invalid",
+         "cannot find pandas>=99 (line 5 of code/requirements.txt): there is pandas<=3.1"),
+        ("error: Failed to fetch: http://x/\n  cause: dns error\n  cause: Name or service not known\n", "unavailable",
+         "cannot reach the package index: Name or service not known"),
+        ("error: x\n  cause: failed to write: No space left on device (os error 28)\n", "unavailable", "no space left"),
+        ("error: x\n  cause: HTTP status client error (401 Unauthorized) for url (http://x)\n", "unavailable",
+         "it answered 401 Unauthorized"),
+        ("error: x\n  cause: invalid peer certificate: UnknownIssuer\n", "unavailable", "certificate is not trusted"),
+        ("error: No solution found\n  cause: Because a depends on b<1 and c depends on b>2, they exclude\n", "invalid",
+         "cannot put together what requirements.txt asks for: Because a depends"),
+    ],
+)  # fmt: skip
+def test_what_uv_says_becomes_a_sentence(said: str, code: str, words: str) -> None:
+    with pytest.raises(LabboxError) as caught:
+        explain(said, ASKED, "requirements.txt")
+    assert caught.value.code == code
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+def test_what_has_no_wheel_must_be_built() -> None:
+    with pytest.raises(NeedsBuildError):
+        explain("  cause: Because all versions of docopt have no usable wheels and you require\n", ASKED, "r")
