@@ -41,9 +41,9 @@ async def main(url, image, folder):
     state = await engine.wait(run.name)
     print(state.exit_code, state.oom, (run.spool / "stdout").read_text().split())
     await engine.remove(run.name)
-    opening = RunSpec(
-        name="labbox-unprivileged-2", command=("true",), spool=folder / "spool2", hosts=("a.example:1",), **common
-    )
+    hosts = ("a.example:1",)
+    second = "labbox-unprivileged-2"
+    opening = RunSpec(name=second, command=words, spool=folder / "spool2", hosts=hosts, **common)
     try:
         await engine.create_and_start(opening)
     except LabboxError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ import msgspec
 from labbox.daemon.containers.cgroups import Groups
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.feed import close_input, write_input
+from labbox.daemon.containers.gpus import Gpus
 from labbox.daemon.containers.hosts import Openings
 from labbox.daemon.containers.run import (
     GATE_LABEL,
@@ -29,9 +29,9 @@ from labbox.daemon.containers.run import (
     check,
     container_config,
     openings,
-    prepare_spool,
 )
 from labbox.daemon.containers.shell import Shell, open_shell
+from labbox.daemon.containers.starting import start, start_error
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
@@ -41,7 +41,6 @@ _log = logging.getLogger(__name__)
 BOX_LABEL: Final = "labbox.box"
 _BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked whether it lives
 _BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
-_NAMED_SECONDS: Final = 5.0
 _TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
 
 Listener = Callable[[str, ContainerState], None]
@@ -59,8 +58,7 @@ class Engine:
         self.available = False
         self.reason = "the container engine has not answered yet"
         self._box = box
-        self._free_gpus_of = range(gpu_count)
-        self._gpus: dict[str, tuple[int, ...]] = {}
+        self._gpus = Gpus(gpu_count)
         self._groups = Groups(box, "")
         self._openings = Openings()
         self._changed: list[Callable[[], None]] = []
@@ -120,17 +118,15 @@ class Engine:
         if not self._groups.usable:
             self._groups = Groups(self._box, self.connection.cgroup_driver)
         label = f"{BOX_LABEL}={self._box}"
-        async with (
-            events(self.connection.socket_path, self.connection.api_version, label) as stream,
-            asyncio.TaskGroup() as tasks,
-        ):
+        async with events(self.connection.socket_path, self.connection.api_version, label) as stream:
             await self._catch_up()
             self._set(True, "")
-            beat = tasks.create_task(self._beat())
-            ended = tasks.create_task(self._take(stream))
-            await asyncio.wait({beat, ended}, return_when=asyncio.FIRST_COMPLETED)
-            beat.cancel()
-            ended.cancel()
+            async with asyncio.TaskGroup() as tasks:
+                beat = tasks.create_task(self._beat())
+                ended = tasks.create_task(self._take(stream))
+                await asyncio.wait({beat, ended}, return_when=asyncio.FIRST_COMPLETED)
+                beat.cancel()
+                ended.cancel()
 
     async def _beat(self) -> None:
         """Return when the engine does not answer; look now and then, and whenever a call has failed."""
@@ -162,7 +158,7 @@ class Engine:
             return  # it is told after the next connection
         if state is None and action == "die":  # removed already
             state = self._completed(
-                name, ContainerState(status="exited", exit_code=int(attributes["exitCode"]))
+                name, ContainerState(status="exited", exit_code=int(attributes.get("exitCode", 255)))
             )
         if state is not None:
             self._announce(name, state)
@@ -173,7 +169,7 @@ class Engine:
         await asyncio.to_thread(self._groups.sweep, found.keys())
         for name, (state, labels) in found.items():
             if state.status != "exited" and GPU_LABEL in labels:
-                self._gpus[name] = tuple(int(index) for index in labels[GPU_LABEL].split(","))
+                self._gpus.restore(name, labels[GPU_LABEL])
             if HOSTS_LABEL in labels:
                 try:
                     hosts = tuple(labels[HOSTS_LABEL].split())
@@ -185,7 +181,7 @@ class Engine:
     def _announce(self, name: str, state: ContainerState) -> None:
         if state.status == "exited":
             self._openings.close(name)
-            self._gpus.pop(name, None)
+            self._gpus.free(name)
             for waiting in self._waiting.pop(name, ()):
                 if not waiting.done():
                     waiting.set_result(None)
@@ -214,7 +210,7 @@ class Engine:
         check(run)
         if run.network:
             await self._make_network()
-        gpus = self._take_gpus(run)
+        gpus = self._gpus.take(run.name, run.gpus)
         labels = {**run.labels, BOX_LABEL: self._box}
         config = container_config(
             msgspec.structs.replace(run, labels=labels),
@@ -222,27 +218,12 @@ class Engine:
             cgroup_parent=self._groups.parent(run.name),
         )
 
-        def start(api: docker.APIClient) -> None:
-            prepare_spool(run)
-            try:
-                api.create_container_from_config(config, run.name)
-            except docker.errors.APIError as error:
-                if error.status_code != 409:
-                    raise
-                if _named(api, run.name).status != "created":
-                    return
-            try:
-                api.start(run.name)
-            except docker.errors.APIError:
-                api.remove_container(run.name, v=True, force=True)
-                raise
-
         try:
-            await self.connection.call(start)
+            await self.connection.call(lambda api: start(api, run, config))
         except LabboxError as error:
             if error.code != "unavailable":
-                self._gpus.pop(run.name, None)
-            raise _start_error(run, error) from error
+                self._gpus.free(run.name)
+            raise start_error(run, error) from error
         if run.hosts and not run.network:
             state = await self.inspect(run.name)
             if state is not None:
@@ -358,7 +339,7 @@ class Engine:
             if error.code != "not_found":
                 raise
         self._openings.close(name)
-        self._gpus.pop(name, None)
+        self._gpus.free(name)
         self._out_of_memory.discard(name)
         await asyncio.to_thread(self._groups.remove, name)
 
@@ -386,20 +367,7 @@ class Engine:
             self.connection, name, uid=uid, gid=gid, env=env, command=command, rows=rows, columns=columns
         )
 
-    # ── devices and network ───────────────────────────────────────────────────────────────────────────────
-
-    def _take_gpus(self, run: RunSpec) -> tuple[int, ...]:
-        """Which devices the run gets: the first ones that no other run of the box has."""
-        if run.gpus == 0 or run.name in self._gpus:
-            return self._gpus.get(run.name, ())
-        taken = {index for indexes in self._gpus.values() for index in indexes}
-        free = [index for index in self._free_gpus_of if index not in taken]
-        if len(free) < run.gpus:
-            raise LabboxError(
-                "limit", f"cannot start {run.name}: it asks for {run.gpus} GPUs and {len(free)} are free"
-            )
-        self._gpus[run.name] = tuple(free[: run.gpus])
-        return self._gpus[run.name]
+    # ── the network ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _make_network(self) -> None:
         """The bridge for runs that ask for the network: they reach outside, and not each other."""
@@ -414,33 +382,3 @@ class Engine:
 
         await self.connection.call(work)
         self._network_made = True
-
-
-def _named(api: docker.APIClient, name: str) -> ContainerState:
-    """The state of a container whose name is taken: a moment before it is there, when two make it at once."""
-    end = time.monotonic() + _NAMED_SECONDS
-    while True:
-        try:
-            return parse_state(api.inspect_container(name))
-        except docker.errors.NotFound:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-
-
-def _start_error(run: RunSpec, error: LabboxError) -> LabboxError:
-    """The engine's words with what they mean for the person whose run it was."""
-    if error.code == "not_found" and "image" in error.message.lower():
-        return LabboxError(
-            "not_found", f"cannot start {run.name}: the engine has no image {run.image}", error.hint
-        )
-    if "docker-init" in error.message:
-        return LabboxError(
-            "unavailable",
-            f"cannot start {run.name}: the engine has no docker-init",
-            "apt-get install tini on the box",
-        )
-    if error.code == "unavailable":
-        return error
-    said = error.message.rpartition("container engine: ")[2] or error.message
-    return LabboxError(error.code, f"cannot start {run.name}: {said}", error.hint)

@@ -31,12 +31,16 @@ def parse_state(inspected: Mapping[str, Any]) -> ContainerState:
     state: Mapping[str, Any] = inspected.get("State") or {}
     status = _status(str(state.get("Status", "")))
     ended = status == "exited"
+    started_at = parse_time(str(state.get("StartedAt", "")))
+    ended_at = parse_time(str(state.get("FinishedAt", ""))) if ended else None
+    if started_at and ended_at:
+        ended_at = max(started_at, ended_at)  # of the shortest runs the engine hears the end first
     return ContainerState(
         status=status,
         exit_code=int(state.get("ExitCode", 0)) if ended else None,
         oom=bool(state.get("OOMKilled")),
-        started_at=parse_time(str(state.get("StartedAt", ""))),
-        ended_at=parse_time(str(state.get("FinishedAt", ""))) if ended else None,
+        started_at=started_at,
+        ended_at=ended_at,
         error=visible_line(str(state.get("Error", ""))),
         pid=int(state.get("Pid", 0)) or None,
     )

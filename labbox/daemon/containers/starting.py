@@ -1,0 +1,65 @@
+"""Making and starting a container by name, once, whoever asks how often; in a thread."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import docker
+import docker.errors
+
+from labbox.daemon.containers.run import RunSpec, prepare_spool
+from labbox.daemon.containers.states import ContainerState, parse_state
+from labbox.errors import LabboxError
+
+_NAMED_SECONDS: Final = 5.0
+
+
+def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
+    """Create and start; a container of that name is started where it never was, else left as it is.
+
+    One that cannot be started is removed again.
+    """
+    prepare_spool(run)
+    try:
+        api.create_container_from_config(config, run.name)
+    except docker.errors.APIError as error:
+        if error.status_code != 409:
+            raise
+        if _named(api, run.name).status != "created":
+            return
+    try:
+        api.start(run.name)
+    except docker.errors.APIError:
+        api.remove_container(run.name, v=True, force=True)
+        raise
+
+
+def _named(api: docker.APIClient, name: str) -> ContainerState:
+    """The state of a container whose name is taken: a moment before it is there, when two make it at once."""
+    end = time.monotonic() + _NAMED_SECONDS
+    while True:
+        try:
+            return parse_state(api.inspect_container(name))
+        except docker.errors.NotFound:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def start_error(run: RunSpec, error: LabboxError) -> LabboxError:
+    """The engine's words with what they mean for the person whose run it was."""
+    if error.code == "not_found" and "image" in error.message.lower():
+        return LabboxError(
+            "not_found", f"cannot start {run.name}: the engine has no image {run.image}", error.hint
+        )
+    if "docker-init" in error.message:
+        return LabboxError(
+            "unavailable",
+            f"cannot start {run.name}: the engine has no docker-init",
+            "apt-get install tini on the box",
+        )
+    if error.code == "unavailable":
+        return error
+    said = error.message.rpartition("container engine: ")[2] or error.message
+    return LabboxError(error.code, f"cannot start {run.name}: {said}", error.hint)
