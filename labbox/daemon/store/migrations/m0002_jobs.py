@@ -7,8 +7,9 @@ from typing import Final
 
 from labbox.daemon.store.scripts import run_script
 
-_SCHEMA: Final = """ -- What was handed in: one row for a whole array. `spec` as the person asked (JSON),
-`handed` as it was understood. CREATE TABLE submissions (
+_SCHEMA: Final = """
+-- What was handed in: one row for a whole array. `spec` as the person asked, `handed` as understood (JSON).
+CREATE TABLE submissions (
     id     INTEGER PRIMARY KEY,
     spec   TEXT NOT NULL,
     handed TEXT NOT NULL
