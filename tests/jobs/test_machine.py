@@ -11,7 +11,7 @@ from sqlite3 import Connection
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from labbox.daemon.jobs.machine import ARROWS, Step, derived, is_legal, move
 from labbox.daemon.store import Store, events, jobs
@@ -51,8 +51,8 @@ def test_an_array_follows_its_elements() -> None:
 class Machine(RuleBasedStateMachine):
     """Single jobs, an array, and dependants; every move is tried on the store and on a model."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    @initialize()
+    def open(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.store = self.loop.run_until_complete(Store.open(Path(self.folder.name) / "test.db"))

@@ -158,7 +158,7 @@ class Control:
         fits: frozenset[JobState],
         parent_too: bool = False,
     ) -> list[JobRow]:
-        """Do it to a job, or to those of an array's elements that it fits; all or none; the job comes first."""
+        """Do it to a job, or to an array's elements that it fits, all or none; the job comes first."""
 
         def change(connection: Connection) -> list[JobRow]:
             row = jobs.get(connection, job)

@@ -1,6 +1,6 @@
 """One attempt at running a job, from the stored intent to its results; goes on after a restart of the daemon.
 
-    preparing    results folder, environment, container; its name was stored before: one that is there is adopted
+    preparing    results folder, environment, container; one that is there already is adopted
     running      until the container ends, or a person, the time limit, the log or the disk ends it
     collecting   the outcome is stored first; then the log's rest, the size of the output, job.json
     final        accounting, notice, the next attempt if there is one; then the container is removed

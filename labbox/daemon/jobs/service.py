@@ -216,7 +216,7 @@ class Jobs:
         return await self._store_order(account, order, origin)
 
     async def rerun(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job:  # noqa: A002 - the API's word
-        """A new job of what an earlier one was given, or of its folder as it is now (`fresh`), with changes."""
+        """A new job of what an earlier one was given, or of its folder as it is now, with changes."""
         row, spec_text, handed_text = await self._submission(account, id, "rerun")
         spec, handed = edited(decode_spec(spec_text), decode_handed(handed_text), edit)
         spec = msgspec.structs.replace(spec, after=(), hold=False, start_at=None)

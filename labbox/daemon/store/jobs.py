@@ -107,7 +107,8 @@ def add(connection: Connection, new: NewJob, submission: int, after: Iterable[in
     """Add a job with the first line of its history; the caller appends the event."""
     cursor = connection.execute(
         "INSERT INTO jobs (kind, submission, name, owner, project, state, submitted_at, results,"
-        " cpus, memory, gpus, priority, time_limit, retries, not_before, array_id, array_index, parallel, parameters)"
+        " cpus, memory, gpus, priority, time_limit, retries, not_before, array_id, array_index,"
+        " parallel, parameters)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(new.kind, submission, new.name, new.owner, new.project, new.state, new.submitted_at),
@@ -166,7 +167,7 @@ def page(
     before: int | None,
     oldest_first: bool = False,
 ) -> list[JobRow]:
-    """A page of jobs by id, without arrays' elements for `array` 0; each state is a short walk of an index."""
+    """A page of jobs by id; `array` 0: without elements. Each state is a short walk of an index."""
     where, values = ["1"], list[object]()
     if owner is not None:
         where.append("owner = ?")
