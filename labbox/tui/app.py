@@ -153,6 +153,8 @@ class LabboxApp(App[int]):
         finally:
             self._status_asked = None
         engine = self.status.engine
+        for screen in self.panes():
+            screen.retitle()
         self.set_trouble(
             "" if engine.available else f"The container engine is away: jobs wait. {engine.reason}".strip()
         )

@@ -29,6 +29,7 @@ def _load(name: str) -> ModuleType:
 
 
 fake_client = _load("fake_client")
+scenes_module = _load("scenes")
 Running = Callable[..., AbstractAsyncContextManager[Pilot[int]]]
 
 
@@ -49,6 +50,11 @@ def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def fakes() -> ModuleType:
     return fake_client
+
+
+@pytest.fixture
+def scenes() -> ModuleType:
+    return scenes_module
 
 
 @pytest.fixture
@@ -93,7 +99,9 @@ async def until(pilot: Pilot[int], reached: Callable[[], object], seconds: float
 def text(pilot: Pilot[int]) -> str:
     """The screen as lines of text."""
     screen = pilot.app.screen
-    lines = ["".join(segment.text for segment in strip) for strip in screen._compositor.render_strips(screen.size)]
+    lines = [
+        "".join(segment.text for segment in strip) for strip in screen._compositor.render_strips(screen.size)
+    ]
     return "\n".join(lines)
 
 
@@ -115,30 +123,12 @@ def lab() -> Callable[[Pilot[int]], LabboxApp]:
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """The output of job 1000, which is ada's."""
-    from PIL import Image
-
-    output = tmp_path / "jobs/2026/11/21/1000/output"
-    output.mkdir(parents=True)
-    rows = [f"sub-{n:02d},{'ab'[n % 2]},{0.31 + n / 100:.3f}" for n in range(1, 21)]
-    (output / "table.csv").write_text("participant,condition,mean_rt\n" + "\n".join(rows) + "\n")
-    picture = Image.new("RGB", (120, 80))
-    picture.putdata([(x * 2, y * 3, 120) for y in range(80) for x in range(120)])
-    picture.save(output / "figure.png")
-    (output / "notes.txt").write_text("first line\nsecond \x1b]0;title\x07 line\n")
-    (output / "raw").mkdir()
-    (output / "raw" / "data.bin").write_bytes(bytes(range(256)))
-    import os
-
-    for path in (output, *output.rglob("*")):
-        os.utime(path, (1795262400, 1795262400))
-    return output
+    scenes_module.furnish(tmp_path)
+    return tmp_path / "jobs/2026/11/21/1000/output"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Two folders in the home: one that can be run, one that is only a folder."""
-    (tmp_path / "study" / "code").mkdir(parents=True)
-    (tmp_path / "study" / "code" / "app.py").write_text("print(1)\n")
-    (tmp_path / "papers" / "pendulum").mkdir(parents=True)
-    (tmp_path / "papers" / "pendulum" / "run.sh").write_text("true\n")
+    scenes_module.furnish(tmp_path)
     return tmp_path

@@ -67,7 +67,9 @@ async def test_the_four_views_and_mine(box: Any, running: Any, wait: Any, shown:
         await wait(pilot, lambda: "grace" in shown(pilot))
 
 
-async def test_a_job_leaves_the_view_when_its_state_does(box: Any, running: Any, wait: Any, shown: Any) -> None:
+async def test_a_job_leaves_the_view_when_its_state_does(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
     async with running(box) as pilot:
         await pilot.press("3")
         await wait(pilot, lambda: pilot.app.screen.list.row_of(999) is not None)
@@ -242,7 +244,9 @@ async def test_notices_are_toasts_and_a_list(box: Any, running: Any, wait: Any, 
         await wait(pilot, lambda: "Job 992 · segment-mri" in shown(pilot))
 
 
-async def test_an_error_shows_its_sentence_and_its_hint(box: Any, running: Any, wait: Any, shown: Any) -> None:
+async def test_an_error_shows_its_sentence_and_its_hint(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
     box.broken["hold_job"] = LabboxError("forbidden", "cannot hold job 1000: it is grace's", "Ask grace.")
     async with running(box) as pilot:
         await pilot.press("h")
@@ -283,7 +287,11 @@ async def test_a_hundred_thousand_rows(running: Any, wait: Any, shown: Any, fake
         step = (time.perf_counter() - began) / 40
         assert step < 0.1, f"a cursor step took {step * 1000:.0f} ms"
         await pilot.press("end")
-        await wait(pilot, lambda: " 100000 " not in shown(pilot) and "● " in shown(pilot) or " 1 " in shown(pilot), 60)
+        await wait(
+            pilot,
+            lambda: (" 100000 " not in shown(pilot) and "● " in shown(pilot)) or " 1 " in shown(pilot),
+            60,
+        )
         await wait(pilot, lambda: screen.job_here() is not None and screen.job_here().id == 1, 60)
         assert len(screen.list._jobs) <= 5000
         await pilot.press("home")

@@ -80,7 +80,9 @@ def test_the_bottom_line_has_help_menu_and_quit(name: str) -> None:
 @pytest.mark.parametrize("name", keys.SCREENS)
 def test_no_key_means_two_things_in_one_scope(name: str) -> None:
     for scope in keys.SCREENS[name]:
-        bound = [key for action in keys.ACTIONS if action.scope == scope for key in action.keys.split(",") if key]
+        bound = [
+            key for action in keys.ACTIONS if action.scope == scope for key in action.keys.split(",") if key
+        ]
         assert len(bound) == len(set(bound))
 
 

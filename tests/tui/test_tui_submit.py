@@ -9,11 +9,13 @@ from labbox.model import JobSpec
 from labbox.tui.format import ranges, submit_words
 
 
-async def test_from_the_chooser_to_the_log(box: Any, running: Any, wait: Any, shown: Any, project: Any) -> None:
+async def test_from_the_chooser_to_the_log(
+    box: Any, running: Any, wait: Any, shown: Any, project: Any
+) -> None:
     async with running(box, size=(100, 30)) as pilot:
         await pilot.press("f2")
         await wait(pilot, lambda: "Choose a project folder" in shown(pilot) and "study/" in shown(pilot))
-        await pilot.press("right")
+        await pilot.press("down", "right")
         await wait(pilot, lambda: "pendulum/" in shown(pilot))
         await pilot.press("left")
         await wait(pilot, lambda: "study/" in shown(pilot))
@@ -52,7 +54,9 @@ async def test_what_is_wrong_is_said_before_submitting(
     box: Any, running: Any, wait: Any, shown: Any, project: Any, fakes: Any
 ) -> None:
     box.findings = (
-        fakes.Finding(level="error", text="job.toml: “cpu” is no key", hint="cpus is.", file="job.toml", line=3),
+        fakes.Finding(
+            level="error", text="job.toml: “cpu” is no key", hint="cpus is.", file="job.toml", line=3
+        ),
     )
     async with running(box, size=(120, 36)) as pilot:
         await pilot.press("f2", "escape")
@@ -65,8 +69,12 @@ async def test_what_is_wrong_is_said_before_submitting(
         assert not any(call[0] == "submit_job" for call in box.calls)
 
 
-async def test_a_slip_in_the_form_names_its_field(box: Any, running: Any, wait: Any, shown: Any, project: Any) -> None:
-    box.broken["inspect"] = LabboxError("not_found", "cannot find the folder nowhere", "`ls` shows what is there.")
+async def test_a_slip_in_the_form_names_its_field(
+    box: Any, running: Any, wait: Any, shown: Any, project: Any
+) -> None:
+    box.broken["inspect"] = LabboxError(
+        "not_found", "cannot find the folder nowhere", "`ls` shows what is there."
+    )
     async with running(box, size=(120, 36)) as pilot:
         await pilot.press("f2", "escape", "f2")
         await wait(pilot, lambda: "cannot submit nothing" in shown(pilot))

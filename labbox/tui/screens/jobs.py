@@ -53,6 +53,12 @@ class JobsScreen(JobPane):
         whose = "My jobs" if self.list.owner else "Jobs"
         return f"{whose} on {self.lab.box_name}" if self.lab.box_name else whose
 
+    def retitle(self) -> None:
+        """Who, where, and how full the box is."""
+        super().retitle()
+        if self.is_mounted:
+            self._tell_view()
+
     def begin(self) -> None:
         """The first page is on its way already: the app asked before this screen was made."""
         self.table.empty = "Reading…"
