@@ -61,9 +61,10 @@ class LogWriter:
         """Open or make the log in a folder of root's; both files are cut to what the index vouches for."""
         gid = folder.stat().st_gid
         self._log = os.open(folder / LOG, _OPEN | os.O_RDWR, 0o640)
-        self._index = os.open(folder / INDEX, _OPEN | os.O_RDWR, 0o600)
+        self._index = os.open(folder / INDEX, _OPEN | os.O_RDWR, 0o640)
         if os.geteuid() == 0:
             os.fchown(self._log, 0, gid)
+            os.fchown(self._index, 0, gid)  # readable, so that `scp -r` of the whole folder has no error
         self.last = self._mend()
 
     def _mend(self) -> Piece:

@@ -43,7 +43,7 @@ def make(state: Path, owner: Account, results: str, attempt: int) -> Path:
             with suppress(FileNotFoundError):
                 (folder / name).rename(kept / str(before) / name)
     if before != attempt:
-        write_whole(folder / ".attempt", str(attempt).encode(), 0o600)
+        write_whole(folder / ".attempt", str(attempt).encode(), 0o640, owner.gid)
     output = folder / "output"
     with suppress(FileExistsError):
         output.mkdir(mode=0o750)
