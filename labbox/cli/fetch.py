@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import click
@@ -16,6 +17,8 @@ from labbox.errors import LabboxError
 from labbox.model import FINAL
 from labbox.protocol import Job
 from labbox.text import visible_line
+
+_OWN: Final = ("log.index", ".attempt")
 
 
 @click.command()
@@ -67,7 +70,13 @@ def _copy(where: str, job: Job, target: Path) -> None:
             f"cannot fetch the results of job {job.id}: there are none yet",
             f"`labbox job why {job.id}` says where it stands",
         )
-    shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("log.index"))
+    output = str(source / "output")
+
+    def ours(folder: str, names: list[str]) -> list[str]:
+        """What the box keeps for itself; under output/ everything is the person's."""
+        return [] if folder.startswith(output) else [name for name in names if name in _OWN]
+
+    shutil.copytree(source, target, symlinks=True, ignore=ours)
 
 
 def _copy_by_scp(where: str, job: Job, target: Path) -> None:

@@ -122,8 +122,8 @@ def submit(
     """Hand in the folder PATH, or a COMMAND given after `--`, and print the job's number.
 
     PATH is below your home on the box. The folder is copied at once: what you change later does not matter.
-    `--sweep lr=0.1,0.2 seed=1:5` makes ten jobs; each finds its values in its environment and in the file
-    that LABBOX_PARAMETERS names.
+    `--sweep lr=0.1,0.2 seed=1:5` makes ten jobs; each finds its values as LABBOX_SWEEP_lr and
+    LABBOX_SWEEP_seed in its environment, and in /labbox/params.json.
 
     With --follow the exit code is the job's own; 128+N after signal N, 124 at the time limit, 130 when
     cancelled, 125 when labbox could not run it. Ctrl+C leaves the job running.

@@ -67,8 +67,11 @@ def run(options: Options, spawner: socket.socket) -> int:
     state = StateFolder(options.state)
     try:
         asyncio.run(_serve(options, state, spawner))
-    except* LabboxError as group:
-        raise _first(group) from group
+    except ExceptionGroup as group:
+        refusals, faults = group.split(LabboxError)
+        if refusals is None or faults is not None:
+            raise  # a fault of ours: the traceback belongs into the log
+        raise _first(refusals) from group
     finally:
         state.close()
     log.info("ended; running jobs go on without the daemon")
@@ -245,6 +248,6 @@ def _allow_many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _first(group: BaseExceptionGroup[LabboxError]) -> LabboxError:
+def _first(group: ExceptionGroup[LabboxError]) -> LabboxError:
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return _first(error) if isinstance(error, ExceptionGroup) else error
