@@ -46,8 +46,8 @@ def test_submit_prints_the_number_and_nothing_else(served: Served, labbox: Run) 
 def test_every_option_of_submit_reaches_the_box(served: Served, labbox: Run) -> None:
     options = (
         "--name", "große Übung", "--cpus", "0.5", "--memory", "2G", "--gpus", "1", "--time", "1h30m",
-        "--priority", "-3", "--after", "7,8", "--after", "9", "--array", "1-9:4%2", "--retries", "2", "--hold",
-        "--start-at", "+2h", "--network", "--env", "A=1", "--env", "B=x=y", "--image", "img",
+        "--priority", "-3", "--after", "7,8", "--after", "9", "--array", "1-9:4%2", "--retries", "2",
+        "--hold", "--start-at", "+2h", "--network", "--env", "A=1", "--env", "B=x=y", "--image", "img",
         "--template", "shell", "--stdin", "--project", "vision",
     )  # fmt: skip
     number = submit(labbox, *options)
@@ -343,9 +343,8 @@ def test_people_are_added_changed_and_removed(
     served: Served, labbox: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = tmp_path / "key.pub"
-    key.write_text(
-        "# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl eve@laptop\n"
-    )
+    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl eve@laptop"
+    key.write_text(f"# mine\n{line}\n")
     monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
     eve = as_json(labbox("user", "add", "eve", "--key", str(key), "--password-stdin", "--admin", "--json"))
     assert (eve["name"], eve["admin"], eve["has_password"], eve["keys"]) == ("eve", True, True, 1)
