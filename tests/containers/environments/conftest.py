@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from labbox.custom import Configuration, Settings, Template, recipe
+from labbox.custom import Configuration, ContainerSettings, Settings, Template, recipe
 from labbox.daemon.containers.base import BaseImage
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments import (
@@ -32,6 +32,8 @@ from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcom
 from labbox.model import Progress
 
 RUN_UID = 70001
+# The machine's own network: engines that other tests start without a bridge take the machine's bridge away.
+SETTINGS = Settings(containers=ContainerSettings(build_network="host"))
 PYTHON = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
 
 
@@ -127,7 +129,7 @@ class Box:
 
     async def run(self, prepared: Prepared, *command: str) -> Outcome:
         """Run a command as a job would: a user's uid, the environment mounted read-only, its PATH first."""
-        binds = ()
+        binds: tuple[Bind, ...] = ()
         if prepared.environment is not None:
             binds = (Bind(source=prepared.environment, target=str(prepared.environment)),)
         env = {**prepared.env, "PATH": ":".join((*prepared.path, "/usr/local/bin:/usr/bin:/bin:/usr/games"))}
@@ -164,7 +166,7 @@ async def connection(engine_url: str) -> AsyncIterator[Connection]:
 async def open_box(
     connection: Connection, state: Path, links: Path, tmp_path: Path
 ) -> AsyncIterator[Callable[..., Any]]:
-    """Opens environments on the state folder; packages come from `links` alone, unless `environ` says otherwise."""
+    """Opens environments on the state folder; packages come from `links` alone unless `environ` says more."""
     tasks: list[asyncio.Task[None]] = []
     base = BaseImage(connection, recipe=recipe(), scratch=tmp_path)
 
@@ -173,7 +175,7 @@ async def open_box(
     ) -> Box:
         name = f"test{uuid.uuid4().hex[:8]}"
         own = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(links)}
-        configuration = Configuration(settings=settings or Settings(), templates=(PYTHON,))
+        configuration = Configuration(settings=settings or SETTINGS, templates=(PYTHON,))
         environments = Environments(
             connection, base, configuration, folder, box=name, environ=own if environ is None else environ
         )

@@ -34,7 +34,8 @@ def build_wheel(folder, settings=None, metadata=None):
     files = {
         "%(name)s.py": "found = " + repr(found) + "\\n",
         information + "/METADATA": "Metadata-Version: 2.1\\nName: %(name)s\\nVersion: 1.0\\n",
-        information + "/WHEEL": "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+        information + "/WHEEL": "Wheel-Version: 1.0\\nGenerator: t\\n"
+        "Root-Is-Purelib: true\\nTag: py3-none-any\\n",
     }
     record = ""
     for path, text in files.items():
@@ -74,7 +75,8 @@ def content(folder: Path) -> dict[str, str]:
 EVIL = """
 import glob, os
 said = ["%d" % os.getuid()]
-for folder in ("/build/..", STATE + "/wheels", STATE + "/environments", STATE + "/environments-cache", "/labbox", "/usr"):
+own = [STATE + "/" + name for name in ("wheels", "environments", "environments-cache")]
+for folder in (*own, "/build/..", "/labbox", "/usr"):
     try:
         found = os.listdir(folder)
         open(os.path.join(folder, "evil"), "w").close()
@@ -107,7 +109,7 @@ async def test_a_build_script_changes_nothing_that_others_use(
         assert {path: digest for path, digest in after.items() if path in files} == files
         assert not [path for path in after if path.endswith("/evil")]
     assert (await building_box.prepare(("requirements", "labgreet\n"))) == others
-    assert os.listdir(building_box.state / "environments-cache/built") == []
+    assert list((building_box.state / "environments-cache/built").iterdir()) == []
     assert "labevil==1.0 --hash=sha256:" in prepared.lock
 
 

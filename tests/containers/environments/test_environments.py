@@ -121,7 +121,7 @@ async def test_who_asks_at_once_shares_one_build_that_outlives_them(
     assert len(list((box.state / "environments").iterdir())) == 1
     phases = [progress.phase for progress in box.progress[before:]]
     assert "environment" in phases  # it went on, and the last one to ask follows its end
-    assert not [name for name in os.listdir(box.state / "wheels") if ".tmp-" in name]
+    assert not list((box.state / "wheels").glob("*.tmp-*"))
     ran = await box.run(prepared, "python3", "-c", "import labmany.m399; print(labmany.m399.x)")
     assert ran.lines == ("399",)
 
@@ -162,7 +162,7 @@ async def test_requirements_with_included_files_from_the_snapshot(
     prepared = await box.prepare(("requirements", "-c limits.txt\nlabone\n"), context=tmp_path)
     assert prepared.lock.startswith("labone==1.0 ")
     (tmp_path / "link.txt").symlink_to("/etc/passwd")
-    with pytest.raises(LabboxError, match="no file link.txt"):
+    with pytest.raises(LabboxError, match=r"no file link\.txt"):
         await box.prepare(("requirements", "-r link.txt\n"), context=tmp_path)
 
 
@@ -303,7 +303,8 @@ async def main(url, state, text):
     base = BaseImage(connection, recipe=recipe(), scratch=Path(state))
     environments = Environments(connection, base, Configuration(), Path(state), box="killed")
     python = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
-    plan = EnvironmentPlan(template=python, files=(EnvFile(kind="requirements", name="r.txt", content=text.encode()),))
+    file = EnvFile(kind="requirements", name="r.txt", content=text.encode())
+    plan = EnvironmentPlan(template=python, files=(file,))
     async with asyncio.TaskGroup() as group:
         running = group.create_task(environments.run())
         await environments.prepare(plan, lambda what: print(getattr(what, "phase", what), flush=True))
@@ -329,7 +330,7 @@ async def test_a_daemon_killed_at_any_moment_leaves_no_half_environment(
         "PYTHONPATH": str(Path(__file__).parents[3]),
     }
     kills = 0
-    for delay in (0.0, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8):
+    for delay in (0.0, 0.05, 0.1, 0.2, 0.35, 0.6):
         daemon = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", DAEMON, engine_url, str(state), f"labmany\n# {delay}\n"),
             env=environ,
@@ -354,9 +355,4 @@ async def test_a_daemon_killed_at_any_moment_leaves_no_half_environment(
     prepared = await box.prepare(("requirements", "labmany\n"))
     ran = await box.run(prepared, "python3", "-c", "import labmany.m1499; print('whole')")
     assert ran.lines == ("whole",)
-    assert not [
-        name
-        for folder in ("environments", "wheels")
-        for name in os.listdir(state / folder)
-        if ".tmp-" in name
-    ]
+    assert not [*state.glob("environments/*.tmp-*"), *state.glob("wheels/*.tmp-*")]

@@ -203,24 +203,49 @@ ASKED = read("numpy\n\nscipy=>1\nno-such-thing\npandas>=99\n")
 @pytest.mark.parametrize(
     ("said", "code", "words"),
     [
-        ("error: Couldn't parse requirement in `requirements.in` at position 6\n  cause: no such operator\n", "invalid",
-         "cannot read line 3 of code/requirements.txt: scipy=>1: no such operator"),
-        ("  cause: Because no-such-thing was not found in the package registry and you require it\n", "invalid",
-         "cannot find the package no-such-thing (line 4 of code/requirements.txt)"),
-        ("  cause: Because there is no version of numpy==99.0 and you require numpy==99.0, we\n", "invalid",
-         "cannot find numpy==99.0 (line 1 of code/requirements.txt)"),
-        ("  cause: Because only pandas<=3.1 is available and you require pandas>=99, we\n", "invalid",
-         "cannot find pandas>=99 (line 5 of code/requirements.txt): there is pandas<=3.1"),
-        ("error: Failed to fetch: http://x/\n  cause: dns error\n  cause: Name or service not known\n", "unavailable",
-         "cannot reach the package index: Name or service not known"),
-        ("error: x\n  cause: failed to write: No space left on device (os error 28)\n", "unavailable", "no space left"),
-        ("error: x\n  cause: HTTP status client error (401 Unauthorized) for url (http://x)\n", "unavailable",
-         "it answered 401 Unauthorized"),
-        ("error: x\n  cause: invalid peer certificate: UnknownIssuer\n", "unavailable", "certificate is not trusted"),
-        ("error: No solution found\n  cause: Because a depends on b<1 and c depends on b>2, they exclude\n", "invalid",
-         "cannot put together what requirements.txt asks for: Because a depends"),
+        (
+            "error: Couldn't parse requirement in `requirements.in` at position 6\n  cause: no operator\n",
+            "invalid",
+            "cannot read line 3 of code/requirements.txt: scipy=>1: no operator",
+        ),
+        (
+            "  cause: Because no-such-thing was not found in the package registry and you\n",
+            "invalid",
+            "cannot find the package no-such-thing (line 4 of code/requirements.txt)",
+        ),
+        (
+            "  cause: Because there is no version of numpy==99.0 and you require numpy==99.0, we\n",
+            "invalid",
+            "cannot find numpy==99.0 (line 1 of code/requirements.txt)",
+        ),
+        (
+            "  cause: Because only pandas<=3.1 is available and you require pandas>=99, we\n",
+            "invalid",
+            "cannot find pandas>=99 (line 5 of code/requirements.txt): there is pandas<=3.1",
+        ),
+        (
+            "error: Failed to fetch: http://x/\n  cause: dns error\n  cause: no such name\n",
+            "unavailable",
+            "cannot reach the package index: no such name",
+        ),
+        ("error: x\n  cause: No space left on device (os error 28)\n", "unavailable", "no space left"),
+        (
+            "error: x\n  cause: HTTP status client error (401 Unauthorized) for url (http://x)\n",
+            "unavailable",
+            "it answered 401 Unauthorized",
+        ),
+        (
+            "error: x\n  cause: invalid peer certificate: UnknownIssuer\n",
+            "unavailable",
+            "certificate is not trusted",
+        ),
+        (
+            "error: No solution found\n  cause: Because a wants b<1 and c wants b>2, they exclude\n",
+            "invalid",
+            "cannot put together what requirements.txt asks for: Because a wants",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_uv_says_becomes_a_sentence(said: str, code: str, words: str) -> None:
     with pytest.raises(LabboxError) as caught:
         explain(said, ASKED, "requirements.txt")

@@ -25,7 +25,8 @@ _NO_WHEEL: Final = re.compile(
 _POSITION: Final = re.compile(r"at position (\d+)")
 _NETWORK: Final = re.compile(
     r"error sending request|dns error|Failed to fetch|timed out|Connection (?:refused|reset)"
-    r"|tcp connect error|error decoding response body|Request failed after|HTTP status (?:server error|client error \(429)"
+    r"|tcp connect error|error decoding response body|Request failed after"
+    r"|HTTP status (?:server error|client error \(429)"
     r"|network (?:is )?unreachable|connection closed",
     re.IGNORECASE,
 )

@@ -1,4 +1,4 @@
-"""Conda environments from environment.yml, solved and installed by py-rattler; packages' scripts never run."""
+"""Conda environments from environment.yml, solved and installed by py-rattler; no script ever runs."""
 
 from __future__ import annotations
 
@@ -147,7 +147,8 @@ class Condas:
             if channel.rstrip("/") not in {each.rstrip("/") for each in self._channels}:
                 raise LabboxError(
                     "forbidden",
-                    f"cannot use {visible_line(plan.file)}: this box does not allow the channel {visible_line(channel)}",
+                    f"cannot use {visible_line(plan.file)}: this box does not allow the channel "
+                    f"{visible_line(channel)}",
                     f"use one of: {', '.join(self._index.redact(each) for each in self._channels)}",
                 )
         return plan.channels or self._channels
@@ -163,10 +164,10 @@ class Condas:
             )
         said = said.removeprefix("Cannot solve the request because of: ")
         if found := re.search(r"No candidates were found for (\S+) ?(\S*?)\.?(?:\s|$)", said):
-            version = found[2].rstrip(".").replace("*", "")
+            wanted = f"{found[1]} {found[2].rstrip('.').replace('*', '')}".strip()
             return LabboxError(
                 "invalid",
-                f"cannot find the conda package {f'{found[1]} {version}'.strip()} ({visible_line(plan.file)})",
+                f"cannot find the conda package {wanted} ({visible_line(plan.file)})",
                 "check name and version; some packages are in other channels, or only pip's",
             )
         return LabboxError(

@@ -2,8 +2,9 @@
 # ruff: noqa: PTH103, PTH104, PTH102, PTH108, PTH112, PTH117, PTH118, PTH120, PTH208
 """The trusted installer's hands: splits wheels, compiles bytecode, assembles environments.
 
-Run as a program of its own (``python -I -S helper.py UID GID``, ids -1 to stay as is): gives up its ids before
-anything else, reads one request as JSON from standard input, writes progress and its answer as lines of JSON.
+Run as a program of its own (``python -I -S helper.py UID GID``, ids -1 to stay as is): gives up its ids
+before anything else, reads one request as JSON from standard input, writes progress and its answer as
+lines of JSON.
 Needs nothing but the standard library, as it also runs with the Python of an image (``compile``).
 """
 

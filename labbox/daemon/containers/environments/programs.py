@@ -62,12 +62,21 @@ class Programs:
         }
 
     async def uv(
-        self, arguments: Sequence[str], *, seconds: float, listen: Listen | None = None, folder: Path
+        self,
+        arguments: Sequence[str],
+        *,
+        seconds: float,
+        folder: Path,
+        listen: Listen | None = None,
+        links: Path | None = None,
     ) -> Ended:
-        """Run uv; `listen` hears each line of its standard error."""
-        words = (str(self._reachable(Path(uv.find_uv_bin()))), *arguments, *self._options)
-        words = (*words, "--python", str(self._python()))
-        return await self._run(words, seconds=seconds, listen=listen, folder=folder, switch=True)
+        """Run uv; `listen` hears each line of its standard error, `links` is a folder of more wheels."""
+        words = (str(self.uv_binary()), *arguments, *self._options, "--python", str(self._python()))
+        env = self._environment
+        if links is not None:
+            known = env.get("UV_FIND_LINKS", "")
+            env = {**env, "UV_FIND_LINKS": f"{known},{links}".lstrip(",")}
+        return await self._run(words, seconds=seconds, listen=listen, folder=folder, switch=True, env=env)
 
     async def helper(
         self,
@@ -148,6 +157,7 @@ class Programs:
         listen: Listen | None = None,
         listen_out: bool = False,
         data: bytes = b"",
+        env: Mapping[str, str] | None = None,
     ) -> Ended:
         ids: dict[str, Any] = {}
         if switch and self.uid is not None:
@@ -158,7 +168,7 @@ class Programs:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=folder,
-            env=self._environment,
+            env=env or self._environment,
             umask=0o022,
             start_new_session=True,
             limit=1 << 20,

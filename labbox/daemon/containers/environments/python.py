@@ -57,8 +57,8 @@ class Pythons:
     ) -> tuple[Locked, ...]:
         """Find the versions that fit, from wheels alone.
 
-        `links` is a folder of wheels to use beside the index. NeedsBuildError where something exists as source
-        only; LabboxError in words otherwise.
+        `links` is a folder of wheels to use beside the index. NeedsBuildError where something exists
+        as source only; LabboxError in words otherwise.
         """
         async with self.stage() as folder:
             (folder / "requirements.in").write_text(requirements.text(), "utf-8")
@@ -70,9 +70,7 @@ class Pythons:
                 arguments += ["--constraints", "constraints.in"]
             if requirements.prereleases:
                 arguments += ["--prerelease", "allow"]
-            if links is not None:
-                arguments += ["--find-links", str(links)]
-            ended = await self._programs.uv(arguments, seconds=_RESOLVE_LIMIT, folder=folder)
+            ended = await self._programs.uv(arguments, seconds=_RESOLVE_LIMIT, folder=folder, links=links)
             if ended.code != 0:
                 first = requirements.requirements[0].file if requirements.requirements else "the project"
                 explain(ended.err, requirements, first)
@@ -190,9 +188,9 @@ class Pythons:
             (folder / "lock.txt").write_text("".join(f"{each.line()}\n" for each in packages), "utf-8")
             arguments = ["pip", "install", "--no-build", "--no-deps", "--require-hashes"]
             arguments += ["--prefix", "prefix", "--requirements", "lock.txt", *_for(target)]
-            if links is not None:
-                arguments += ["--find-links", str(links)]
-            ended = await self._programs.uv(arguments, seconds=_INSTALL_LIMIT, listen=listen, folder=folder)
+            ended = await self._programs.uv(
+                arguments, seconds=_INSTALL_LIMIT, listen=listen, folder=folder, links=links
+            )
             if ended.code != 0:
                 lines = tuple(Line(text=each.line(), file="lock", number=0) for each in packages)
                 explain(ended.err, Requirements(requirements=lines), "the lock")

@@ -164,6 +164,7 @@ class Images:
         except LabboxError as error:
             if error.code != "invalid":
                 raise
+            _check_engine(error)
             raise _apt_error(said) from error
 
     async def _build_theirs(self, archive: IO[bytes], tag: str, name: str, report: Report) -> None:
@@ -193,6 +194,7 @@ class Images:
         except LabboxError as error:
             if error.code not in ("invalid", "internal", "not_found"):
                 raise
+            _check_engine(error)
             where = f"{step[5:].replace(' : ', ': ', 1)}: " if step else ""
             end = " / ".join(said) or error.message.rpartition(": ")[2]
             raise LabboxError(
@@ -210,7 +212,8 @@ def read_packages(file: EnvFile) -> tuple[str, ...]:
             if not _PACKAGE.fullmatch(word):
                 raise LabboxError(
                     "invalid",
-                    f"cannot use line {number} of {visible_line(file.name)}: {visible_line(word)} is no package",
+                    f"cannot use line {number} of {visible_line(file.name)}: "
+                    f"{visible_line(word)} is no package name",
                     "write the names of Debian packages, such as ffmpeg",
                 )
             found.append(word)
@@ -269,6 +272,18 @@ def _apt_recipe(image: str, packages: Sequence[str]) -> str:
         f" && apt-get install -q -y --no-install-recommends -- {' '.join(packages)}"
         " && rm -rf /var/lib/apt/lists/*\n"
     )
+
+
+def _check_engine(error: LabboxError) -> None:
+    """Raise what is the engine's fault, not the recipe's."""
+    if re.search(
+        r"failed to create (?:endpoint|shim|task)|network \S+ not found|no space left", error.message
+    ):
+        raise LabboxError(
+            "unavailable",
+            f"cannot build in the container engine: {error.message.partition(': ')[2] or error.message}",
+            "restart the engine on the box, or make room on its disk",
+        ) from error
 
 
 def _apt_error(said: Sequence[str]) -> LabboxError:

@@ -1,9 +1,9 @@
 """Source distributions become wheels in a throwaway container, under an id that owns nothing else.
 
 A build script is anybody's code. It runs as the builder in a container that sees one folder of its own, made
-for this build alone, and cannot reach wheels, caches or environments. What it leaves there is data: wheels with
-proper names of the packages that were to be built are copied by the installer, and only the environment that
-asked for them uses them.
+for this build alone, and cannot reach wheels, caches or environments. What it leaves there is data: wheels
+with proper names of the packages that were to be built are copied by the installer, and only the environment
+that asked for them uses them.
 """
 
 from __future__ import annotations

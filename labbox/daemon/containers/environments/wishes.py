@@ -78,7 +78,7 @@ def _lookup(plan: EnvironmentPlan) -> Lookup:
 
 
 def _read_below(folder: Path, path: PurePosixPath) -> bytes | None:
-    """A plain file below a folder, reached without following links; None where there is none of modest size."""
+    """A plain file below a folder, reached without following links; None where there is no such one."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         for number, part in enumerate(path.parts, start=1):
