@@ -225,6 +225,7 @@ class FakeEnvironments:
         self.open = asyncio.Event()
         self.open.set()
         self.refuse: LabboxError | None = None
+        self.image = "sha256:image"
 
     async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         report(Progress(phase="environment", done=1, total=2))
@@ -232,7 +233,7 @@ class FakeEnvironments:
         await self.open.wait()
         if self.refuse is not None:
             raise self.refuse
-        return Prepared(image="sha256:image", digest="sha256:digest", name="env-1", lock="numpy==2.0")
+        return Prepared(image=self.image, digest="sha256:digest", name="env-1", lock="numpy==2.0")
 
 
 class FakeFolders:
@@ -311,7 +312,7 @@ class Lab:
     """A box that can be switched off and on again."""
 
     state: Path
-    engine: FakeEngine
+    engine: Any  # a FakeEngine, or a real one
     environments: FakeEnvironments
     folders: FakeFolders
     logs: Logs
@@ -319,6 +320,7 @@ class Lab:
     clock: FakeClock
     settings: JobSettings
     total: Resources = field(default_factory=lambda: Resources(cpus=4.0, memory=16 * GIB, gpus=1))
+    box_id: str = "box1"
     store: Store | None = None
     service: Jobs | None = None
     _task: asyncio.Task[None] | None = None
@@ -350,7 +352,7 @@ class Lab:
             **parts,
             configuration=Configuration(settings=Settings(jobs=self.settings)),
             state=self.state,
-            box_id="box1",
+            box_id=self.box_id,
             clock=self.clock,
             total=self.total,
         )
