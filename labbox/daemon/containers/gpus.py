@@ -14,7 +14,7 @@ class Gpus:
         self._of: dict[str, tuple[int, ...]] = {}
 
     def take(self, name: str, count: int) -> tuple[int, ...]:
-        """The devices of a run: what it has, else the first free ones; LabboxError "limit" where too few are."""
+        """The devices of a run: what it has, else the first free ones; LabboxError "limit" if too few are."""
         if count == 0 or name in self._of:
             return self._of.get(name, ())
         taken = {index for indexes in self._of.values() for index in indexes}

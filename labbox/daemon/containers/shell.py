@@ -22,6 +22,7 @@ _SHELL = (
 )
 
 
+_WITHOUT_SIZE: Final = "1.41"  # the API of engine 20.10, which starts a terminal without a size
 _HANG_UP_SECONDS: Final = 1.0  # for a shell to put its things in order
 
 
@@ -53,8 +54,14 @@ class Shell:
             return
 
     async def resize(self, rows: int, columns: int) -> None:
-        """Tell the terminal its size."""
-        await self._connection.call(lambda api: api.exec_resize(self._exec_id, height=rows, width=columns))
+        """Tell the terminal its size; one that is not there yet, or no more, keeps the size that it has."""
+        try:
+            await self._connection.call(
+                lambda api: api.exec_resize(self._exec_id, height=rows, width=columns)
+            )
+        except LabboxError as error:
+            if error.code == "unavailable":
+                raise
 
     async def exit_code(self) -> int | None:
         """The code it ended with; None while it runs."""
@@ -126,14 +133,9 @@ async def open_shell(
 
     exec_id = await connection.call(create)
     path = f"/v{connection.api_version}/exec/{exec_id}/start"
-    reader, writer = await open_stream(
-        connection.socket_path, "POST", path, {"Detach": False, "Tty": True}, upgrade=True
-    )
+    begin = {"Detach": False, "Tty": True, "ConsoleSize": [rows, columns]}
+    reader, writer = await open_stream(connection.socket_path, "POST", path, begin, upgrade=True)
     shell = Shell(connection, exec_id, reader, writer)
-    try:
+    if connection.api_version == _WITHOUT_SIZE:
         await shell.resize(rows, columns)
-    except LabboxError as error:
-        if error.code not in ("conflict", "not_found", "internal"):  # it may have ended already
-            await shell.close()
-            raise
     return shell
