@@ -23,7 +23,7 @@ from labbox.text import visible_line
 _REVISION: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BLOCK: Final = 1 << 20
 _SECONDS: Final = 30.0  # for git to end once its output is read
-_GIT: Final = ("git", "--git-dir=.", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
+_GIT: Final = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false")
 _ENVIRONMENT: Final = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LC_ALL": "C.UTF-8",
@@ -78,10 +78,10 @@ def export(repository: int, commit: str, target: int, meter: Meter) -> Written:
 def _run(repository: int, *words: str, stdin: bool = False) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - fixed words and a checked commit id
-            [*_GIT, *words],
-            cwd=f"/proc/self/fd/{repository}",
+            [*_GIT, f"--git-dir=/proc/self/fd/{repository}", *words],
+            cwd="/",  # the repository lies in another mount namespace: as working folder it has no path
             env=_ENVIRONMENT,
-            pass_fds=(repository,),  # for the path above; git itself uses its working folder
+            pass_fds=(repository,),
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
