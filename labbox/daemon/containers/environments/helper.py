@@ -39,8 +39,7 @@ def main() -> int:
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     os.umask(0o022)
-    with contextlib.suppress(OSError, AttributeError):  # musl and others: no such library, no harm
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _die_with_parent()
     request = json.load(sys.stdin)
     try:
         answer = _ACTIONS[request["action"]](request)
@@ -120,6 +119,7 @@ def compile_folders(request: dict[str, Any]) -> dict[str, Any]:
         if pid == 0:
             status = 1
             try:
+                _die_with_parent()
                 _compile(files[number::workers])
                 status = 0
             finally:
@@ -274,6 +274,12 @@ def take(request: dict[str, Any]) -> dict[str, Any]:
     finally:
         os.close(folder)
     return {"taken": taken}
+
+
+def _die_with_parent() -> None:
+    """Nothing goes on writing when the daemon was killed: the next one clears away what was unfinished."""
+    with contextlib.suppress(OSError, AttributeError):  # a C library without prctl: nothing is lost but this
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _normal(name: str) -> str:
