@@ -1,16 +1,17 @@
 """The files of a git commit, written into a folder without git's filters, hooks or attributes.
 
 git is asked for trees and raw blobs alone (`ls-tree`, `cat-file`), since `git archive` and `git checkout` run
-what the repository's own files and settings name.
-"""
+what 
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Final
 
 from labbox.errors import LabboxError
@@ -45,6 +46,13 @@ class Blob(Value):
     path: str
 
 
+class _Repository(Value):
+    """An open bare repository, and the frame through which git sees its objects."""
+
+    frame: str
+    descriptor: int
+
+
 class Written(Value):
     """What was written; `skipped` paths (submodules) are no files."""
 
@@ -60,6 +68,19 @@ def export(repository: int, commit: str, target: int, meter: Meter) -> Written:
             "invalid", f"cannot read the commit “{visible_line(commit)[:80]}”", "give its full hexadecimal id"
         )
     meter.begin("reading the commit", unit="files")
+    with tempfile.TemporaryDirectory(prefix="labbox-commit-") as frame:
+        _frame(Path(frame))
+        return _export(_Repository(frame=frame, descriptor=repository), commit, target, meter)
+
+
+def _frame(folder: Path) -> None:
+    """The least that git takes for a repository: a head, and places for refs and objects."""
+    for name in ("refs", "objects"):
+        (folder / name).mkdir()
+    (folder / "HEAD").write_text("ref: refs/heads/main\n", encoding="ascii")
+
+
+def _export(repository: _Repository, commit: str, target: int, meter: Meter) -> Written:
     blobs, skipped = _list(repository, commit)
     size = 0
     with _run(repository, "cat-file", "--batch", stdin=True) as git:
@@ -75,13 +96,16 @@ def export(repository: int, commit: str, target: int, meter: Meter) -> Written:
     return Written(files=len(blobs), size=size, skipped=tuple(visible_line(path) for path in skipped))
 
 
-def _run(repository: int, *words: str, stdin: bool = False) -> subprocess.Popen[bytes]:
+def _run(repository: _Repository, *words: str, stdin: bool = False) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - fixed words and a checked commit id
-            [*_GIT, f"--git-dir=/proc/self/fd/{repository}", *words],
-            cwd="/",  # the repository lies in another mount namespace: as working folder it has no path
-            env=_ENVIRONMENT,
-            pass_fds=(repository,),
+            [*_GIT, f"--git-dir={repository.frame}", *words],
+            cwd="/",
+            env={
+                **_ENVIRONMENT,
+                "GIT_OBJECT_DIRECTORY": f"/proc/self/fd/{repository.descriptor}/objects",
+            },
+            pass_fds=(repository.descriptor,),
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -92,7 +116,7 @@ def _run(repository: int, *words: str, stdin: bool = False) -> subprocess.Popen[
         ) from error
 
 
-def _list(repository: int, commit: str) -> tuple[list[Blob], list[str]]:
+def _list(repository: _Repository, commit: str) -> tuple[list[Blob], list[str]]:
     blobs: list[Blob] = []
     skipped: list[str] = []
     with _run(repository, "ls-tree", "-r", "-z", "--full-tree", commit) as git:

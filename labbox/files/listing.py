@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -50,7 +49,6 @@ class File(NamedTuple):
     size: int  # bytes
     stamp: bytes  # device, inode, size, mtime and ctime: equal stamps, equal content
     stored: int  # bytes on disk, less than `size` where it has holes
-    settled: bool  # so long unchanged that a change from now on must alter the stamp
 
 
 class Link(NamedTuple):
@@ -114,14 +112,15 @@ def stamp_of(found: os.stat_result) -> bytes:
     return _STAMP.pack(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def is_settled(found: os.stat_result, now: int) -> bool:
-    """Whether a later change is sure to get another ctime than the one seen at `now` (nanoseconds).
+def settles_in(stamp: bytes, now: int) -> float:
+    """Seconds from `now` (nanoseconds) until a change is sure to get another ctime; 0 where it is so already.
 
     Kernels before 6.13 stamp with their tick (at most 10 ms); FAT and old NFS keep whole seconds, FAT two of
-    them.
+    them. A file read before that cannot be told from one that changed right afterwards.
     """
-    coarse = found.st_ctime_ns % 1_000_000 == 0
-    return found.st_ctime_ns < now - (2_100_000_000 if coarse else 20_000_000)
+    changed_at: int = _STAMP.unpack(stamp)[4]
+    window = 2_100_000_000 if changed_at % 1_000_000 == 0 else 20_000_000
+    return max(0.0, (changed_at + window - now) / 1e9)
 
 
 class _Walk:
@@ -140,7 +139,6 @@ class _Walk:
         folder = Folder(name, path, depth, (found.st_dev, found.st_ino), [], [])
         self.folders.append(folder)
         prefix = f"{path}/" if path else ""
-        now = time.time_ns()
         below: list[str] = []
         with os.scandir(descriptor) as entries:
             for entry in entries:
@@ -156,7 +154,7 @@ class _Walk:
                 elif is_folder:
                     below.append(entry.name)
                 else:
-                    self._entry(folder, entry, own, depth, now, descriptor)
+                    self._entry(folder, entry, own, depth, descriptor)
         for one in sorted(below):
             self._enter(descriptor, one, prefix + one, depth + 1)
 
@@ -193,9 +191,7 @@ class _Walk:
         finally:
             os.close(descriptor)
 
-    def _entry(
-        self, folder: Folder, entry: os.DirEntry[str], path: str, depth: int, now: int, parent: int
-    ) -> None:
+    def _entry(self, folder: Folder, entry: os.DirEntry[str], path: str, depth: int, parent: int) -> None:
         try:
             found = entry.stat(follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
@@ -222,7 +218,6 @@ class _Walk:
                 found.st_size,
                 stamp_of(found),
                 found.st_blocks * 512,
-                is_settled(found, now),
             )
         )
 

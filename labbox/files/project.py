@@ -23,7 +23,7 @@ from labbox.files.ignoring import Ignore, ignoring
 from labbox.files.jobtoml import JobFile
 from labbox.files.listing import FOLDER_FLAGS, Listing, shown, walk
 from labbox.files.reading import names_in, read_plain
-from labbox.files.snapshot import Half
+from labbox.files.tree import Half
 from labbox.model import MIB, JobSpec, Resources, Value
 from labbox.protocol import Finding, Inspection
 from labbox.text import format_bytes, visible_line

@@ -60,4 +60,4 @@ def _count(first: Decimal, last: Decimal, step: Decimal, text: str) -> list[str]
     count = int((last - first) / step) + 1
     if count > MAX_VALUES:
         raise LabboxError("limit", f"cannot sweep over more than {MAX_VALUES:,} values", "take larger steps")
-    return [str(first + step * number) for number in range(count)]
+    return [f"{(first + step * number).normalize():f}" for number in range(count)]

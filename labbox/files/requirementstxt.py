@@ -28,7 +28,7 @@ _COMMENT: Final = re.compile(r"(?:^|\s)#.*$")
 _ONE_EQUALS: Final = re.compile(rf"({_NAME})\s*=\s*([0-9][^\s=]*)", re.ASCII)
 _MISSING_SIGN: Final = re.compile(rf"({_NAME})\s+v?([0-9][0-9A-Za-z.]*)", re.ASCII)
 _EDITABLE: Final = re.compile(r"(?:-e|--editable)(?:[\s=]|$)")
-_LOCAL: Final = re.compile(r"\.{0,2}/|\.{1,2}$|[A-Za-z]:\\|file:|.*\.(?:whl|tar\.gz|zip)(?:\s|$)")
+_LOCAL: Final = re.compile(r"\.{0,2}/|\.{1,2}$|[A-Za-z]:\\|file:|[^:\s]*\.(?:whl|tar\.gz|zip)(?:\s|$)")
 
 
 def to_text(data: bytes) -> bytes:

@@ -16,7 +16,7 @@ import msgspec
 from labbox.errors import Code
 from labbox.files.project import Defaults, ProjectPlan, TemplateView
 from labbox.files.removing import Usage
-from labbox.files.snapshot import Tree
+from labbox.files.tree import Tree
 from labbox.model import JobSpec, Progress, Value
 from labbox.protocol import Inspection
 

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labbox.custom import Template
+from labbox.errors import LabboxError
+from labbox.files.project import inspect
+from labbox.model import JobSpec, Sweep
+
+APP = {"code/app.py": "print(1)\n", "input/a.csv": "1,2\n"}
+
+
+def texts(findings: Any) -> str:
+    return "\n".join(f"{one.text} | {one.hint}" for one in findings)
+
+
+def test_halves_with_requirements_beside(lab: Any) -> None:
+    lab.project({**APP, "requirements.txt": "numpy\n", "README.md": "x"})
+    found = lab.inspect()
+    assert found.entry == "code/app.py"
+    assert found.command == ("python", "app.py")
+    assert found.template == "python"
+    assert found.dependencies == ("requirements.txt",)
+    assert (found.code_files, found.input_files, found.input_bytes) == (1, 1, 4)
+    assert not [one for one in found.findings if one.level != "ok"]
+
+
+def test_a_flat_folder_is_code_but_for_input_and_output(lab: Any) -> None:
+    lab.project({"app.m": "1", "helper.m": "2", "input/a": "x", "output/old.csv": "y", "apt.txt": "jq\n"})
+    found = lab.inspect()
+    assert (found.entry, found.template, found.dependencies) == ("app.m", "octave", ("apt.txt",))
+    assert found.code_files == 3
+
+
+def test_an_entry_beside_a_folder_named_code_is_a_flat_project(lab: Any) -> None:
+    lab.project({"app.py": "1", "code/helper.py": "2"})
+    assert lab.inspect().entry == "app.py"
+
+
+def test_missing_input_is_fine(lab: Any) -> None:
+    lab.project({"run.sh": "echo\n"})
+    assert "there is no input/ folder: /input will be empty" in texts(lab.inspect().findings)
+
+
+def test_two_entries_are_named_with_the_way_to_choose(lab: Any) -> None:
+    lab.project({"code/app.py": "1", "code/run.sh": "1"})
+    (error,) = lab.errors()
+    assert "code/app.py and code/run.sh" in error.text
+    assert 'template = "python"' in error.hint
+    lab.project({"job.toml": 'template = "shell"'})
+    assert lab.inspect().entry == "code/run.sh"
+    lab.project({"job.toml": 'command = ["python", "app.py"]'})
+    assert lab.inspect().command == ("python", "app.py")
+
+
+def test_two_names_of_one_template_are_no_conflict(lab: Any) -> None:
+    lab.project({"app.py": "1", "main.py": "2"})
+    assert lab.inspect().entry == "app.py"
+
+
+@pytest.mark.parametrize(
+    ("files", "hint"),
+    [
+        ({"code/": ""}, "name the file that runs"),
+        ({"notes.txt": "x"}, "name the file that runs"),
+        ({"App.py": "1"}, "rename “App.py” to app.py"),
+        ({"analysis.py": "1"}, "rename “analysis.py” to app.py, or give a command: -- python analysis.py"),
+        ({"study-main/app.py": "1"}, "hand in the folder inside it: “study-main”"),
+        ({"work.ipynb": "{}"}, "jupyter nbconvert --to script --output app work.ipynb"),
+    ],
+)
+def test_nothing_to_run_says_what_to_do(lab: Any, files: dict[str, str], hint: str) -> None:
+    lab.project(files)
+    (error,) = lab.errors()
+    assert "cannot find anything to run" in error.text
+    assert hint in error.hint
+
+
+def test_an_empty_folder_has_nothing_to_run(lab: Any) -> None:
+    lab.project({})
+    assert "cannot find anything to run" in texts(lab.errors())
+
+
+def test_a_language_that_is_not_here_says_so(lab: Any) -> None:
+    lab.project({"app.jl": "1"})
+    (error,) = lab.errors()
+    assert error.text == "cannot run Julia here: Debian has no Julia"
+    lab.project({"job.toml": 'image = "julia:1.12"'})
+    assert not lab.errors()
+
+
+def test_a_command_finds_its_template(lab: Any) -> None:
+    lab.project({"analysis.py": "1", "more.R": "1"})
+    for command, template in (
+        (("python3", "analysis.py"), "python"),
+        (("sh", "-c", "./analysis.py | tee log"), "python"),
+        (("Rscript", "more.R"), "r"),
+        (("ls",), None),
+    ):
+        assert lab.inspect(spec=JobSpec(path="study", command=command)).template == template
+
+
+def test_a_command_that_is_broken_shell_is_taken_as_it_is(lab: Any) -> None:
+    lab.project({"app.py": "1"})
+    assert lab.inspect(spec=JobSpec(command=("sh", "-c", "echo 'open"))).command[2] == "echo 'open"
+
+
+def test_an_unknown_template_is_named_with_the_nearest(lab: Any) -> None:
+    lab.project({"app.py": "1", "job.toml": 'template = "pyton"'})
+    (error,) = lab.errors()
+    assert error.text == "cannot find the template “pyton”"
+    assert error.hint == "did you mean “python”?"
+
+
+def test_a_script_with_windows_line_endings_is_warned_of(lab: Any) -> None:
+    lab.project({"run.sh": "#!/bin/sh\r\necho\r\n"})
+    (warning,) = lab.warnings()
+    assert "Windows line endings" in warning.text
+    assert "sed -i" in warning.hint
+
+
+def test_a_script_that_is_not_executable_is_fine(lab: Any) -> None:
+    (lab.project({"run.sh": "#!/bin/sh\necho\n"}) / "run.sh").chmod(0o644)
+    assert not lab.warnings()
+
+
+def test_a_huge_file_in_code_is_warned_of(lab: Any) -> None:
+    folder = lab.project(APP)
+    with (folder / "code/data.bin").open("wb") as file:
+        file.truncate(1 << 30)
+    (warning,) = lab.warnings()
+    assert "“code/data.bin” is large for code: 1.0 GiB" in warning.text
+
+
+def test_requirements_in_both_places_are_refused(lab: Any) -> None:
+    lab.project({**APP, "requirements.txt": "numpy", "code/requirements.txt": "scipy"})
+    (error,) = lab.errors()
+    assert error.text == "cannot tell which is meant: requirements.txt or code/requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("numpy=1.26", "write numpy==1.26"),
+        ("numpy 1.26", "write numpy==1.26"),
+        ("import numpy", "write one package in a line: numpy or numpy==2.1"),
+        ("numpy==", "write one package in a line: numpy or numpy==2.1"),
+        ("-e ./mine", "put its code into the project; here stand packages of an index"),
+        ("../other/wheel.whl", "put its code into the project; here stand packages of an index"),
+    ],
+)
+def test_a_broken_line_in_requirements_has_its_number_and_a_way_out(lab: Any, line: str, hint: str) -> None:
+    lab.project({**APP, "requirements.txt": f"# mine\nscipy>=1.1,<2 # ok\n\n{line}\n"})
+    (error,) = lab.errors()
+    assert (error.file, error.line, error.hint) == ("requirements.txt", 4, hint)
+
+
+def test_what_pip_understands_is_no_broken_line(lab: Any) -> None:
+    good = [
+        "numpy",
+        "numpy==2.1.*",
+        "scipy >= 1.1, < 2",
+        "requests[socks,use-chardet] ~= 2.0 ; python_version < '3.14'",
+        "pip @ https://example.org/pip.whl",
+        "a==1 \\",
+        "  --hash=sha256:00",
+        "--no-binary :all:",
+        "-r more.txt",
+        "zope.interface===1.0+local",
+        "x (>=1.0)",
+        "torch!=2.0.0",
+        "https://example.org/a.whl",
+    ]
+    lab.project({**APP, "requirements.txt": "\r\n".join(good)})
+    assert not lab.errors()
+
+
+def test_requirements_from_powershell_are_read(lab: Any) -> None:
+    lab.project({**APP, "requirements.txt": "numpy==2.1\r\n".encode("utf-16")})
+    found = lab.plan()
+    assert found.plan is not None
+    assert found.plan.files[0].content == b"numpy==2.1\r\n"
+
+
+def test_a_mistaken_name_is_warned_of(lab: Any) -> None:
+    lab.project({**APP, "requirement.txt": "numpy"})
+    assert "labbox looks for requirements.txt" in texts(lab.warnings())
+
+
+def test_a_dockerfile_travels_with_the_plan(lab: Any) -> None:
+    lab.project({**APP, "code/Dockerfile": "FROM labbox/base\n", "environment.yml": "name: x\n"})
+    plan = lab.plan().plan
+    assert plan is not None
+    assert [(one.kind, one.name) for one in plan.files] == [
+        ("conda", "environment.yml"),
+        ("dockerfile", "code/Dockerfile"),
+    ]
+
+
+def test_links_out_of_the_project_are_refused_and_links_inside_are_not(lab: Any) -> None:
+    folder = lab.project({**APP, "code/sub/x.py": "1"})
+    (folder / "code/inside.py").symlink_to("sub/x.py")
+    (folder / "code/sub/up.py").symlink_to("../app.py")
+    (folder / "code/data").symlink_to("../input")
+    assert not lab.errors()
+    for target in (
+        "/etc/passwd",
+        "../../secret",
+        "sub/../../../x",
+        "..",
+        "../job.toml",
+        "../../study/code/app.py",
+    ):
+        link = folder / "code/bad"
+        link.symlink_to(target)
+        (error,) = lab.errors()
+        assert "“code/bad”: it is a link out of the project" in error.text
+        link.unlink()
+
+
+def test_input_that_is_a_link_is_refused(lab: Any) -> None:
+    lab.project({"app.py": "1"})
+    (lab.home / "study/input").symlink_to("/etc")
+    assert texts(lab.errors()).startswith("cannot hand in “input”: it is no folder")
+
+
+def test_sockets_fifos_and_virtual_environments_stay_out_with_a_word(lab: Any) -> None:
+    folder = lab.project({**APP, "code/.venv/pyvenv.cfg": "home = /usr", "code/.venv/lib/x.py": "1"})
+    os.mkfifo(folder / "input/pipe")
+    with socket.socket(socket.AF_UNIX) as sock:
+        here = Path.cwd()
+        os.chdir(folder / "input")
+        try:
+            sock.bind("agent")
+        finally:
+            os.chdir(here)
+    shown = texts(lab.warnings())
+    assert "“input/pipe”: a FIFO is left out" in shown
+    assert "“input/agent”: a socket is left out" in shown
+    assert "“code/.venv”: a virtual environment is left out" in shown
+    assert lab.inspect().code_files == 1
+
+
+def test_names_are_shown_safely_and_survive(lab: Any) -> None:
+    evil = "a\n\x1b]52;c;AAAA\x07b\u202e[b]"
+    folder = lab.project({"app.py": "1"}, name="stu\x1bdy ü\n")
+    Path(os.fsdecode(os.fsencode(folder / evil) + b"\xff")).symlink_to("/etc")
+    found = lab.inspect("stu\x1bdy ü\n")
+    for text in (found.path, found.name, texts(found.findings)):
+        assert not set(text) & {"\x1b", "\x07", "\u202e"}
+    assert found.name == "stu␛dy ü␊"
+    assert "“a␊␛]52;c;AAAA␇b\\u202e[b]\\xff”" in texts(found.findings)
+
+
+def test_ignored_things_do_not_count(lab: Any) -> None:
+    lab.project(
+        {
+            **APP,
+            "code/.git/config": "x",
+            "code/__pycache__/a.pyc": "x",
+            "code/.ipynb_checkpoints/a": "x",
+            "input/raw/1.dat": "x",
+            "input/keep/raw.txt": "x",
+            "input/a.tmp": "x",
+            "input/fig/b/c.png": "x",
+            "job.toml": 'ignore = ["*.tmp", "raw/", "input/**/*.png"]',
+        }
+    )
+    found = lab.inspect()
+    assert (found.code_files, found.input_files) == (1, 2)
+
+
+def test_a_job_file_and_the_person_who_submits_agree_on_who_wins(lab: Any) -> None:
+    lab.project(
+        {
+            **APP,
+            "job.toml": 'name = "n"\ncpus = 2\nmemory = "3G"\ntime = "2h"\nnetwork = true\narray = "1-3"\n'
+            'priority = 5\n[env]\nA = 1\nB = "x"\n[sweep]\nlr = [0.1, 0.2]\nseed = "1:3"\n'
+            "[git]\nsubmit = true\n",
+        }
+    )
+    found = lab.plan(spec=JobSpec(path="study", cpus=4, env={"B": "y"}, network=False))
+    assert found.plan is not None
+    asked = found.plan.asked
+    assert (asked.cpus, asked.memory, asked.time_limit, asked.network) == (4, 3 << 30, 7200, False)
+    assert asked.env == {"A": "1", "B": "y"}
+    assert asked.sweep == (
+        Sweep(name="lr", values=("0.1", "0.2")),
+        Sweep(name="seed", values=("1", "2", "3")),
+    )
+    assert (asked.array, asked.priority, asked.gpus) == ((1, 2, 3), 5, None)
+    assert found.plan.submit_on_push
+    assert found.inspection.resources.cpus == 4
+    assert found.inspection.time_limit == 7200
+
+
+def test_folders_that_are_not_there_or_not_ones_own(lab: Any, tmp_path: Path) -> None:
+    lab.project({"app.py": "1"})
+    (tmp_path / "elsewhere").mkdir()
+    (lab.home / "link").symlink_to(tmp_path / "elsewhere")
+    for path, code, words in (
+        ("nowhere", "not_found", "cannot find the folder “nowhere”"),
+        ("study/app.py", "invalid", "cannot hand in “study/app.py”: it is no folder"),
+        ("study/app.py/x", "invalid", "it is no folder"),
+        ("../elsewhere", "forbidden", "it is outside your home"),
+        ("/etc", "forbidden", "it is outside your home"),
+        ("link", "forbidden", "it is outside your home"),
+        ("a\0b", "invalid", "NUL"),
+        ("x" * 300, "invalid", "File name too long"),
+    ):
+        with pytest.raises(LabboxError, match="cannot") as raised:
+            lab.inspect(path)
+        assert raised.value.code == code
+        assert words in raised.value.message
+    assert lab.inspect(str(lab.home / "study")).entry == "app.py"
+    assert lab.inspect("~/study/").entry == "app.py"
+
+
+def test_inspect_takes_the_templates_of_custom_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("1")
+    template = Template(name="python", title="Python", entries=("app.py",), command=("python", "{entry}"))
+    assert inspect(tmp_path, JobSpec(), [template]).command == ("python", "app.py")
