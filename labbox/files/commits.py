@@ -1,7 +1,9 @@
 """The files of a git commit, written into a folder without git's filters, hooks or attributes.
 
 git is asked for trees and raw blobs alone (`ls-tree`, `cat-file`), since `git archive` and `git checkout` run
-what 
+what the repository's own files and settings name. The path to the repository leads through folders that the
+person may not enter, so git gets an empty repository of its own (`_frame`), and the open one as its objects.
+"""
 
 from __future__ import annotations
 

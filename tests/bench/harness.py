@@ -205,12 +205,19 @@ class Box:
         """kill -9, as a crash does."""
         assert self.process is not None
         self.process.kill()
-        self.process.wait()
+        self._ended()
 
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
+        self._ended()
+
+    def _ended(self) -> None:
+        assert self.process is not None
+        assert self.process.stdout is not None
         self.process.wait(30)
+        self.process.stdout.close()
+        self.log.close()
 
     def client(self, act_as: str | None = None) -> Client:
         return connect(str(self.state / "api.sock"), act_as=act_as)

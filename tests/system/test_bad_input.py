@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import Person
 from harness import Box
+from person import Person
 
 from labbox.model import JobSpec
 

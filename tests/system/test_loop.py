@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Person
 from harness import Box, ssh_options
+from person import Person
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -47,9 +46,7 @@ def test_the_exit_status_of_follow_is_the_jobs(ada: Person) -> None:
     assert ada.run("job", "submit", "suicide", "--follow").returncode == 139
 
 
-def test_cancelling_a_followed_job_ends_it_with_130(
-    ada: Person, box: Box, wait_for: Callable[..., None]
-) -> None:
+def test_cancelling_a_followed_job_ends_it_with_130(ada: Person, box: Box) -> None:
     ada.project("sleeper", {"run.sh": "echo started; sleep 60\n"})
     follower = subprocess.Popen(
         box.ssh("ada", "job", "submit", "sleeper", "--follow"), stdout=subprocess.PIPE
