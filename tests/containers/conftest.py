@@ -94,16 +94,18 @@ class OwnEngine:
 
 
 @pytest.fixture(scope="session")
-def own_engine_started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
+def own_engine_started() -> Iterator[OwnEngine]:
     run = Path(tempfile.mkdtemp(prefix="labbox-test-", dir="/run"))  # paths of sockets must be short
-    own = OwnEngine(tmp_path_factory.mktemp("engine"), run)
+    data = Path(tempfile.mkdtemp(prefix="labbox-test-", dir="/var/tmp"))
+    own = OwnEngine(data, run)
     own.start()
     try:
         import_small_image(own.url)
         yield own
     finally:
         own.stop()
-        shutil.rmtree(run, ignore_errors=True)
+        shutil.rmtree(run)
+        shutil.rmtree(data)
 
 
 @pytest.fixture
