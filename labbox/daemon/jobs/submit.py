@@ -31,6 +31,7 @@ _MOST_AFTER: Final = 1_000
 _HIGHEST_PRIORITY: Final = 1_000_000
 _LARGEST_ENVIRONMENT: Final = 128 * 1024  # bytes of one variable, as the kernel has it (MAX_ARG_STRLEN)
 _LEAST_MEMORY: Final = 6 * MIB  # the engine takes no less
+_ASK_FOR_LESS: Final = "ask for less; `labbox status` shows what the box has"
 
 
 class Order(Value):
@@ -59,11 +60,7 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
     """What is to be stored; LabboxError with the first thing that stands against it."""
     inspection, asked, settings = project.inspection, project.asked, parts.settings
     if project.handed is None:
-        finding = next((one for one in inspection.findings if one.level == "error"), None)
-        place = "" if finding is None or not finding.file else f"{finding.file}: "
-        what = "there is nothing to run" if finding is None else finding.text
-        hint = "" if finding is None else finding.hint
-        raise LabboxError("invalid", f"cannot submit {visible_line(inspection.path)}: {place}{what}", hint)
+        raise _refused(inspection)
     network = bool(asked.network)
     if network and not settings.network:
         raise LabboxError(
@@ -167,15 +164,34 @@ def check_resources(need: Resources, total: Resources, limits: Limits) -> None:
         ("your limit is", limits.cpus, limits.memory, limits.gpus),
     ):
         if cpus is not None and need.cpus > cpus:
-            raise LabboxError("limit", f"cannot submit: it needs {need.cpus:g} CPUs, {whose} {cpus:g}")
+            raise LabboxError(
+                "limit", f"cannot submit: it needs {need.cpus:g} CPUs, {whose} {cpus:g}", _ASK_FOR_LESS
+            )
         if memory is not None and need.memory > memory:
             raise LabboxError(
                 "limit",
                 f"cannot submit: it needs {format_bytes(need.memory)} of memory,"
                 f" {whose} {format_bytes(memory)}",
+                _ASK_FOR_LESS,
             )
         if gpus is not None and need.gpus > gpus:
-            raise LabboxError("limit", f"cannot submit: it needs {need.gpus} GPUs, {whose} {gpus}")
+            raise LabboxError(
+                "limit", f"cannot submit: it needs {need.gpus} GPUs, {whose} {gpus}", _ASK_FOR_LESS
+            )
+
+
+def _refused(inspection: Inspection) -> LabboxError:
+    """Everything that stands against a folder, each with its file and line."""
+    errors = [one for one in inspection.findings if one.level == "error"]
+    lines = [
+        (f"{one.file}, line {one.line}: " if one.line is not None else f"{one.file}: " if one.file else "")
+        + one.text.removeprefix(f"cannot use {one.file}: ")
+        + (f" ({one.hint})" if one.hint and len(errors) > 1 else "")
+        for one in errors
+    ]
+    what = "\n  ".join(lines) if lines else "there is nothing to run"
+    hint = errors[0].hint if len(errors) == 1 else ""
+    return LabboxError("invalid", f"cannot submit {visible_line(inspection.path)}: {what}", hint)
 
 
 def check_time(limit: float | None, settings: JobSettings) -> float | None:
