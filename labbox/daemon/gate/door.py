@@ -24,8 +24,10 @@ from labbox.text import format_duration
 
 if TYPE_CHECKING:
     from labbox.daemon.gate.server import Gate
+    from labbox.daemon.gate.wire import Connection
     from labbox.daemon.processes import Process
 
+MINUTE: Final = 60.0  # seconds
 MAX_CHANNELS: Final = 16  # sessions of one connection at once
 _SENTENCES: Final = 20  # refusals that one connection adds to the audit trail
 
@@ -88,7 +90,7 @@ class Door(asyncssh.SSHServer):
     def disconnect(self, sentence: str) -> None:
         """Close the connection and say why."""
         if self._connection is not None:
-            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, sentence)
+            cast("Connection", self._connection).end(sentence)
 
     # The login.
 
@@ -243,7 +245,7 @@ class Door(asyncssh.SSHServer):
         self._last_active = time.monotonic()
 
     def _watch_idleness(self) -> None:
-        longest = self._gate.settings.ssh.idle_minutes * 60.0
+        longest = self._gate.settings.ssh.idle_minutes * MINUTE
         left = longest - (time.monotonic() - self._last_active)
         if self._silent:
             left = longest
@@ -302,8 +304,3 @@ class Door(asyncssh.SSHServer):
         """`ssh -w` with Ethernet frames."""
         self._refuse("tunnel")
         return False
-
-
-def door_of(connection: asyncssh.SSHServerConnection) -> Door:
-    """The door that a connection came in by."""
-    return cast(Door, connection.get_owner())

@@ -1,14 +1,14 @@
 """The hot path of big transfers: asyncssh's connection and channel with the work per packet cut down.
 
-asyncssh copies a packet about ten times and slices its whole input for each (measured: 1 GiB by `scp` took 3
-to 4 times OpenSSH's own time). Here, once the login is complete and nothing is compressed, packets of channel
-data are opened straight out of the one receive buffer, and sealed straight into one piece per write, where
-the cipher is AES-GCM or ChaCha20-Poly1305 (which stock clients choose: of two lists the client's order
-counts, not ours).
+asyncssh copies a packet about ten times and handles each by itself. Here, once the login is complete and
+nothing is compressed, packets of channel data are opened straight out of the one receive buffer, and sealed
+straight into one piece per write, where the cipher is AES-GCM or ChaCha20-Poly1305 (which stock clients
+choose: of two lists the client's order counts, not ours). Measured as the daemon's CPU time for 1 GiB by
+`scp`: 0.8 s instead of 1.3 s with AES-GCM, 1.4 s instead of 2.0 s with ChaCha20; that is time in which nobody
+else is served.
 
-Everything else (key exchange, login, other ciphers, other packets, every error)
-goes through asyncssh's own code, which also stays the judge of what is legal: what looks unusual here is
-handed over to it untouched.
+Everything else (key exchange, login, other ciphers, other packets, every error) goes through asyncssh's own
+code, which also stays the judge of what is legal: what looks unusual here is handed over to it untouched.
 
 This reaches into private names of asyncssh. `check_library` refuses to start where one of them is missing,
 and the gate's tests run transfers through both paths and compare.
@@ -68,7 +68,7 @@ def check_library(connection: SSHServerConnection, channel: SSHServerChannel[byt
 
 
 class _Gcm:
-    """One direction's AES-GCM (RFC 5647), sharing its counter with asyncssh's own object for the direction."""
+    """One direction's AES-GCM (RFC 5647); the counter is that of asyncssh's own object."""
 
     def __init__(self, encryption: GCMEncryption) -> None:
         self.encryption: Encryption = encryption
@@ -147,6 +147,14 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
 
     async def reload_config(self) -> None:
         """There is no configuration that depends on the user; asyncssh would build it anew in a thread."""
+
+    def end(self, sentence: str) -> None:
+        """Close at once and say why; asyncssh's own way closes the channels first: clients then read no further.
+
+        Of the reasons for an end, clients show this one to everybody.
+        """
+        self._send_disconnect(asyncssh.DISC_SERVICE_NOT_AVAILABLE, sentence, "en")
+        self._force_close(None)
 
     # The protocol that asyncio sees: it reads into a buffer of ours.
 
