@@ -31,7 +31,9 @@ die() { # message, hint
 }
 
 install_system_packages() {
-  local program package missing=()
+  local program package missing=() client=docker.io
+  [ "$(. /etc/os-release && echo "${VERSION_ID:-0}")" = 12 ] || client=docker-cli # a package of its own since Debian 13
+  command -v docker >/dev/null 2>&1 || missing+=("$client")
   # a program that must be there, and the package that brings it
   while read -r program package; do
     [ -e "$program" ] || command -v "$program" >/dev/null 2>&1 || missing+=("$package")
