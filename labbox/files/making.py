@@ -225,7 +225,7 @@ class _Making:
         return name
 
     def _flush(self, tree: int) -> None:
-        """Have all content on disk: file by file, since flushing the file system waits for others' gigabytes too.
+        """Have all content on disk: by file, since flushing the file system waits for others' gigabytes too.
 
         Telling the kernel first to begin with all of them made this three times as fast for 500 files.
         """

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from blake3 import blake3
 
 from labbox.daemon import workers as workers_module
 from labbox.daemon.people.accounts import Account
@@ -185,6 +188,39 @@ async def test_progress_comes_at_most_ten_times_a_second_and_cancelling_ends_the
     assert last.done > moments[0][1].done
     assert last.rate is not None
     assert list((ada.home.parent / "snapshots/making").iterdir()) == []
+
+
+async def test_a_kill_at_any_moment_leaves_whole_trees_and_what_comes_next_succeeds(
+    workers: Workers, nursery: Nursery, ada: Account
+) -> None:
+    study, choice = ada.home / "study", random.Random(7)
+    for round_ in range(25):
+        for number in range(40):
+            (study / f"input/{number}").write_bytes(b"%d %d" % (round_, number) * 500)
+        await workers.call(ada, LOOK)  # a worker is there and idle
+        asking = asyncio.create_task(hand_in(workers, ada))
+        await asyncio.sleep(choice.random() * 0.03)
+        await nursery.children[-1].kill()
+        with contextlib.suppress(LabboxError):
+            await asking
+        for manifest in (ada.home.parent / "snapshots").glob("*.manifest"):
+            if manifest.with_suffix("").exists():
+                check_tree(manifest)
+    handed = await hand_in(workers, ada)
+    assert handed.input is not None
+    check_tree(ada.home.parent / f"snapshots/{handed.input.name}.manifest")
+    assert list((ada.home.parent / "snapshots/making").iterdir()) == []
+
+
+def check_tree(manifest: Path) -> None:
+    tree = manifest.with_suffix("")
+    assert tree.name == "tree-" + blake3(manifest.read_bytes()).hexdigest()
+    lines = [line.decode().split(" ", 4) for line in manifest.read_bytes().split(b"\0")[:-1]]
+    assert sorted(path for *_, path in lines) == sorted(str(one.relative_to(tree)) for one in tree.rglob("*"))
+    for kind, _, size, digest, path in lines:
+        if kind == "f":
+            content = (tree / path).read_bytes()
+            assert (len(content), blake3(content).hexdigest()) == (int(size), digest)
 
 
 async def test_idle_workers_end(
