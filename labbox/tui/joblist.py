@@ -102,14 +102,15 @@ class JobList:
         self.next_before = following
         self.complete = following is None
         if self.plain:
-            known = (
-                set(self._ids[: len(jobs)]) if self._ids and jobs and jobs[0].id >= self._ids[0] else set()
-            )
-            fresh = array("q", sorted(job.id for job in jobs if job.id not in known))
-            self._ids = fresh + self._ids
+            fresh = array("q", sorted(job.id for job in jobs if self.row_of(job.id) is None))
+            older = bisect_left(fresh, self._ids[0]) if self._ids else len(fresh)
+            self._ids = fresh[:older] + self._ids
+            for number in fresh[older:]:  # it came in between two pages
+                self._ids.insert(bisect_left(self._ids, number), number)
             self._remember(jobs)
             return
-        self._gathered += [job for job in jobs if self.belongs(job)]
+        known = {job.id for job in self._gathered}
+        self._gathered += [job for job in jobs if job.id not in known and self.belongs(job)]
         self._order()
 
     def _order(self) -> None:

@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import fake_client
-import scenes
+import fake_client  # type: ignore[import-not-found]  # it stands beside this program
+import scenes  # type: ignore[import-not-found]  # as above
 
 from labbox.tui import clock
 from labbox.tui.app import LabboxApp
@@ -19,7 +19,7 @@ from labbox.tui.app import LabboxApp
 async def draw(scene: scenes.Scene, folder: Path) -> None:
     """One picture."""
     box = fake_client.full_box(60)
-    app = LabboxApp(box, scene.theme)  # type: ignore[arg-type]  # the fake has the client's methods
+    app = LabboxApp(box, scene.theme)
     async with app.run_test(size=scene.size, notifications=True) as pilot:
 
         def text() -> str:
@@ -39,7 +39,8 @@ async def draw(scene: scenes.Scene, folder: Path) -> None:
         for key in scene.keys:
             await pilot.press(key)
             await pilot.pause()
-        await until(scene.arrived)
+        for part in scene.arrived.split("|"):
+            await until(part)
         await pilot.pause()
         (folder / f"{scene.name}.svg").write_text(app.export_screenshot(title="ssh ada@lab"))
         box.close()

@@ -1,4 +1,4 @@
-"""Every screen and dialog as a scene: its size, its theme, and the keys that lead there from the first screen."""
+"""Every screen and dialog as a scene: size, theme, and the keys that lead there from the first screen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Scene(NamedTuple):
-    """How to come to a picture: keys to press, and a text that shows that one has arrived."""
+    """How to come to a picture: keys to press, and texts, | between, that show that one has arrived."""
 
     name: str
     keys: tuple[str, ...]
@@ -32,8 +32,8 @@ SCENES = (
     Scene("why", ("down", "down", "down", "w"), "grace used less"),
     Scene("rerun", ("f6",), "Run job 1000 again", (80, 24)),
     Scene("priority", ("equals_sign",), "Higher goes first", (80, 24)),
-    Scene("log", ("f3",), "end of log", (100, 30)),
-    Scene("log-search", ("f3", "slash", *"trial  5", "enter"), "trial  55"),
+    Scene("log", ("f3",), "end of log|SEED=7", (100, 30)),
+    Scene("log-search", ("f3", "slash", *"trial  5", "enter"), "trial  55|SEED=7"),
     Scene("info", ("f4",), "peak memory", (100, 40)),
     Scene("history", ("t",), "Peak memory"),
     Scene("accounting", ("H",), "0.34 h"),

@@ -80,7 +80,7 @@ async def test_a_job_leaves_the_view_when_its_state_does(
 async def test_filter_its_inverse_and_clearing(box: Any, running: Any, wait: Any, shown: Any) -> None:
     async with running(box, size=(120, 40)) as pilot:
         await pilot.press("slash", *"eeg lost", "enter")
-        await wait(pilot, lambda: "with “eeg lost”: 2" in shown(pilot))
+        await wait(pilot, lambda: "with “eeg lost”: 1" in shown(pilot))
         assert "gaze" not in shown(pilot)
         await pilot.press("escape")
         await wait(pilot, lambda: "gaze-fixations" in shown(pilot))

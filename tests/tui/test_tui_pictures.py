@@ -34,7 +34,7 @@ def test_picture(
         for key in scene.keys:
             await pilot.press(key)
             await pilot.pause()
-        await wait(pilot, lambda: scene.arrived in shown(pilot))
+        await wait(pilot, lambda: all(part in shown(pilot) for part in scene.arrived.split("|")))
         await pilot.pause()
         box.close()
 

@@ -32,9 +32,17 @@ async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, p
     async with running(box, size=(120, 36)) as pilot:
         await pilot.press("f2", "escape")
         values = {
-            "path": "study", "command": "python app.py --fast", "memory": "8G", "gpus": "1", "time_limit": "1h30m",
-            "array": "1-20%4", "env": "A=1 B='two words'", "after": "17, 18", "priority": "5", "retries": "2",
-        }  # fmt: skip
+            "path": "study",
+            "command": "python app.py --fast",
+            "memory": "8G",
+            "gpus": "1",
+            "time_limit": "1h30m",
+            "array": "1-20%4",
+            "env": "A=1 B='two words'",
+            "after": "17, 18",
+            "priority": "5",
+            "retries": "2",
+        }
         await wait(pilot, lambda: pilot.app.screen.query("#submit-env"))
         for key, value in values.items():
             pilot.app.screen.query_one(f"#submit-{key}").value = value
@@ -44,10 +52,21 @@ async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, p
         await wait(pilot, lambda: any(call[0] == "submit_job" for call in box.calls))
         spec = next(call[1] for call in box.calls if call[0] == "submit_job")
         assert spec == JobSpec(
-            path="study", command=("python", "app.py", "--fast"), memory=8 << 30, gpus=1, time_limit=5400.0,
-            array=tuple(range(1, 21)), parallel=4, env={"A": "1", "B": "two words"}, after=(17, 18), priority=5,
-            retries=2, network=True, hold=True, stdin=True,
-        )  # fmt: skip
+            path="study",
+            command=("python", "app.py", "--fast"),
+            memory=8 << 30,
+            gpus=1,
+            time_limit=5400.0,
+            array=tuple(range(1, 21)),
+            parallel=4,
+            env={"A": "1", "B": "two words"},
+            after=(17, 18),
+            priority=5,
+            retries=2,
+            network=True,
+            hold=True,
+            stdin=True,
+        )
 
 
 async def test_what_is_wrong_is_said_before_submitting(

@@ -28,7 +28,7 @@ from labbox.tui.look import depth_of, theme_for
 HERE = Path(__file__).parent
 ALLOWED = re.compile(
     rb"\x1b\[[0-9;?<>=]*[ -/]*[@-~]"  # CSI
-    rb"|\x1b[78=>]|\x1b\]22;[a-z]*\x1b\\"
+    rb"|\x1b[78=>]|\x1b\]22;[a-z]*\x07"  # the shape of the mouse pointer, by Textual
 )
 
 
@@ -42,12 +42,19 @@ class Terminal:
         self.master, slave = pty.openpty()
         self.resize(rows, columns)
         environment = {
-            **os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(Path(labbox.__file__).parent.parent), **environ
-        }  # fmt: skip
+            **os.environ,
+            "TERM": "xterm-256color",
+            "PYTHONPATH": str(Path(labbox.__file__).parent.parent),
+            **environ,
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", script, str(HERE)], stdin=slave, stdout=slave, stderr=slave, env=environment,
+            [sys.executable, "-c", script, str(HERE)],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
             start_new_session=True,
-        )  # fmt: skip
+        )
         os.close(slave)
 
     def resize(self, rows: int, columns: int) -> None:
@@ -73,7 +80,7 @@ class Terminal:
 
     def ended(self, seconds: float = 10) -> int:
         deadline = time.monotonic() + seconds
-        while self.process.poll() is None and time.monotonic() < deadline:
+        while time.monotonic() < deadline:  # to the end of what it wrote
             if select.select([self.master], [], [], 0.1)[0]:
                 try:
                     self.seen += os.read(self.master, 65536)
@@ -133,8 +140,8 @@ def test_hostile_text_never_reaches_the_terminal(terminal: Any, fakes: Any) -> N
         "for number, job in list(box.jobs.items()):\n"
         "    reason = job.reason and msgspec.structs.replace(job.reason, text=evil)\n"
         "    progress = job.progress and msgspec.structs.replace(job.progress, phase=evil, unit=evil)\n"
-        "    box.jobs[number] = msgspec.structs.replace(job, name=evil, owner=evil, where=evil, reason=reason,"
-        " progress=progress, results=evil)\n"
+        "    box.jobs[number] = msgspec.structs.replace(job, name=evil, owner=evil, where=evil,"
+        " reason=reason, progress=progress, results=evil)\n"
         "box.write(evil * 50)\n"
         "box.note(evil, 1000)\n"
     )
@@ -151,11 +158,19 @@ def test_hostile_text_never_reaches_the_terminal(terminal: Any, fakes: Any) -> N
         shown.wait(lambda page, heading=heading: heading in page)
         shown.press("\x1b")
         shown.wait(lambda page: "All 60" in page and "╭─" not in page)
-    for keys, heading in (("c", "Cancel job"), ("e", "Run job"), ("n", "Notices"), ("h", "cannot hold")):
+    for keys, heading in (
+        ("w", "Why job"),
+        ("c", "Cancel job"),
+        ("e", "Run job"),
+        ("n", "Notices"),
+        ("h", "cannot hold"),
+    ):
         shown.press(keys)
         shown.wait(lambda page, heading=heading: heading in page)
         shown.press("\x1b")
         shown.wait(lambda page: "All 60" in page and "╭─" not in page)
+    shown.press("\x1b[21~")
+    assert shown.ended() == 0
     painted = shown.seen[shown.seen.index(b"\x1b[?1049h") :]
     left = ALLOWED.sub(b"", painted).replace(b"\r", b"").replace(b"\n", b"")
     assert not re.search(rb"[\x00-\x1f\x7f]", left), re.findall(rb".{20}[\x00-\x1f\x7f].{20}", left)[:3]
@@ -169,7 +184,8 @@ def test_preload_imports_all_and_asks_no_terminal() -> None:
         "import sys, labbox.tui.app as app; app.preload(); "
         "assert 'textual_image' not in sys.modules; "
         "assert 'labbox.tui.screens.submit' in sys.modules; import os; "
-        "assert os.environ['TEXTUAL_SMOOTH_SCROLL'] == '0'; import threading; assert threading.active_count() == 1"
+        "assert os.environ['TEXTUAL_SMOOTH_SCROLL'] == '0'; "
+        "import threading; assert threading.active_count() == 1"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(labbox.__file__).parent.parent)}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
@@ -179,8 +195,8 @@ def test_the_fake_has_the_clients_own_methods(fakes: Any) -> None:
     for name, method in inspect.getmembers(fakes.FakeClient, inspect.isfunction):
         if name.startswith("_") or not hasattr(Client, name):
             continue
-        real = [each for each in inspect.signature(getattr(Client, name)).parameters]
-        assert [each for each in inspect.signature(method).parameters] == real, name
+        real = list(inspect.signature(getattr(Client, name)).parameters)
+        assert list(inspect.signature(method).parameters) == real, name
     missing = {"list_jobs", "events", "job_log", "usage", "audit", "add_token"} - set(dir(Client))
     assert not missing
 

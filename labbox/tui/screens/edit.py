@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labbox.errors import LabboxError
 from labbox.protocol import Job, JobDetail, JobEdit
+from labbox.text import visible_line
 from labbox.tui.format import size_text
 from labbox.tui.widgets.dialog import Field, Form
 from labbox.units import parse_cpus, parse_duration, parse_size
@@ -56,7 +57,7 @@ def _fields(detail: JobDetail, command: bool) -> list[Field]:
     job = detail.job
     limit = "" if detail.time_limit is None else f"{detail.time_limit:g}s"
     fields = [
-        Field("name", "Name", job.name, check=optional(str)),
+        Field("name", "Name", visible_line(job.name), check=optional(str)),
         Field("cpus", "CPUs", f"{job.resources.cpus:g}", check=optional(parse_cpus)),
         Field("memory", "Memory", size_text(job.resources.memory), check=optional(parse_size)),
         Field("gpus", "GPUs", str(job.resources.gpus), check=optional(whole)),
@@ -65,8 +66,10 @@ def _fields(detail: JobDetail, command: bool) -> list[Field]:
         Field("retries", "Retries", str(detail.retries), check=optional(whole)),
     ]
     if command:
-        fields.insert(1, Field("command", "Command", shlex.join(detail.command), check=optional(words)))
-        variables = shlex.join(f"{key}={value}" for key, value in detail.spec.env.items())
+        fields.insert(
+            1, Field("command", "Command", visible_line(shlex.join(detail.command)), check=optional(words))
+        )
+        variables = visible_line(shlex.join(f"{key}={value}" for key, value in detail.spec.env.items()))
         fields.append(Field("env", "Variables", variables, "KEY=VALUE …", environment))
         fields.append(Field("network", "Network", flag=detail.network))
         fields.append(Field("fresh", "New snapshot", flag=False))

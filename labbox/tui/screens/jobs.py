@@ -16,6 +16,7 @@ from labbox.protocol import Event, Job, JobPage
 from labbox.text import format_bytes
 from labbox.tui.joblist import BULK, PAGE, SORTS, JobList
 from labbox.tui.screens.jobactions import JobPane
+from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.jobtable import JobTable
 from labbox.tui.widgets.tabs import Tabs
 
@@ -102,7 +103,8 @@ class JobsScreen(JobPane):
         while True:
             before = self.list.next_before
             page = await self.ask(partial(self._page, before, size))
-            self.list.add_page(page.jobs, page.next)
+            if self.list.next_before == before:
+                self.list.add_page(page.jobs, page.next)
             self._say_empty()
             self.table.arrived()
             self.table.rows_changed()
@@ -155,7 +157,7 @@ class JobsScreen(JobPane):
     @on(JobTable.Wanted)
     def wanted(self, message: JobTable.Wanted) -> None:
         """Rows are on screen that are not at hand."""
-        if not self._loading:
+        if not self._loading and self.list.plain:
             self._loading = True
             self.attempt(self._fill(message.first), group="fill")
 
@@ -365,10 +367,7 @@ class JobsScreen(JobPane):
         if self._filter_open:
             return
         self._filter_open = True
-        entry = Input(
-            self.list.words, placeholder="id, name, user, state or reason", id="filter", compact=True
-        )
-        entry.cursor_blink = False
+        entry = Entry(self.list.words, example="id, name, user, state or reason", id="filter")
         row = Horizontal(Label("Hide: " if inverse else "Show: "), entry, id="filter-row")
         self.list.inverse = inverse
         await self.mount(row, before="#keys")

@@ -18,6 +18,7 @@ from labbox.tui.format import elapsed, name_of, progress_cell, state_cell, submi
 from labbox.tui.logbook import Logbook
 from labbox.tui.logreader import LogReader
 from labbox.tui.screens.jobactions import JobPane
+from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.logview import LogView
 from labbox.tui.widgets.paint import Painted
 
@@ -219,8 +220,7 @@ class LogScreen(JobPane):
         if self._find_open:
             return
         self._find_open = True
-        entry = Input(self.log_view.words, id="filter", compact=True)
-        entry.cursor_blink = False
+        entry = Entry(self.log_view.words, id="filter")
         await self.mount(Horizontal(Label("Search: "), entry, id="filter-row"), before="#keys")
         entry.focus()
 

@@ -12,6 +12,7 @@ from textual.widgets import Input
 from labbox.tui import keys
 from labbox.tui.keys import Action
 from labbox.tui.screens.menu import action_name
+from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.table import Column, RowsTable
 
 
@@ -46,8 +47,7 @@ class PaletteScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """The line and the list."""
-        entry = Input(placeholder="What do you want to do?", id="palette-text", compact=True)
-        entry.cursor_blink = False
+        entry = Entry(example="What do you want to do?", id="palette-text")
         table = RowsTable([Column("title", "", 30, grow=1), Column("keys", "", 14, right=True)], heads=False)
         table.can_focus = False
         table.lit = True

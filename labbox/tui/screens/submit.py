@@ -19,6 +19,7 @@ from labbox.text import format_bytes, format_duration, visible_line
 from labbox.tui.format import ranges
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.edit import environment, optional, whole, words
+from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.lines import Line, Lines, field, section, wrapped
 from labbox.units import parse_cpus, parse_duration, parse_size, parse_when
 
@@ -73,14 +74,7 @@ class SubmitScreen(Pane):
         """Form and findings."""
         rows = []
         for key, label, example, _ in FIELDS:
-            entry = Input(
-                self._path if key == "path" else "",
-                placeholder=example,
-                id=f"submit-{key}",
-                compact=True,
-                select_on_focus=False,
-            )
-            entry.cursor_blink = False
+            entry = Entry(self._path if key == "path" else "", example=example, id=f"submit-{key}")
             rows.append(Horizontal(Label(label, classes="label"), entry, classes="row"))
         for key, label in FLAGS:
             rows.append(Horizontal(Checkbox(label, id=f"submit-{key}", compact=True), classes="row flag"))

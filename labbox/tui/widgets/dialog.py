@@ -15,6 +15,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from labbox.errors import LabboxError
 from labbox.text import visible, visible_line
+from labbox.tui.widgets.entry import Entry
 
 T = TypeVar("T")
 
@@ -150,15 +151,9 @@ class Form(Dialog[dict[str, object]]):
             if field.flag is not None:
                 entry = Checkbox("", field.flag, id=f"field-{field.key}", compact=True)
             else:
-                entry = Input(
-                    field.value,
-                    placeholder=field.example,
-                    password=field.secret,
-                    id=f"field-{field.key}",
-                    compact=True,
-                    select_on_focus=False,
+                entry = Entry(
+                    field.value, example=field.example, secret=field.secret, id=f"field-{field.key}"
                 )
-                entry.cursor_blink = False
             rows.append(Horizontal(Label(field.label, classes="label"), entry, classes="row"))
         note = [text_of(self._note, "note")] if self._note else []
         yield self.framed(

@@ -1,0 +1,24 @@
+"""A line to type in."""
+
+# ruff: noqa: A002 - Textual calls it id
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+from labbox.text import visible_line
+
+
+class Entry(Input):
+    """One line high, its cursor still; control characters put or pasted into it are made visible."""
+
+    def __init__(self, value: str = "", *, example: str = "", secret: bool = False, id: str) -> None:
+        """`example` stands in the empty line; what is typed into a `secret` one is not shown."""
+        super().__init__(
+            value, placeholder=example, password=secret, id=id, compact=True, select_on_focus=False
+        )
+        self.cursor_blink = False
+
+    def validate_value(self, value: str) -> str:
+        """The value without anything that a terminal would obey."""
+        return visible_line(value)
