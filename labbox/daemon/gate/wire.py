@@ -149,7 +149,7 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
         """There is no configuration that depends on the user; asyncssh would build it anew in a thread."""
 
     def end(self, sentence: str) -> None:
-        """Close at once and say why; asyncssh's own way closes the channels first: clients then read no further.
+        """Close at once and say why; asyncssh's own way closes the channels first, and nobody reads on.
 
         Of the reasons for an end, clients show this one to everybody.
         """
