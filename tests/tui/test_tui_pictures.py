@@ -36,6 +36,8 @@ def test_picture(
             await pilot.pause()
         await wait(pilot, lambda: all(part in shown(pilot) for part in scene.arrived.split("|")))
         await pilot.pause()
-        box.close()
 
-    assert snap_compare(app, terminal_size=scene.size, run_before=act)
+    try:
+        assert snap_compare(app, terminal_size=scene.size, run_before=act)
+    finally:
+        box.close()

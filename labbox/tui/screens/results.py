@@ -138,18 +138,15 @@ class ResultsScreen(Pane):
             self.attempt(self._look(path))
 
     async def _look(self, path: Path) -> None:
-        start = await self.ask(lambda: preview.read_start(path))
-        kind = preview.kind_of(path, start)
-        if kind == "picture":
+        kind = await self.ask(lambda: preview.kind_of(path))
+        if kind == "image":
             self.app.push_screen(PictureScreen(path))
         elif kind == "table":
-            rows = await self.ask(lambda: preview.table_rows(path, start))
-            self.app.push_screen(CsvScreen(path, rows))
+            rows, more = await self.ask(lambda: preview.table_rows(path))
+            self.app.push_screen(CsvScreen(path, rows, more))
         else:
-            lines = await self.ask(
-                lambda: preview.text_lines(start) if kind == "text" else preview.hex_lines(start)
-            )
-            self.app.push_screen(TextScreen(path, lines))
+            read = preview.text_lines if kind == "text" else preview.hex_lines
+            self.app.push_screen(TextScreen(path, await self.ask(lambda: read(path))))
 
     def action_up(self) -> None:
         """One folder up, not above the job's results."""
@@ -189,9 +186,10 @@ class CsvScreen(Pane):
 
     AUTO_FOCUS = "RowsTable"
 
-    def __init__(self, path: Path, rows: list[list[str]]) -> None:
-        """The first row holds the headings."""
+    def __init__(self, path: Path, rows: list[list[str]], more: bool) -> None:
+        """The first row holds the headings; `more`: the file goes on behind the last one."""
         super().__init__()
+        self._more = more
         self._path = path
         self._rows = rows
         self._first = 0
@@ -199,7 +197,7 @@ class CsvScreen(Pane):
     def heading(self) -> str:
         """Which file, how large."""
         count = max(0, len(self._rows) - 1)
-        more = "first " if count >= preview.MOST_ROWS - 1 else ""
+        more = "first " if self._more else ""
         columns = len(self._rows[0]) if self._rows else 0
         return f"{visible_line(self._path.name)} · {more}{count} rows, {columns} columns"
 
