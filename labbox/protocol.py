@@ -8,11 +8,12 @@ Routes, each with the messages it takes and gives:
 
     GET    /v1/status                                       -> Status
     GET    /v1/whoami                                       -> Caller
-    GET    /v1/events?after=&limit=&follow=&mine=           -> lines of Event (an Event of kind "alive" each 15 s)
+    GET    /v1/events?after=&limit=&follow=&mine=           -> lines of Event ("alive" each 15 s)
     GET    /v1/notices                                      -> Notices
 
-    POST   /v1/jobs                JobSpec                   -> Job            (201; the array's parent for arrays)
-    GET    /v1/jobs?owner=&state=&name=&array=&limit=&before=&order=  -> JobPage  (state: comma-separated, or waiting/active/final)
+    POST   /v1/jobs                JobSpec                   -> Job            (201; an array's parent)
+    GET    /v1/jobs?owner=&state=&name=&array=&limit=&before=&order=  -> JobPage
+           (state: comma-separated, or waiting, active, final)
     GET    /v1/jobs/counts?owner=                           -> JobCounts
     GET    /v1/jobs/{id}                                    -> JobDetail
     GET    /v1/jobs/{id}/why                                -> Why
@@ -20,7 +21,7 @@ Routes, each with the messages it takes and gives:
     GET    /v1/jobs/{id}/history                            -> JobHistory
     POST   /v1/jobs/{id}/cancel|kill|hold|release|pause|resume|retry   -> Job
     POST   /v1/jobs/{id}/rerun     JobEdit                   -> Job            (a new job)
-    POST   /v1/jobs/{id}/edit      JobEdit                   -> Job            (while it waits: priority, limits…)
+    POST   /v1/jobs/{id}/edit      JobEdit                   -> Job            (while it waits)
     POST   /v1/jobs/{id}/input     InputBody                 -> Empty
     POST   /v1/jobs/{id}/shell     (Upgrade: labbox-shell)  -> 101, then raw bytes of a pty in the container
     POST   /v1/inspect             InspectBody               -> Inspection
@@ -43,9 +44,9 @@ Routes, each with the messages it takes and gives:
     DELETE /v1/users/{name}/tokens/{id}                     -> Empty
     GET    /v1/audit?limit=&before=                         -> AuditPage       (admin)
 
-The caller is the Unix socket's peer uid. uid 0 and the uid that runs the daemon are administrators and may act
-for a user with the header `Labbox-As: NAME`. A session that logged in by a token sends nothing: the gate names
-the token's scope to the daemon when it makes the session.
+The caller is the Unix socket's peer uid. uid 0 and the uid that runs the daemon are administrators and may
+act for a user with the header `Labbox-As: NAME`. A session that logged in by a token sends nothing: the gate
+names the token's scope to the daemon when it makes the session.
 """
 
 from __future__ import annotations
@@ -281,7 +282,7 @@ class InspectBody(Value):
 
 
 class Finding(Value):
-    """One thing found in a project folder: `level` is "ok", "warning" or "error"; `line` from 1 where known."""
+    """A thing found in a project folder: `level` is "ok", "warning" or "error"; `line` from 1 where known."""
 
     level: str
     text: str

@@ -40,7 +40,7 @@ def visible(text: str) -> str:
 
 
 def decode(data: bytes) -> str:
-    """Bytes from outside as text; what is not UTF-8 becomes visible escapes such as ``\\xff``."""
+    r"""Bytes from outside as text; what is not UTF-8 becomes visible escapes such as ``\xff``."""
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -19,7 +19,7 @@ from labbox.model import JobState, ReasonCode
 from labbox.protocol import UserAdd
 
 if TYPE_CHECKING:
-    from conftest import Box
+    from started import Box
 
 Start = Callable[..., "Box"]
 

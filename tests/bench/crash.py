@@ -1,7 +1,7 @@
 """kill -9 of the daemon at random moments under load, and the count of what went wrong: it must be nothing.
 
 The engine itself is the witness: its event stream tells how often each container started. Each job prints
-numbered lines, so that a line lost or doubled shows. Used by the suite (20 kills) and by the benchmark (1,000).
+numbered lines, so that a line lost or doubled shows. Used by the suite (20 kills) and the benchmark (1,000).
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ class Findings:
         return not (self.lost or self.started_twice or self.wrong_lines or self.illegal)
 
     def __str__(self) -> str:
-        return (
-            f"{self.kills} kills, {self.jobs} jobs: {len(self.lost)} lost, {len(self.started_twice)} started twice, "
-            f"{len(self.wrong_lines)} with lines lost or doubled, {len(self.illegal)} in an illegal state; "
-            f"back after p99 {percentile(self.recoveries, 0.99):.2f} s"
+        parts = (
+            f"{self.kills} kills, {self.jobs} jobs: {len(self.lost)} lost",
+            f"{len(self.started_twice)} started twice",
+            f"{len(self.wrong_lines)} with lines lost or doubled",
+            f"{len(self.illegal)} in an illegal state; back after p99 {percentile(self.recoveries, 0.99):.2f} s",
         )
+        return ", ".join(parts)
 
 
 class _Witness:

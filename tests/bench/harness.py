@@ -13,6 +13,7 @@ import socket
 import statistics
 import struct
 import subprocess
+import sys
 import tempfile
 import termios
 import time
@@ -175,7 +176,7 @@ class Box:
 
     @property
     def labbox(self) -> list[str]:
-        return [str(Path(os.sys.executable).parent / "labbox"), "--socket", str(self.state / "api.sock")]
+        return [str(Path(sys.executable).parent / "labbox"), "--socket", str(self.state / "api.sock")]
 
     def start(self) -> float:
         """Start the daemon; seconds until logins are accepted."""

@@ -1,4 +1,4 @@
-"""A changed `requirements.txt`, and the same script again, against `docker build` with pip, as people do today."""
+"""A changed `requirements.txt`, and the same script again, against `docker build` with pip."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from labbox.cli.root import root
 from labbox.model import JobState, Progress
 
 if TYPE_CHECKING:
-    from conftest import Done
+    from done import Done
     from serving import Served
 
 Run = Callable[..., "Done"]

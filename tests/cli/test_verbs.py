@@ -17,7 +17,7 @@ from labbox import cli
 from labbox.model import JobState, Reason, ReasonCode, Stream
 
 if TYPE_CHECKING:
-    from conftest import Done
+    from done import Done
     from serving import Served
 
 Run = Callable[..., "Done"]
