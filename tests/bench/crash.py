@@ -46,7 +46,8 @@ class Findings:
             f"{self.kills} kills, {self.jobs} jobs: {len(self.lost)} lost",
             f"{len(self.started_twice)} started twice",
             f"{len(self.wrong_lines)} with lines lost or doubled",
-            f"{len(self.illegal)} in an illegal state; back after p99 {percentile(self.recoveries, 0.99):.2f} s",
+            f"{len(self.illegal)} in an illegal state",
+            f"back after p99 {percentile(self.recoveries, 0.99):.2f} s",
         )
         return ", ".join(parts)
 
