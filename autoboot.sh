@@ -20,7 +20,7 @@ EOF
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 prefix=${LABBOX_PREFIX:-/opt/labbox}
 lock=${LABBOX_REQUIREMENTS:-requirements.lock} # tests install requirements-dev.lock
-run=/run/labbox
+run=${LABBOX_RUN:-/run/labbox}
 labbox=$prefix/venv/bin/labbox
 
 say() { printf '\033[1m•\033[0m %s\n' "$*"; }
@@ -124,7 +124,7 @@ wait_for() { # seconds, command: polls it
 }
 
 alive() { [ -n "${1:-}" ] && kill -0 "$1" 2>/dev/null; }
-recorded() { sed -n "s/^$1=//p" "$run/box" 2>/dev/null; }
+recorded() { [ ! -e "$run/box" ] || sed -n "s/^$1=//p" "$run/box"; }
 is_ready() { grep -q '^labbox is ready' "$run/up.log" 2>/dev/null; }
 ready_or_ended() { is_ready || ! alive "$box_pid"; }
 
