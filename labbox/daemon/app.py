@@ -167,7 +167,7 @@ class _Box:
             ),
             state.socket,
         )
-        people.departures.append(Leaving(self._gate, self._jobs, state.path))
+        people.departures.append(Leaving(self._gate, self._jobs, self._workers, state.path))
         self._running: list[asyncio.Task[None]] = []
         self.address = ("", 0)
 

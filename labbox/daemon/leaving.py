@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -10,20 +12,27 @@ from typing import Final
 from labbox.daemon.gate import Gate
 from labbox.daemon.jobs.service import Jobs
 from labbox.daemon.people import Account
+from labbox.daemon.workers import Workers
 from labbox.errors import LabboxError
+from labbox.files import work
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE: Final = 120.0  # seconds for the last run to be collected
 _LOOK: Final = 0.2  # seconds between two looks
 _KINDS: Final = ("homes", "results", "snapshots", "git")
+_OUTPUTS: Final = ("*/*/*/*/output", "*/*/*/*/attempts/*/output")  # YYYY/MM/DD/ID
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Leaving:
-    """The departure of a user, as `People.departures` wants it."""
+    """The departure of a user, as `People.departures` wants it; each step can be done again."""
 
-    def __init__(self, gate: Gate, jobs: Jobs, state: Path) -> None:
+    def __init__(self, gate: Gate, jobs: Jobs, workers: Workers, state: Path) -> None:
         """The parts that hold something of a user's."""
         self._gate = gate
         self._jobs = jobs
+        self._workers = workers
         self._state = state
 
     async def __call__(self, account: Account, delete_files: bool) -> None:
@@ -43,12 +52,53 @@ class Leaving:
                 "is the container engine running? Then try again",
             ) from error
         if delete_files:
-            for kind in _KINDS:
-                await asyncio.to_thread(_delete, self._state / kind / account.name)
+            await self._delete_files(account)
 
     async def _something_runs(self, account: Account) -> bool:
         page = await self._jobs.page(account, owner=account.name, state="active", limit=1)
         return bool(page.jobs) or self._gate.sessions.count(account.name) > 0
+
+    async def _delete_files(self, account: Account) -> None:
+        """What is the user's goes with the user's rights, however it is nested; then what is root's goes."""
+        for folder in await asyncio.to_thread(_folders_of, self._state, account):
+            await self._empty(account, folder)
+        for kind in _KINDS:
+            await asyncio.to_thread(_delete, self._state / kind / account.name)
+
+    async def _empty(self, account: Account, folder: Path) -> None:
+        try:
+            descriptor, names = await asyncio.to_thread(_open, folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _log.warning("%s cannot be emptied by its owner: %s", folder, error.strerror)
+            return
+        try:
+            for name in names:
+                try:
+                    await self._workers.call(account, work.Remove(name=name), (descriptor,))
+                except LabboxError as error:  # somebody else's file in it: root takes it afterwards
+                    _log.info("something in %s is not its owner's: %s", folder, error)
+        finally:
+            os.close(descriptor)
+
+
+def _folders_of(state: Path, account: Account) -> list[Path]:
+    """The folders that hold files of the user's, each reached by a path that root alone can rearrange."""
+    results = state / "results" / account.name
+    outputs = [path for pattern in _OUTPUTS for path in results.glob(pattern)]
+    return [state / "homes" / account.name, *outputs, *(state / kind / account.name for kind in _KINDS[2:])]
+
+
+def _open(folder: Path) -> tuple[int, list[str]]:
+    """A folder that its owner can empty now, whatever its mode was, and the names in it."""
+    descriptor = os.open(folder, _FOLDER)
+    try:
+        os.fchmod(descriptor, 0o700)
+        return descriptor, os.listdir(descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def _delete(folder: Path) -> None:
@@ -57,7 +107,8 @@ def _delete(folder: Path) -> None:
         shutil.rmtree(folder)
     except FileNotFoundError:
         return
-    except OSError as error:
+    except (OSError, RecursionError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is nested too deeply"
         raise LabboxError(
-            "unavailable", f"cannot delete {folder}: {error.strerror}", "see to the disk, then try again"
+            "unavailable", f"cannot delete {folder}: {why}", "see to the disk, then try again"
         ) from error

@@ -1,0 +1,104 @@
+"""A user goes: logins and jobs end, files stay or go, and the trail tells."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import Box
+from person import Person, wait_for
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+_DEEP = 1500  # folders in each other: more than a recursion takes
+_KINDS = ("homes", "results", "snapshots", "git")
+_FINE = {"run.sh": "echo kept >/output/result; ln -s / /output/root; chmod 500 /output\n"}
+_ENDLESS = {"run.sh": "sleep 600\n"}
+
+
+@pytest.fixture
+def leaver(box: Box, request: pytest.FixtureRequest) -> Iterator[Person]:
+    name = f"leaver{len(request.node.name)}"
+    subprocess.run([*box.labbox, "user", "add", name, "--key", f"{box.key}.pub"], check=True)
+    yield Person(box, name)
+    for kind in _KINDS:
+        subprocess.run(["rm", "-rf", box.state / kind / name], check=True)
+
+
+def test_a_user_is_removed_with_all_files(leaver: Person, box: Box, grace: Person) -> None:
+    home = box.state / "homes" / leaver.name
+    uid = home.stat().st_uid
+    precious = box.folder / "precious"
+    precious.mkdir()
+    (precious / "keep").write_text("not the leaver's")
+    leaver.project("fine", _FINE)
+    assert leaver.run("job", "submit", "fine", "--follow").returncode == 0
+    leaver.project("endless", _ENDLESS)
+    number = int(leaver.run("job", "submit", "endless", "--quiet").stdout)
+    wait_for(lambda: leaver.job(number)["state"] == "running")
+    _nest(home, uid)
+    (home / "link").symlink_to(precious)
+    (home / "of root").mkdir(mode=0o700)
+    (home / "of root" / "file").write_text("put there by an administrator")
+    (box.state / "git" / leaver.name / "study.git").mkdir(parents=True)
+    login = subprocess.Popen(box.ssh(leaver.name, tty=True), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert login.stdout is not None
+    assert login.stdout.read(1)
+
+    _remove(box, leaver.name, "delete")
+
+    login.communicate(timeout=30)
+    assert login.returncode != 0
+    assert not [kind for kind in _KINDS if os.path.lexists(box.state / kind / leaver.name)]
+    assert (precious / "keep").exists()
+    assert box.client().show_job(number).job.state == "cancelled"
+    refused = leaver.run("job", "list")
+    assert refused.returncode == 255
+    assert "ermission denied" in refused.stderr
+    assert _trail(box, leaver.name)[:2] == [
+        ("user removed", f"uid {uid}"),
+        ("user remove", "files are deleted"),
+    ]
+    assert grace.run("job", "list").returncode == 0
+
+
+def test_a_user_is_removed_and_the_files_stay(leaver: Person, box: Box) -> None:
+    leaver.project("fine", _FINE)
+    assert leaver.run("job", "submit", "fine", "--follow").returncode == 0
+    results = leaver.json("job", "list")["jobs"][0]["results"].removeprefix("jobs/")
+
+    _remove(box, leaver.name, "keep")
+
+    output = box.state / "results" / leaver.name / results / "output"
+    assert (output / "result").read_text() == "kept\n"
+    assert (box.state / "homes" / leaver.name / "fine" / "run.sh").exists()
+    assert _trail(box, leaver.name)[1] == ("user remove", "files are kept")
+    again = subprocess.run([*box.labbox, "user", "add", leaver.name], capture_output=True, text=True)
+    assert again.returncode == 1
+    assert f"cannot add {leaver.name}: {box.state}/homes/{leaver.name} of an earlier user" in again.stderr
+
+
+def _remove(box: Box, name: str, files: str) -> None:
+    subprocess.run([*box.labbox, "user", "remove", name, "--files", files, "--yes"], check=True, timeout=110)
+
+
+def _trail(box: Box, name: str) -> list[tuple[str, str]]:
+    """What was done to the user, newest first."""
+    page = box.client().audit(limit=50)
+    assert page.intact
+    return [(entry.action, entry.detail) for entry in page.entries if entry.target == name]
+
+
+def _nest(home: Path, uid: int) -> None:
+    """Folders in each other, deeper than any path may be long, as the user."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(_DEEP):
+        os.mkdir("deep", dir_fd=descriptor)
+        os.chown("deep", uid, uid, dir_fd=descriptor)
+        below = os.open("deep", os.O_RDONLY | os.O_DIRECTORY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
