@@ -53,6 +53,7 @@ EOF
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   [ ${#missing[@]} -gt 0 ] || return 0
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
   command -v apt-get >/dev/null || die "cannot install ${missing[*]}: this is not a Debian" "install them by hand and run this again"
   say "installing ${missing[*]}"
   local log=/var/log/labbox-install.log
