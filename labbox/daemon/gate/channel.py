@@ -96,7 +96,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Bytes for the process."""
         self._door.active()
-        if self._inflow is None:
+        if self._inflow is None or self._early:  # what came before goes first
             self._early.append(bytes(data))
             self._pause()
         else:
@@ -104,7 +104,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def eof_received(self) -> bool:
         """No more bytes; the answers may still come."""
-        if self._inflow is None:
+        if self._inflow is None or self._early:
             self._early_end = True
         elif self._master is None:
             self._inflow.end()

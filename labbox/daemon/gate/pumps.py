@@ -139,6 +139,6 @@ class Inflow:
             with suppress(IndexError):  # emptied where the process reads no more
                 self._kept.pop(0)
         self._loop.remove_writer(self._descriptor)
-        self._resume()
-        if self._ending:
+        self._resume()  # which may bring more at once, and the end behind it
+        if self._ending and not self._kept:
             self.close()
