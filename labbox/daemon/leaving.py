@@ -90,12 +90,13 @@ def _folders_of(state: Path, account: Account) -> list[Path]:
     return [state / "homes" / account.name, *outputs, *(state / kind / account.name for kind in _KINDS[2:])]
 
 
-def _open(folder: Path) -> tuple[int, list[str]]:
+def _open(folder: Path) -> tuple[int, tuple[str, ...]]:
     """A folder that its owner can empty now, whatever its mode was, and the names in it."""
     descriptor = os.open(folder, _FOLDER)
     try:
         os.fchmod(descriptor, 0o700)
-        return descriptor, os.listdir(descriptor)
+        with os.scandir(descriptor) as entries:
+            return descriptor, tuple(entry.name for entry in entries)
     except OSError:
         os.close(descriptor)
         raise

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from labbox.daemon.jobs.machine import ARROWS, Step, derived, is_legal, move
-from labbox.daemon.store import Store, events, jobs
+from labbox.daemon.store import Store, events, jobs, pages
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Resources
 
@@ -166,7 +166,7 @@ class Machine(RuleBasedStateMachine):
                 assert jobs.get(connection, self.array).state is derived(counts)
                 moved += len(jobs.transitions(connection, self.array)) - 1
             assert len(events.after(connection, 0, limit=10_000)) == moved
-            assert sum(jobs.count_by_state(connection).values()) == len(self.model)
+            assert sum(pages.count_by_state(connection).values()) == len(self.model)
 
         self.loop.run_until_complete(self.store.read(read))
 

@@ -16,7 +16,7 @@ from labbox.model import JobState
 Lab = Any  # conftest's; a fixture gives it
 
 _COUNT = 100_000
-_PAGE_SECONDS = 0.1  # the figure to reach is 0.02, by the benchmark; a busy test machine gets some air
+_TIMES_A_COUNT = 8  # a page against counting one column of all rows, in the same run: walks no table
 
 
 def _fill(connection: Connection) -> None:
@@ -24,9 +24,12 @@ def _fill(connection: Connection) -> None:
     states = [JobState.SUCCEEDED] * 90 + [JobState.FAILED] * 8 + [JobState.CANCELLED] * 2
     connection.executemany(
         "INSERT INTO jobs (kind, submission, name, owner, state, submitted_at, results, cpus, memory, gpus,"
-        " priority, retries, attempt) VALUES ('container', ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 1)",
+        " priority, retries, attempt, folded) VALUES ('container', ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 1, ?)",
         [
-            (number, f"study {n % 50}", f"user{n % 20}", states[n * 7 % 100], n, f"2026/11/21/{n}")
+            (
+                *(number, f"Study {n % 50}", f"user{n % 20}", states[n * 7 % 100]),
+                *(n, f"2026/11/21/{n}", f"study {n % 50}"),
+            )
             for n in range(_COUNT)
         ],
     )
@@ -42,18 +45,24 @@ def _fill(connection: Connection) -> None:
         {"state": "active,failed", "owner": "user3"},
         {"name": "STUDY 7"},
         {"name": "nothing is called so"},
+        {"name": "nothing", "owner": "user3", "array": 0},
+        {"owner": "nobody", "array": 0},
+        {"array": 17},
         {"array": 0, "before": 50_000},
         {"order": "oldest", "before": 50_000},
     ],
     ids=str,
 )
 async def test_a_page_of_a_hundred_thousand_jobs(full: Lab, asked: dict[str, Any]) -> None:
-    took = []
+    took, counted = [], []
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         page = await full.jobs.page(full.account("ada"), limit=100, **asked)
-        took.append(time.perf_counter() - began)
-    assert min(took) < _PAGE_SECONDS
+        took.append(time.process_time() - began)
+        began = time.process_time()
+        await full.db.read(lambda db: db.execute("SELECT count(*) FROM jobs WHERE folded > ''").fetchone())
+        counted.append(time.process_time() - began)
+    assert min(took) < _TIMES_A_COUNT * min(counted)
     ids = [job.id for job in page.jobs]
     assert ids == sorted(ids, reverse=asked.get("order") != "oldest")
 
@@ -95,18 +104,15 @@ async def full(new_lab: Any, filled: Path) -> Any:
 
 async def test_twenty_people_submit_at_once(lab: Lab) -> None:
     lab.engine.go_away()
-    took: list[float] = []
 
     async def person(count: int) -> None:
         for _ in range(count):
-            began = time.perf_counter()
             await lab.submit("true")
-            took.append(time.perf_counter() - began)
 
+    began = time.process_time()
     await asyncio.gather(*(person(20) for _ in range(20)))
+    assert (time.process_time() - began) / 400 < 0.01  # CPU seconds of one; the benchmark has the latency
     assert (await lab.jobs.counts(lab.account("ada"))).by_state == {JobState.QUEUED: 400}
-    took.sort()
-    assert took[int(len(took) * 0.99)] < 0.25
 
 
 async def test_an_idle_box_does_nothing(lab: Lab) -> None:

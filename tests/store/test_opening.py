@@ -9,11 +9,12 @@ from types import ModuleType
 
 import pytest
 
-from labbox.daemon.store import Store, users
+from labbox.daemon.store import Store, attempts, dependencies, events, jobs, pages, usage, users
 from labbox.daemon.store.audit import Trail
 from labbox.daemon.store.migrations import STEPS
 from labbox.daemon.store.scripts import statements
 from labbox.errors import LabboxError
+from labbox.model import JobState
 
 OLD = Path(__file__).parent / "old"
 OLD_KEY = b"a key of the test's own, 32 long"
@@ -67,6 +68,37 @@ async def test_an_old_file_is_taken_to_this_versions_schema_with_all_that_is_in_
     await fresh.close()
     store = await Store.open(path)
     assert await store.read(lambda db: [tuple(row) for row in db.execute(schema)]) == made
+    await store.close()
+
+
+async def test_jobs_of_an_old_file_go_on_where_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((OLD / "0002-jobs.sql").read_text())
+    store = await Store.open(path)
+
+    def page(db: sqlite3.Connection, name: str | None = None, array: int | None = 0) -> list[jobs.JobRow]:
+        return pages.page(db, owner=None, states=(), name=name, array=array, limit=100, before=None)
+
+    assert [(row.id, row.state) for row in await store.read(page)] == [
+        (9, JobState.CANCELLED),
+        (6, JobState.QUEUED),
+        (5, JobState.QUEUED),
+        (4, JobState.HELD),
+        (3, JobState.RUNNING),
+        (2, JobState.FAILED),
+        (1, JobState.SUCCEEDED),
+    ]
+    assert [row.parameters for row in await store.read(lambda db: page(db, array=6))] == [
+        {"lr": "0.2"},
+        {"lr": "0.1"},
+    ]
+    assert [row.id for row in await store.read(lambda db: page(db, name="GRÖSSE"))] == [1]
+    assert await store.read(lambda db: dependencies.after(db, 5)) == {4: JobState.HELD}
+    (attempt,) = await store.read(lambda db: attempts.of_job(db, 2))
+    assert (attempt.exit_code, attempt.seconds, attempt.environment) == (3, 30.0, "env-1")
+    assert (await store.read(lambda db: usage.get(db, "ada"))).recent == 7.5
+    assert await store.read(events.last) == 20
     await store.close()
 
 

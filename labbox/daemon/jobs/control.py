@@ -15,7 +15,7 @@ from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.runner import Run
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import attempts, events, jobs
+from labbox.daemon.store import attempts, dependencies, events, jobs
 from labbox.daemon.store.jobs import JobRow
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Resources
@@ -81,7 +81,7 @@ class Control:
         at, by = self._parts.clock.now(), account.name
 
         def act(connection: Connection, row: JobRow) -> list[JobRow]:
-            for other, state in jobs.after(connection, row.id).items():
+            for other, state in dependencies.after(connection, row.id).items():
                 if state in FINAL and state is not S.SUCCEEDED:
                     raise LabboxError(
                         "conflict",

@@ -22,7 +22,7 @@ from labbox.daemon.jobs.clock import Clock, since
 from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.queue import Queue, Waiting
 from labbox.daemon.jobs.scheduler import Box, Plan, Running, Share, cost_rate, schedule
-from labbox.daemon.store import Store, attempts, jobs, usage
+from labbox.daemon.store import Store, attempts, dependencies, jobs, usage
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Limits, Resources
 from labbox.text import format_bytes
@@ -83,7 +83,7 @@ class Dispatcher:
             begun = [
                 (row, attempts.get(connection, row.id, row.attempt)) for row in rows if row.state in ACTIVE
             ]
-            return rows, jobs.all_after(connection), usage.all_rows(connection), begun
+            return rows, dependencies.all_after(connection), usage.all_rows(connection), begun
 
         rows, after, self._usage, begun = await self._store.read(read)
         for row in rows:
@@ -113,7 +113,9 @@ class Dispatcher:
         changed = list(rows)
         unknown = [row.id for row in changed if row.state in WAITING and self.queue.get(row.id) is None]
         after = (
-            await self._store.read(lambda c: {job: jobs.after(c, job) for job in unknown}) if unknown else {}
+            await self._store.read(lambda c: {job: dependencies.after(c, job) for job in unknown})
+            if unknown
+            else {}
         )
         for row in changed:
             if row.state in WAITING and row.kind is JobKind.CONTAINER:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from labbox.daemon.store import events, jobs
+from labbox.daemon.store import dependencies, events, jobs
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Reason, ReasonCode, Value
 
@@ -161,7 +161,7 @@ def _fail_dependants(connection: Connection, end: jobs.JobRow, *, at: int) -> li
     text = f"job {end.id}, after which it was to run, ended as {end.state.replace('_', ' ')}"
     reason = Reason(code=ReasonCode.DEPENDENCY_FAILED, text=text)
     changed: list[jobs.JobRow] = []
-    for job in jobs.waiting_dependants(connection, end.id):
+    for job in dependencies.waiting_dependants(connection, end.id):
         if jobs.get(connection, job).state in WAITING:  # an earlier one's failure may have reached it
             changed += move(connection, job, Step(to=S.FAILED, at=at, reason=reason))
     return changed

@@ -11,7 +11,7 @@ from labbox.daemon.jobs.handed import decode_handed, decode_spec
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.scheduler import position
 from labbox.daemon.jobs.views import Views, detail
-from labbox.daemon.store import attempts, events, jobs, notices, usage
+from labbox.daemon.store import attempts, events, jobs, notices, pages, usage
 from labbox.daemon.store.jobs import JobRow
 from labbox.daemon.store.times import moment, now
 from labbox.errors import LabboxError
@@ -70,7 +70,7 @@ async def page(
 
     def read(connection: Connection) -> tuple[int, list[JobRow]]:
         cursor = events.last(connection)
-        rows = jobs.page(
+        rows = pages.page(
             connection,
             owner=owner,
             states=states,

@@ -32,7 +32,7 @@ from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People
 from labbox.daemon.jobs.runner import Run
 from labbox.daemon.jobs.views import Views
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import Store, attempts, jobs
+from labbox.daemon.store import Store, attempts, jobs, pages
 from labbox.errors import LabboxError
 from labbox.model import JobKind, JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import (
@@ -396,7 +396,7 @@ class Jobs:
 
     async def counts(self, account: Account, owner: str | None = None) -> JobCounts:
         """Jobs by state."""
-        return JobCounts(by_state=await self._parts.store.read(lambda c: jobs.count_by_state(c, owner)))
+        return JobCounts(by_state=await self._parts.store.read(lambda c: pages.count_by_state(c, owner)))
 
     async def show(self, account: Account, id: int) -> JobDetail:  # noqa: A002 - the API's word
         """All that is known about a job."""
@@ -454,7 +454,7 @@ class Jobs:
         dispatcher = self._parts.dispatcher
         last = dispatcher.last_pass()
         return Numbers(
-            jobs=await self._parts.store.read(jobs.count_by_state),
+            jobs=await self._parts.store.read(pages.count_by_state),
             total=dispatcher.total,
             used=dispatcher.held(),
             problems=(last[0].disk,) if last is not None and last[0].disk else (),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labbox.daemon.jobs import reasons
 from labbox.daemon.jobs.handed import Handed
 from labbox.daemon.jobs.parts import Parts
-from labbox.daemon.store import jobs
+from labbox.daemon.store import dependencies, jobs
 from labbox.daemon.store.attempts import AttemptRow
 from labbox.daemon.store.jobs import JobRow
 from labbox.daemon.store.times import moment, moment_or_none
@@ -36,7 +36,7 @@ class Views:
         def read(
             connection: Connection,
         ) -> tuple[dict[int, tuple[int, ...]], dict[int, dict[JobState, int]]]:
-            return jobs.after_of(connection, ids), {
+            return dependencies.after_of(connection, ids), {
                 array: jobs.element_counts(connection, array) for array in arrays
             }
 

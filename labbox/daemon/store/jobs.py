@@ -1,4 +1,4 @@
-"""The tables of jobs: submissions, jobs, dependencies, an array's elements, transitions.
+"""The tables of jobs: submissions, jobs, an array's elements, transitions.
 
 Plain functions over a connection. A job's state is written by `labbox.daemon.jobs.machine.move` alone, which
 calls `set_state` and `append_transition` here. Moments are stamps (see times.py).
@@ -108,14 +108,15 @@ def add(connection: Connection, new: NewJob, submission: int, after: Iterable[in
     cursor = connection.execute(
         "INSERT INTO jobs (kind, submission, name, owner, project, state, submitted_at, results,"
         " cpus, memory, gpus, priority, time_limit, retries, not_before, array_id, array_index,"
-        " parallel, parameters)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " parallel, parameters, folded)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(new.kind, submission, new.name, new.owner, new.project, new.state, new.submitted_at),
             *(new.resources.cpus, new.resources.memory, new.resources.gpus),
             *(new.priority, new.time_limit, new.retries, new.not_before),
             *(new.array, new.index, new.parallel),
             msgspec.json.encode(new.parameters).decode() if new.parameters else "{}",
+            new.name.casefold(),
         ),
     )
     job = _id(cursor.lastrowid)
@@ -154,72 +155,6 @@ def all_open(connection: Connection) -> list[JobRow]:
     marks = ",".join("?" * len(_OPEN))
     query = f"SELECT * FROM jobs WHERE state IN ({marks}) AND kind = 'container' ORDER BY id"  # noqa: S608 - marks only
     return [_job(row) for row in connection.execute(query, _OPEN)]
-
-
-def page(
-    connection: Connection,
-    *,
-    owner: str | None,
-    states: Sequence[JobState],
-    name: str | None,
-    array: int | None,
-    limit: int,
-    before: int | None,
-    oldest_first: bool = False,
-) -> list[JobRow]:
-    """A page of jobs by id; `array` 0: without elements. Each state is a short walk of an index."""
-    where, values = ["1"], list[object]()
-    if owner is not None:
-        where.append("owner = ?")
-        values.append(owner)
-    if array == 0:
-        where.append("array_id IS NULL")
-    elif array is not None:
-        where.append("array_id = ?")
-        values.append(array)
-    if name is not None:
-        where.append("instr(lower(name), lower(?)) > 0")
-        values.append(name)
-    if before is not None:
-        where.append("id > ?" if oldest_first else "id < ?")
-        values.append(before)
-    order = "ASC" if oldest_first else "DESC"
-    base = f"SELECT id FROM jobs WHERE {' AND '.join(where)}"  # noqa: S608 - the parts are the constants above
-    if not states:
-        rows = connection.execute(f"{base} ORDER BY id {order} LIMIT ?", (*values, limit))
-        ids = [row["id"] for row in rows]
-    else:
-        ids = []
-        for state in states:
-            query = f"{base} AND state = ? ORDER BY id {order} LIMIT ?"
-            ids += [row["id"] for row in connection.execute(query, (*values, state, limit))]
-        ids = sorted(ids, reverse=not oldest_first)[:limit]
-    found = get_many(connection, ids)
-    return [found[job] for job in ids]
-
-
-def count_by_state(connection: Connection, owner: str | None = None) -> dict[JobState, int]:
-    """How many jobs are in each state; arrays by their elements, not their parents."""
-    if owner is None:
-        rows = connection.execute(
-            "SELECT state, count(*) AS n FROM jobs INDEXED BY jobs_state GROUP BY state"
-        )
-        parents = connection.execute(
-            "SELECT state, count(*) AS n FROM jobs WHERE id IN (SELECT array_id FROM elements) GROUP BY state"
-        )
-    else:
-        rows = connection.execute(
-            "SELECT state, count(*) AS n FROM jobs WHERE owner = ? GROUP BY state", (owner,)
-        )
-        parents = connection.execute(
-            "SELECT state, count(*) AS n FROM jobs WHERE id IN (SELECT array_id FROM elements) AND owner = ?"
-            " GROUP BY state",
-            (owner,),
-        )
-    counts = {JobState(row["state"]): int(row["n"]) for row in rows}
-    for row in parents:
-        counts[JobState(row["state"])] -= int(row["n"])
-    return {state: count for state, count in counts.items() if count}
 
 
 def element_ids(connection: Connection, array: int) -> list[int]:
@@ -305,46 +240,6 @@ def transitions(connection: Connection, job: int) -> list[TransitionRow]:
     ]
 
 
-def after(connection: Connection, job: int) -> dict[int, JobState]:
-    """The jobs that a job was submitted after, with their states now."""
-    rows = connection.execute(
-        "SELECT other, state FROM dependencies JOIN jobs ON jobs.id = other WHERE job = ?", (job,)
-    )
-    return {row["other"]: JobState(row["state"]) for row in rows}
-
-
-def all_after(connection: Connection) -> dict[int, dict[int, JobState]]:
-    """The same for every job that waits."""
-    rows = connection.execute(
-        "SELECT job, other, o.state AS state FROM jobs AS w JOIN dependencies ON job = w.id"
-        " JOIN jobs AS o ON o.id = other WHERE w.state IN ('held', 'queued')"
-    )
-    found: dict[int, dict[int, JobState]] = {}
-    for row in rows:
-        found.setdefault(row["job"], {})[row["other"]] = JobState(row["state"])
-    return found
-
-
-def waiting_dependants(connection: Connection, job: int) -> list[int]:
-    """The container jobs that wait for this one, oldest first."""
-    rows = connection.execute(
-        "SELECT job FROM dependencies JOIN jobs ON jobs.id = job"
-        " WHERE other = ? AND state IN ('held', 'queued') AND kind = 'container' ORDER BY job",
-        (job,),
-    )
-    return [row["job"] for row in rows]
-
-
-def after_of(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """The jobs that each of these was submitted after."""
-    marks = ",".join("?" * len(jobs))
-    query = f"SELECT job, other FROM dependencies WHERE job IN ({marks}) ORDER BY other"  # noqa: S608 - marks only
-    found: dict[int, tuple[int, ...]] = {}
-    for row in connection.execute(query, tuple(jobs)):
-        found[row["job"]] = (*found.get(row["job"], ()), row["other"])
-    return found
-
-
 def set_stop(connection: Connection, job: int, stop: str | None, by: str | None) -> None:
     """Remember that somebody asked for the job's end, so that a restart does not forget it."""
     connection.execute("UPDATE jobs SET stop = ?, stop_by = ? WHERE id = ?", (stop, by, job))
@@ -381,10 +276,10 @@ def change(
 ) -> None:
     """Write what `job edit` changed of a waiting job."""
     connection.execute(
-        "UPDATE jobs SET submission = ?, name = ?, cpus = ?, memory = ?, gpus = ?, priority = ?,"
+        "UPDATE jobs SET submission = ?, name = ?, folded = ?, cpus = ?, memory = ?, gpus = ?, priority = ?,"
         " time_limit = ?, retries = ? WHERE id = ?",
         (
-            *(submission, name, resources.cpus, resources.memory, resources.gpus),
+            *(submission, name, name.casefold(), resources.cpus, resources.memory, resources.gpus),
             *(priority, time_limit, retries, job),
         ),
     )

@@ -14,9 +14,9 @@ from typing import Final
 from sqlite_utils import Database
 from sqlite_utils.migrations import Migrations
 
-from labbox.daemon.store.migrations import m0001_people, m0002_jobs
+from labbox.daemon.store.migrations import m0001_people, m0002_jobs, m0003_lists
 
-STEPS: Final[tuple[ModuleType, ...]] = (m0001_people, m0002_jobs)
+STEPS: Final[tuple[ModuleType, ...]] = (m0001_people, m0002_jobs, m0003_lists)
 _SET: Final = "labbox"
 
 
