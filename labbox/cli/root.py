@@ -99,16 +99,21 @@ def run(argv: list[str], serve: Serve | None, screens: Screens | None) -> int:
     try:
         code = _invoke(argv, session)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has gone; nothing more can be said, not at the interpreter's end either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except BrokenPipeError:  # whoever read our output has gone
+        _drop_output()
         return 1
     except OSError as error:
+        _drop_output()
         _say_error(f"cannot write the output: {error.strerror}", "")
         return 1
     finally:
         session.close()
     return code
+
+
+def _drop_output() -> None:
+    """What could not be written is not tried again at the interpreter's end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _invoke(argv: list[str], session: Session) -> int:

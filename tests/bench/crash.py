@@ -71,7 +71,8 @@ class _Witness:
             stdout=subprocess.PIPE,
             text=True,
         )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -82,6 +83,9 @@ class _Witness:
 
     def stop(self) -> None:
         self._process.terminate()
+        self._listener.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         self._process.wait()
 
 

@@ -96,7 +96,8 @@ class OwnEngine:
 @pytest.fixture(scope="session")
 def own_engine_started() -> Iterator[OwnEngine]:
     run = Path(tempfile.mkdtemp(prefix="labbox-test-", dir="/run"))  # paths of sockets must be short
-    data = Path(tempfile.mkdtemp(prefix="labbox-test-", dir="/var/tmp"))
+    # not on an overlay, which the engine makes itself: tests/run says where
+    data = Path(tempfile.mkdtemp(prefix="labbox-test-", dir=os.environ.get("LABBOX_TEST_DATA", "/var/tmp")))
     own = OwnEngine(data, run)
     own.start()
     try:
