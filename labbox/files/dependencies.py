@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from labbox.files import requirementstxt
+from labbox.files import environmentyml, requirementstxt
 from labbox.files.reading import read_plain
 from labbox.model import Value
 from labbox.protocol import Finding
@@ -54,6 +54,8 @@ def find_dependencies(top: int, code: int | None) -> tuple[tuple[ProjectFile, ..
     for file in files:
         if file.kind == "requirements":
             findings += requirementstxt.check(file.content, file.name)
+        elif file.kind == "conda":
+            findings += environmentyml.check(file.content, file.name)
     if files and not any(one.level == "error" for one in findings):
         named = " and ".join(file.name for file in files)
         text = f"{named} describe{'s' if len(files) == 1 else ''} the environment"

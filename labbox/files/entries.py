@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from labbox.files.jobtoml import JobFile
@@ -28,10 +28,15 @@ class TemplateView(Value):
     image: str | None = None
     unavailable: str = ""
     fallback: str | None = None
+    missing: tuple[str, ...] = ()  # the variables it needs (a licence) and does not set itself
 
     def ending(self) -> str:
         """How its files end: ".py"."""
         return "." + self.entries[0].rpartition(".")[2] if self.entries and "." in self.entries[0] else ""
+
+    def runs(self, word: str) -> bool:
+        """Whether a word of a command names the program that it starts."""
+        return bool(self.command) and _program(word) == _program(self.command[0])
 
 
 class Choice(NamedTuple):
@@ -57,35 +62,86 @@ def choose(
     see.
     """
     asked = spec.template or job.template
+    known = {template.name: template for template in templates}
     if asked is not None:
-        templates = [template for template in templates if template.name == asked] or list(templates)
-        if not templates or templates[0].name != asked:
+        if asked not in known:
             return _unknown_template(asked, templates)
+        templates = [known[asked]]
     names = {file.name for file in top.files}
     command = spec.command or job.words()
-    found = [(one, name) for one in templates if (name := next((e for e in one.entries if e in names), None))]
+    found = _claims(names, templates)
     if command:
         template = templates[0] if asked is not None else _guess(command, found, templates)
         if template is None:
             return Choice(None, command, None, (_ok(f"runs {_words(command)}"),))
-        return _checked(Choice(None, command, template.name, ()), template, spec, job)
+        return _with_command(command, template, known, spec, job)
     if not found:
         return Choice(None, (), asked, (_nothing(top, below, prefix, templates),))
     if len(found) > 1:
         return Choice(None, (), None, (_several(found, prefix),))
-    template, entry = found[0]
+    wanted, entry = found[0]
+    template = _standing(wanted, known, spec, job)
+    if template is None:
+        return _unavailable(wanted)
     words = tuple(word.replace(ENTRY, entry) for word in template.command)
-    return _checked(Choice(entry, words, template.name, ()), template, spec, job)
+    instead = "" if template is wanted else f" in place of {wanted.title}"
+    said = _ok(f"runs {entry} with {template.title}{instead}")
+    return Choice(entry, words, template.name, (said,))
 
 
-def _checked(choice: Choice, template: TemplateView, spec: JobSpec, job: JobFile) -> Choice:
-    image = spec.image or job.image or template.image
-    if template.unavailable and image is None and template.fallback is None:
-        hint = "name an image that has it, with --image or in job.toml"
-        text = f"cannot run {template.title} here: {template.unavailable}"
-        return choice._replace(findings=(Finding(level="error", text=text, hint=hint),))
-    what = choice.entry or _words(choice.command)
-    return choice._replace(findings=(_ok(f"runs {what} with {template.title}"),))
+def _claims(names: Collection[str], templates: Sequence[TemplateView]) -> list[tuple[TemplateView, str]]:
+    """Which templates find a file of theirs; one that stands in for another of them does not compete."""
+    found = [(one, name) for one in templates if (name := next((e for e in one.entries if e in names), None))]
+    claimed = {template.fallback: name for template, name in found if template.fallback is not None}
+    return [(one, name) for one, name in found if claimed.get(one.name) != name]
+
+
+def _standing(
+    template: TemplateView, known: Mapping[str, TemplateView], spec: JobSpec, job: JobFile
+) -> TemplateView | None:
+    """`template` where it can run, else what stands in for it; None where nothing can.
+
+    Somebody who names an image themselves is believed.
+    """
+    seen: set[str] = set()
+    given = {**job.variables(), **spec.env}
+    while template.name not in seen:
+        seen.add(template.name)
+        lacks_image = template.image is None and bool(template.unavailable or template.fallback)
+        lacks_licence = any(not given.get(name) for name in template.missing)
+        if spec.image or job.image or not (lacks_image or lacks_licence):
+            return template
+        if template.fallback not in known:
+            break
+        template = known[template.fallback]
+    return None
+
+
+def _with_command(
+    command: tuple[str, ...],
+    wanted: TemplateView,
+    known: Mapping[str, TemplateView],
+    spec: JobSpec,
+    job: JobFile,
+) -> Choice:
+    template = _standing(wanted, known, spec, job)
+    if template is None or (template is not wanted and wanted.runs(command[0])):
+        return _unavailable(wanted)
+    return Choice(None, command, template.name, (_ok(f"runs {_words(command)} with {template.title}"),))
+
+
+def _unavailable(template: TemplateView) -> Choice:
+    why = template.unavailable or f"it needs {' and '.join(template.missing)}"
+    hint = "name an image that has it, with --image or in job.toml"
+    if template.image is not None:
+        hint = f"set {' and '.join(template.missing)} with --env, or ask whoever runs the box"
+    text = f"cannot run {template.title} here: {why}"
+    return Choice(None, (), None, (Finding(level="error", text=text, hint=hint),))
+
+
+def _program(word: str) -> str:
+    """The program that a word names, without its folder and version: "python" for "/usr/bin/python3.11"."""
+    return re.sub(r"[0-9.]+$", "", word.rpartition("/")[2]).lower()
 
 
 def _guess(
@@ -97,7 +153,7 @@ def _guess(
     except ValueError:
         words = list(command)
     for word in words:
-        program = re.sub(r"[0-9.]+$", "", word.rpartition("/")[2]).lower()
+        program = _program(word)
         for template in templates:
             programs = {template.name, template.title.lower(), (template.command or ("",))[0].lower()}
             if program and program in programs and program not in ("sh", "bash"):
@@ -117,7 +173,7 @@ def _several(found: Sequence[tuple[TemplateView, str]], prefix: str) -> Finding:
 
 def _nothing(top: Folder, below: Sequence[Folder], prefix: str, templates: Sequence[TemplateView]) -> Finding:
     names = sorted(file.name for file in top.files)
-    entries = [name for template in templates for name in template.entries[:1]]
+    entries = list(dict.fromkeys(name for template in templates for name in template.entries[:1]))
     where = prefix.rstrip("/") or "the folder"
     text = f"cannot find anything to run: {where} holds none of {', '.join(entries)}"
     return Finding(level="error", text=text, hint=_way_out(names, entries, below, prefix, templates))

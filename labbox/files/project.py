@@ -54,6 +54,10 @@ class TemplateLike(Protocol):
     def unavailable(self) -> str: ...  # noqa: D102 - as at labbox.custom.Template
     @property
     def fallback(self) -> str | None: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def requires(self) -> tuple[str, ...]: ...  # noqa: D102 - as at labbox.custom.Template
+    @property
+    def env(self) -> dict[str, str]: ...  # noqa: D102 - as at labbox.custom.Template
 
 
 class Defaults(Value):
@@ -95,6 +99,7 @@ def template_view(template: TemplateLike) -> TemplateView:
         image=template.image,
         unavailable=template.unavailable,
         fallback=template.fallback,
+        missing=tuple(name for name in template.requires if not template.env.get(name)),
     )
 
 

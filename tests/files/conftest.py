@@ -23,6 +23,14 @@ from labbox.protocol import Finding, Inspection
 
 TEMPLATES = (
     TemplateView(name="python", title="Python", entries=("app.py", "main.py"), command=("python", "{entry}")),
+    TemplateView(
+        name="matlab",
+        title="MATLAB",
+        entries=("app.m",),
+        command=("matlab", "-batch", "run('{entry}')"),
+        fallback="octave",
+        unavailable="MATLAB needs an image and a licence",
+    ),
     TemplateView(name="octave", title="Octave", entries=("app.m",), command=("octave", "{entry}")),
     TemplateView(name="r", title="R", entries=("app.R",), command=("Rscript", "{entry}")),
     TemplateView(name="shell", title="a shell script", entries=("run.sh",), command=("bash", "{entry}")),

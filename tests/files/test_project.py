@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from labbox.custom import Template
@@ -92,6 +93,70 @@ def test_a_language_that_is_not_here_says_so(lab: Any) -> None:
     assert error.text == "cannot run Julia here: Debian has no Julia"
     lab.project({"job.toml": 'image = "julia:1.12"'})
     assert not lab.errors()
+
+
+def test_what_stands_in_for_another_does_not_compete_with_it(lab: Any) -> None:
+    lab.project({"app.m": "1"})
+    found = lab.inspect()
+    assert (found.template, found.command) == ("octave", ("octave", "app.m"))
+    assert "runs app.m with Octave in place of MATLAB" in texts(found.findings)
+    own = lab.inspect(spec=JobSpec(path="study", image="mathworks/matlab"))
+    assert (own.template, own.command) == ("matlab", ("matlab", "-batch", "run('app.m')"))
+    assert lab.inspect(spec=JobSpec(path="study", template="octave")).template == "octave"
+    assert lab.inspect(spec=JobSpec(path="study", template="matlab")).template == "octave"
+    lab.project({"more.m": "2"})
+    assert lab.inspect(spec=JobSpec(path="study", command=("octave-cli", "more.m"))).template == "octave"
+
+
+def test_a_command_of_a_program_that_is_not_here_says_so(lab: Any) -> None:
+    lab.project({"app.m": "1", "job.toml": 'command = ["matlab", "-batch", "app"]'})
+    (error,) = lab.errors()
+    assert error.text == "cannot run MATLAB here: MATLAB needs an image and a licence"
+    assert "--image" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("env", "given", "template"),
+    [({}, {}, "octave"), ({"LICENCE": "27000@x"}, {}, "matlab"), ({}, {"LICENCE": "mine"}, "matlab")],
+)
+def test_a_template_without_its_licence_yields(
+    tmp_path: Path, env: dict[str, str], given: dict[str, str], template: str
+) -> None:
+    (tmp_path / "app.m").write_text("1")
+    matlab = Template(
+        name="matlab",
+        title="MATLAB",
+        entries=("app.m",),
+        command=("matlab", "{entry}"),
+        image="mathworks/matlab",
+        requires=("LICENCE",),
+        env=env,
+        fallback="octave",
+    )
+    octave = Template(name="octave", title="Octave", entries=("app.m",), command=("octave", "{entry}"))
+    assert inspect(tmp_path, JobSpec(env=given), (matlab, octave)).template == template
+    alone = msgspec.structs.replace(matlab, fallback=None)
+    findings = inspect(tmp_path, JobSpec(env=given), (alone,)).findings
+    assert ("LICENCE" in texts(findings)) == (template == "octave")
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "line"),
+    [
+        ("dependencies: [\n", "it is not valid YAML", 2),
+        ("dependencies:\n\t- numpy\n", "it is not valid YAML", 2),
+        ("numpy\n", "it says nothing about packages", None),
+        ("dependencies: numpy\n", "its dependencies are no list", None),
+        ("name: \x07\n", "it is not valid YAML", None),
+    ],
+)
+def test_an_environment_yml_that_is_none_is_refused(
+    lab: Any, content: str, text: str, line: int | None
+) -> None:
+    lab.project({"app.py": "1", "environment.yml": content})
+    (error,) = lab.errors()
+    assert error.text.startswith(f"cannot use environment.yml: {text}")
+    assert (error.file, error.line) == ("environment.yml", line)
 
 
 def test_a_command_finds_its_template(lab: Any) -> None:
