@@ -164,7 +164,7 @@ def place_below_home(session: Session, caller: Caller, path: str) -> str:
             return str(real.relative_to(home)) if real != home else "."
         if Path(path).is_absolute():
             break
-    if Path(path).is_absolute() or Path(path).is_dir():
+    if Path(path).is_absolute() or ".." in Path(path).parts or Path(path).is_dir():
         raise LabboxError(
             "invalid",
             f"cannot submit {path}: it is not below the home of {caller.name}",
