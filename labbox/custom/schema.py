@@ -98,6 +98,7 @@ class JobSettings(Value, forbid_unknown_fields=True):
     free_floor: Size = GIB  # no job starts while less is free
     network: bool = True  # may jobs ask for the network
     max_array: Positive = 10_000
+    keep_inputs: Duration = 30 * 86400.0  # what was handed in outlives its job so long, where there is room
 
     def __post_init__(self) -> None:
         """Refuse limits that contradict each other."""

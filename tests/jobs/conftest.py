@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -226,6 +226,7 @@ class FakeEnvironments:
         self.open.set()
         self.refuse: LabboxError | None = None
         self.image = "sha256:image"
+        self.kept: list[frozenset[str]] = []
 
     async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         report(Progress(phase="environment", done=1, total=2))
@@ -235,27 +236,62 @@ class FakeEnvironments:
             raise self.refuse
         return Prepared(image=self.image, digest="sha256:digest", name="env-1", lock="numpy==2.0")
 
+    async def prune(self, unused_seconds: float, keep: frozenset[str]) -> int:
+        self.kept.append(keep)
+        return 0
+
 
 class FakeFolders:
     """Project folders by name: what each holds is what a test put here."""
 
     def __init__(self) -> None:
         self.projects: dict[str, Project] = {}
-        self.size = 0
+        self.size = 0  # of every output
+        self.stored = 0  # by everybody
+        self.counted = 0
+        self.looks = 0  # at outputs
+        self.trees: set[str] = set()
+        self.trees_bytes = 0  # of each
+        self.pruned: set[str] = set()
+        self.asked_to_keep: list[tuple[str, ...]] = []
 
     async def inspect(self, account: Account, path: str, spec: JobSpec) -> Inspection:
         return (await self.hand_in(account, path, spec)).inspection
 
     async def hand_in(
-        self, account: Account, path: str, spec: JobSpec, report: Callable[[Progress], None] | None = None
+        self,
+        account: Account,
+        path: str,
+        spec: JobSpec,
+        *,
+        room: int | None = None,
+        report: Callable[[Progress], None] | None = None,
     ) -> Project:
         project = self.projects.get(path)
         if project is None:
             raise LabboxError("not_found", f"cannot find {path}")
+        if room is not None and project.added > room:
+            raise LabboxError("limit", f"cannot hand in {project.added} B: you may store {room} B more")
         return msgspec.structs.replace(project, asked=spec)
+
+    async def hold(self, account: Account, trees: Sequence[str]) -> bool:
+        return not self.pruned.intersection(trees)
+
+    async def prune(self, account: Account, keep: Sequence[str], unused_since: float) -> int:
+        self.asked_to_keep.append(tuple(keep))
+        gone = self.trees - set(keep)
+        self.stored -= sum(self.trees_bytes for _ in gone)
+        self.trees -= gone
+        self.pruned |= gone
+        return len(gone)
+
+    async def stored_bytes(self, account: Account) -> int:
+        self.counted += 1
+        return self.stored
 
     async def output_bytes(self, account: Account, output: int) -> int:
         os.fstat(output)
+        self.looks += 1
         return self.size
 
 

@@ -263,6 +263,26 @@ async def test_rerun_with_changes_is_a_new_job(lab: Lab) -> None:
     assert (shown.code_hash, shown.command) == ("1", ("sh", "-c", "exit 4"))
 
 
+async def test_an_administrator_reruns_somebody_elses_job_for_them(lab: Lab) -> None:
+    first = await lab.jobs.submit(lab.account("ada"), _spec("study"), "test")
+    await lab.ended(first.id)
+    again = await lab.jobs.rerun(lab.account("root"), first.id, JobEdit(), "test")
+    assert again.owner == "ada"
+    assert (await lab.ended(again.id)).state is S.SUCCEEDED
+    entry = await lab.db.read(
+        lambda db: db.execute(
+            "SELECT who, target FROM audit WHERE action = 'job submit' ORDER BY id DESC"
+        ).fetchone()
+    )
+    assert tuple(entry) == ("root", str(again.id))
+    lab.people.limit("ada", Limits(cpus=1.0))
+    with pytest.raises(LabboxError, match="your limit is 1"):
+        await lab.jobs.rerun(lab.account("root"), first.id, JobEdit(cpus=2.0), "test")
+    del lab.people.accounts["ada"]
+    with pytest.raises(LabboxError, match=f"cannot rerun job {first.id}: ada was removed"):
+        await lab.jobs.rerun(lab.account("root"), first.id, JobEdit(), "test")
+
+
 async def test_rights(lab: Lab) -> None:
     job = await lab.submit("sleep", "9")
     grace = lab.account("grace")

@@ -69,6 +69,11 @@ def test_a_user_is_removed_and_the_files_stay(leaver: Person, box: Box) -> None:
     leaver.project("fine", _FINE)
     assert leaver.run("job", "submit", "fine", "--follow").returncode == 0
     results = leaver.json("job", "list")["jobs"][0]["results"].removeprefix("jobs/")
+    wait_for(lambda: (box.client().show_user(leaver.name).storage or 0) > 0)
+    subprocess.run([*box.labbox, "user", "limits", leaver.name, "--storage", "1K"], check=True)
+    over = leaver.run("job", "submit", "fine")
+    assert over.returncode == 1
+    assert "error: cannot submit: your home and results take" in over.stderr
 
     _remove(box, leaver.name, "keep")
 

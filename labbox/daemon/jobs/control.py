@@ -1,4 +1,4 @@
-"""What people do to their jobs: cancel, kill, hold, release, pause, resume, retry, edit. AArrays too."""
+"""What people do to their jobs: cancel, kill, hold, release, pause, resume, retry, edit. Arrays too."""
 
 from __future__ import annotations
 
@@ -92,6 +92,11 @@ class Control:
             jobs.clear_back_off(connection, row.id)
             return move(connection, row.id, Step(to=S.QUEUED, at=at, by=by))
 
+        row = await self._find(job)
+        owner = await self._parts.people.account(row.owner)
+        if owner is not None and row.state in FINAL:
+            _, handed = await self._parts.store.read(lambda c: jobs.submission(c, row.submission))
+            await hold_trees(self._parts, owner, job, decode_handed(handed), "retry")
         rows = await self._change(account, job, "retry", origin, act, fits=FINAL - {S.SUCCEEDED})
         return rows[0]
 
@@ -232,6 +237,17 @@ class Control:
         run.follow(rows[0], attempt)
         self._parts.dispatcher.set_attempt(attempt)
         await self._parts.apply(rows)
+
+
+async def hold_trees(parts: Parts, owner: Account, job: int, handed: Handed, verb: str) -> None:
+    """Keep what was handed in for another run; LabboxError "not_found" where it was cleared away."""
+    trees = tuple(name for name in (handed.code, handed.input) if name is not None)
+    if not await parts.folders.hold(owner, trees):
+        raise LabboxError(
+            "not_found",
+            f"cannot {verb} job {job}: what was handed in was cleared away long after its end",
+            "labbox job submit the folder again",
+        )
 
 
 def edited_resources(need: Resources, edit: JobEdit) -> Resources:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
 from labbox.custom import Configuration
 from labbox.daemon.containers.environments import EnvFile
+from labbox.daemon.jobs import results
 from labbox.daemon.jobs.handed import Handed, Project
 from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
 from labbox.files import work
 from labbox.files.project import Defaults, ProjectPlan, template_view
+from labbox.files.tree import MANIFEST
 from labbox.model import JobSpec, Progress, Resources
 from labbox.protocol import Inspection
 
@@ -67,22 +68,25 @@ class WorkerFolders:
         account: Account,
         path: str,
         spec: JobSpec,
+        *,
+        room: int | None = None,
         report: Callable[[Progress], None] | None = None,
     ) -> Project:
-        """Look at a project folder and, where it can run, snapshot its code and input.
+        """Look at a project folder and, where it can run, snapshot its code and input in `room` bytes.
 
         With `spec.commit`, `path` is the name of a repository of the person's.
         """
         if spec.commit is None:
-            return await self._hand_in(account, path, spec, (), report)
+            return await self._hand_in(account, self._look(path, spec), room, (), report)
         loop = asyncio.get_running_loop()
         work_tree = await loop.run_in_executor(self._threads, self._empty_folder, account)
         try:
             with _opened(self._repository(account, path)) as repository, _opened(work_tree) as folder:
                 await self._workers.call(account, work.Export(commit=spec.commit), (repository, folder))
-                return await self._hand_in(account, path, spec, (folder,), report)
+                return await self._hand_in(account, self._look(path, spec), room, (folder,), report)
         finally:
-            await loop.run_in_executor(self._threads, shutil.rmtree, work_tree.parent, True)
+            top = work_tree.parent
+            await loop.run_in_executor(self._threads, results.remove, top.parent, top.name)
 
     async def output_bytes(self, account: Account, output: int) -> int:
         """The bytes on disk below an open folder."""
@@ -91,16 +95,42 @@ class WorkerFolders:
             raise _strange(result)
         return sum(usage.size for usage in result.usages)
 
+    async def hold(self, account: Account, trees: Sequence[str]) -> bool:
+        """Keep snapshots that a new job is to use from being removed; False where one is gone."""
+        loop = asyncio.get_running_loop()
+        top = self._state / "snapshots" / account.name
+        return all([await loop.run_in_executor(self._threads, _touch, top / tree) for tree in trees])
+
+    async def prune(self, account: Account, keep: Sequence[str], unused_since: float) -> int:
+        """Remove the other snapshots if not used since the moment (seconds of the epoch); how many went."""
+        request = work.Prune(keep=tuple(keep), unused_since=unused_since)
+        with _opened(self._state / "snapshots" / account.name) as snapshots:
+            result = await self._workers.call(account, request, (snapshots,))
+        if not isinstance(result, work.Pruned):
+            raise _strange(result)
+        return result.trees
+
+    async def stored_bytes(self, account: Account) -> int:
+        """The bytes on disk below home, results and snapshots."""
+        places = [self._state / kind / account.name for kind in ("homes", "results", "snapshots")]
+        with ExitStack() as stack:
+            folders = tuple(stack.enter_context(_opened(place)) for place in places if place.is_dir())
+            if not folders:
+                return 0
+            result = await self._workers.call(account, work.Measure(), folders)
+        if not isinstance(result, work.Measured):
+            raise _strange(result)
+        return sum(usage.size for usage in result.usages)
+
     async def _hand_in(
         self,
         account: Account,
-        path: str,
-        spec: JobSpec,
+        look: work.Inspect,
+        room: int | None,
         folders: tuple[int, ...],
         report: Callable[[Progress], None] | None,
     ) -> Project:
-        room = account.limits.storage
-        request = work.HandIn(look=self._look(path, spec), room=room)
+        request = work.HandIn(look=look, room=room)
         loop = asyncio.get_running_loop()
         top = await loop.run_in_executor(self._threads, self._snapshots, account)
         with _opened(top) as snapshots:
@@ -108,7 +138,7 @@ class WorkerFolders:
         if not isinstance(result, work.HandedIn):
             raise _strange(result)
         if result.plan is None:
-            return Project(inspection=result.inspection, asked=spec)
+            return Project(inspection=result.inspection, asked=look.spec)
         return Project(
             inspection=result.inspection,
             handed=_handed(
@@ -117,6 +147,7 @@ class WorkerFolders:
                 data=None if result.input is None else result.input.name,
             ),
             asked=result.plan.asked,
+            added=sum(tree.added for tree in (result.code, result.input) if tree is not None),
         )
 
     def _look(self, path: str, spec: JobSpec) -> work.Inspect:
@@ -160,6 +191,14 @@ def _handed(plan: ProjectPlan, *, code: str | None, data: str | None) -> Handed:
         code=code,
         input=data,
     )
+
+
+def _touch(tree: Path) -> bool:
+    try:
+        os.utime(tree.with_name(f"{tree.name}{MANIFEST}"), follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager

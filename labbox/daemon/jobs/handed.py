@@ -39,6 +39,7 @@ class Project(Value):
     inspection: Inspection
     handed: Handed | None = None
     asked: JobSpec = JobSpec()
+    added: int = 0  # bytes that its snapshot took on disk
 
 
 def encode(value: Handed | JobSpec) -> str:

@@ -17,6 +17,7 @@ from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.dispatch import Dispatcher
 from labbox.daemon.jobs.following import Feed
 from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People
+from labbox.daemon.jobs.storage import Storage
 from labbox.daemon.store import Store, attempts, jobs, usage
 from labbox.errors import LabboxError
 
@@ -43,6 +44,7 @@ class Parts:
     configuration: Configuration
     dispatcher: Dispatcher
     feed: Feed
+    storage: Storage
     clock: Clock
     state: Path
     box_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -101,6 +101,9 @@ class Environments(Protocol):
     async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         """Find or make the environment; LabboxError where it cannot be made."""
 
+    async def prune(self, unused_seconds: float, keep: frozenset[str]) -> int:
+        """Remove what was not used for so long but those named; how many went."""
+
 
 class Folders(Protocol):
     """Work on people's files, done by processes with their ids."""
@@ -109,9 +112,27 @@ class Folders(Protocol):
         """Look at a project folder."""
 
     async def hand_in(
-        self, account: Account, path: str, spec: JobSpec, report: Callable[[Progress], None] | None = None
+        self,
+        account: Account,
+        path: str,
+        spec: JobSpec,
+        *,
+        room: int | None = None,
+        report: Callable[[Progress], None] | None = None,
     ) -> Project:
-        """Look at a project folder and, where it can run, snapshot its code and input."""
+        """Look at a project folder and, where it can run, snapshot its code and input.
+
+        `room`: bytes that may be added; LabboxError "limit" where they are too few.
+        """
+
+    async def hold(self, account: Account, trees: Sequence[str]) -> bool:
+        """Keep snapshots that a new job is to use from being removed; False where one is gone."""
+
+    async def prune(self, account: Account, keep: Sequence[str], unused_since: float) -> int:
+        """Remove the other snapshots if not used since the moment (seconds of the epoch); how many went."""
+
+    async def stored_bytes(self, account: Account) -> int:
+        """The bytes on disk below home, results and snapshots."""
 
     async def output_bytes(self, account: Account, output: int) -> int:
         """The bytes on disk below an open folder."""

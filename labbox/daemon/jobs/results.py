@@ -12,14 +12,18 @@ user's: it is only ever looked at through a descriptor of output/ itself, or by 
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from labbox.daemon.people.accounts import Account
+from labbox.errors import LabboxError
+from labbox.files.removing import remove_below
+
+_log = logging.getLogger(__name__)
 
 _MOVED: Final = ("output", "log.txt", "log.index", "job.json")
 _PROGRESS_BYTES: Final = 256
@@ -54,7 +58,23 @@ def make(state: Path, owner: Account, results: str, attempt: int) -> Path:
 
 def remove_spool(state: Path, job: int, attempt: int) -> None:
     """The log has all of it: let go of the spool."""
-    shutil.rmtree(state / "spool" / f"{job}-{attempt}", ignore_errors=True)
+    remove(state / "spool", f"{job}-{attempt}")
+
+
+def remove(above: Path, name: str) -> None:
+    """Remove a folder of root's with what is in it, however it is nested; what cannot go stays."""
+    try:
+        descriptor = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        remove_below(descriptor, name, lambda: None)
+    except FileNotFoundError:
+        return
+    except (OSError, LabboxError) as error:
+        _log.warning("%s cannot be removed: %s", above / name, error)
+    finally:
+        os.close(descriptor)
 
 
 def of_attempt(folder: Path, attempt: int) -> Path:

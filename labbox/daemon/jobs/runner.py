@@ -331,6 +331,7 @@ class Run:
                 )
             await self._log.finish()
             size = await self._measure(account, folder)
+            self._parts.storage.changed(account)
         rows, used = await self._finish(outcome, account, folder, size, lost)
         self._parts.dispatcher.set_usage(used)
         await self._parts.apply(rows)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -19,22 +19,23 @@ from labbox.custom import Configuration
 from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import reading
-from labbox.daemon.jobs import submit as submitting
 from labbox.daemon.jobs.capacity import box_total
 from labbox.daemon.jobs.clock import Clock
-from labbox.daemon.jobs.control import Control, allowed, edited
+from labbox.daemon.jobs.control import Control, allowed
 from labbox.daemon.jobs.dispatch import Dispatcher
-from labbox.daemon.jobs.expand import Element
 from labbox.daemon.jobs.following import Feed
-from labbox.daemon.jobs.handed import Project, decode_handed, decode_spec
+from labbox.daemon.jobs.handed import decode_handed
+from labbox.daemon.jobs.housekeeping import Housekeeping
+from labbox.daemon.jobs.intake import Intake, submission
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Terminal
 from labbox.daemon.jobs.runner import Run
+from labbox.daemon.jobs.storage import Storage
 from labbox.daemon.jobs.views import Views
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import Store, attempts, jobs, pages
 from labbox.errors import LabboxError
-from labbox.model import JobKind, JobSpec, JobState, Limits, Resources, Value
+from labbox.model import JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import (
     Event,
     InputBody,
@@ -48,20 +49,15 @@ from labbox.protocol import (
     JobPage,
     LogRecord,
     Notices,
-    TemplateInfo,
     Templates,
     UsagePage,
     Why,
 )
 
-if TYPE_CHECKING:
-    from sqlite3 import Connection
-
 _log = logging.getLogger(__name__)
 
 _THREADS: Final = 4  # for folders and small files
 _INPUT: Final = 60.0  # seconds in which a job must read what it is sent
-_CLOSING: Final = 20.0  # seconds for the calls under way when the daemon ends
 
 
 class Numbers(Value):
@@ -96,7 +92,6 @@ class Jobs:
         self._runs: dict[int, Run] = {}
         self._group: asyncio.TaskGroup | None = None
         self._loaded = asyncio.Event()
-        self._swept = asyncio.Event()
         feed = Feed(store)
         clock = clock or Clock()
         settings = configuration.settings.jobs
@@ -121,6 +116,7 @@ class Jobs:
             configuration=configuration,
             dispatcher=dispatcher,
             feed=feed,
+            storage=Storage(store, folders),
             clock=clock,
             state=state,
             box_id=box_id,
@@ -128,6 +124,16 @@ class Jobs:
         )
         self._views = Views(self._parts)
         self._control = Control(self._parts, self._runs)
+        self._intake = Intake(self._parts)
+        self._housekeeping = Housekeeping(
+            store=store,
+            people=people,
+            environments=environments,
+            storage=self._parts.storage,
+            state=state,
+            keep_inputs=settings.keep_inputs,
+            threads=self._threads,
+        )
         engine.on_change(self._engine_changed)
         engine.on_event(self._container_event)
 
@@ -137,12 +143,15 @@ class Jobs:
         """Take up what was under way, start what may start; when cancelled, running jobs go on without us."""
         try:
             begun = await self._parts.dispatcher.load()
+            under_way = {f"{row.id}-{attempt.number}" for row, attempt in begun}
+            left = self._housekeeping.left_spools(under_way)
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 for row, attempt in begun:
                     self._start(row, attempt, adopted=True)
                 self._loaded.set()
                 group.create_task(self._sweep())
+                group.create_task(self._housekeeping.run(left))
                 group.create_task(self._parts.dispatcher.run())
                 self._parts.dispatcher.wake()
         finally:
@@ -173,7 +182,7 @@ class Jobs:
                 del self._runs[run.row.id]
 
     async def _sweep(self) -> None:
-        """Once the engine answers: remove containers and spools that belong to no attempt under way."""
+        """Once the engine answers: remove containers that belong to no attempt under way."""
         await self._parts.engine_answers()
         wanted = {run.name for run in self._runs.values()}
         prefix = f"labbox-{self._parts.box_id}-"
@@ -212,61 +221,11 @@ class Jobs:
 
     async def submit(self, account: Account, spec: JobSpec, origin: str) -> Job:
         """Take a job in: what is returned is on disk, with a snapshot of its folder."""
-        order = await submitting.understand(self._parts, account, spec)
-        return await self._store_order(account, order, origin)
+        return await self._views.job(await self._intake.submit(account, spec, origin))
 
     async def rerun(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job:  # noqa: A002 - the API's word
-        """A new job of what an earlier one was given, or of its folder as it is now, with changes."""
-        row, spec_text, handed_text = await self._submission(account, id, "rerun")
-        spec, handed = edited(decode_spec(spec_text), decode_handed(handed_text), edit)
-        spec = msgspec.structs.replace(spec, after=(), hold=False, start_at=None)
-        alone = None
-        if row.kind is JobKind.CONTAINER:
-            spec = msgspec.structs.replace(spec, array=(), sweep=(), parallel=None)
-            if row.index is not None:
-                alone = Element(index=row.index, parameters=row.parameters)
-        need = {
-            "cpus": row.resources.cpus if edit.cpus is None else edit.cpus,
-            "memory": row.resources.memory if edit.memory is None else edit.memory,
-            "gpus": row.resources.gpus if edit.gpus is None else edit.gpus,
-        }
-        spec = msgspec.structs.replace(
-            spec,
-            name=edit.name or row.name,
-            time_limit=row.time_limit if edit.time_limit is None else edit.time_limit,
-            priority=row.priority if edit.priority is None else edit.priority,
-            **need,
-        )
-        if edit.fresh and spec.path is not None:
-            order = await submitting.understand(self._parts, account, spec)
-        else:
-            submitting.check_spec(spec)
-            await submitting.check_storage(self._parts, account)
-            if row.owner != account.name and (handed.code or handed.input):
-                raise LabboxError("forbidden", f"cannot rerun job {id}: its files are {row.owner}'s")
-            asked = msgspec.structs.replace(
-                spec,
-                command=handed.command,
-                env=handed.env,
-                network=handed.network,
-                image=handed.image,
-                stdin=handed.stdin,
-                retries=row.retries if edit.retries is None else edit.retries,
-            )
-            plain = submitting.without_folder(msgspec.structs.replace(asked, path=None))
-            project = Project(inspection=plain.inspection, handed=handed, asked=asked)
-            order = submitting.complete(self._parts, account, spec, project)
-        return await self._store_order(account, msgspec.structs.replace(order, alone=alone), origin)
-
-    async def _store_order(self, account: Account, order: submitting.Order, origin: str) -> Job:
-        at, day = self._parts.clock.now(), self._parts.clock.day()
-        rows = await self._parts.store.write(
-            lambda connection: submitting.store(
-                connection, self._parts, account, order, origin=origin, at=at, day=day
-            )
-        )
-        await self._parts.apply(rows)
-        return await self._views.job(rows[0])
+        """A new job, for the same person, of what an earlier one was given or of its folder as it is now."""
+        return await self._views.job(await self._intake.rerun(account, id, edit, origin))
 
     async def inspect(self, account: Account, body: InspectBody) -> Inspection:
         """Look at a project folder without submitting it."""
@@ -277,18 +236,7 @@ class Jobs:
 
     def templates(self) -> Templates:
         """The languages of this box."""
-        settings = self._parts.configuration.settings.containers
-        return Templates(
-            templates=tuple(
-                TemplateInfo(
-                    name=one.name,
-                    title=one.title,
-                    entries=one.entries,
-                    image=one.image or settings.base_image,
-                )
-                for one in self._parts.configuration.templates
-            )
-        )
+        return self._intake.templates()
 
     # ── changing ──
 
@@ -340,7 +288,7 @@ class Jobs:
 
     async def input(self, account: Account, id: int, body: InputBody) -> None:  # noqa: A002 - the API's word
         """Write to the standard input of a job that was submitted with `stdin`."""
-        row, _, handed = await self._submission(account, id, "write to")
+        row, _, handed = await submission(self._parts, account, id, "write to")
         if not decode_handed(handed).stdin:
             raise LabboxError(
                 "conflict", f"cannot write to job {id}: it has no open input", "submit it with --stdin"
@@ -464,11 +412,3 @@ class Jobs:
         row = await self._parts.store.read(lambda connection: jobs.get(connection, job))
         allowed(account, row, doing)
         return row
-
-    async def _submission(self, account: Account, job: int, doing: str) -> tuple[jobs.JobRow, str, str]:
-        def read(connection: Connection) -> tuple[jobs.JobRow, str, str]:
-            row = jobs.get(connection, job)
-            allowed(account, row, doing)
-            return row, *jobs.submission(connection, row.submission)
-
-        return await self._parts.store.read(read)

@@ -44,16 +44,32 @@ class Order(Value):
     time_limit: float | None
     retries: int
     elements: tuple[expand.Element, ...] = ()
+    added: int = 0  # bytes that the snapshot took
     alone: expand.Element | None = None  # one element of an array that is run again by itself
 
 
 async def understand(parts: Parts, account: Account, spec: JobSpec) -> Order:
     """Check a spec, hand in its folder, and fill in what it leaves open."""
     check_spec(spec)
-    await check_storage(parts, account)
+    await parts.storage.check(account)
     if spec.path is None:
         return complete(parts, account, spec, without_folder(spec))
-    return complete(parts, account, spec, await parts.folders.hand_in(account, spec.path, spec))
+    return complete(parts, account, spec, await _hand_in(parts, account, spec.path, spec))
+
+
+async def _hand_in(parts: Parts, account: Account, path: str, spec: JobSpec) -> Project:
+    """Hand a folder in; where there is too little room for it, inputs of ended jobs yield."""
+    room = await parts.storage.room(account)
+    try:
+        return await parts.folders.hand_in(account, path, spec, room=room)
+    except LabboxError as error:
+        if error.code != "limit" or room is None:
+            raise
+        await parts.storage.make_room(account)
+        more = await parts.storage.room(account)
+        if more is None or more <= room:
+            raise
+        return await parts.folders.hand_in(account, path, spec, room=more)
 
 
 def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) -> Order:
@@ -99,13 +115,25 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
         time_limit=check_time(asked.time_limit, settings),
         retries=retries,
         elements=expand.elements(whole, settings.max_array),
+        added=project.added,
     )
 
 
 def store(
-    connection: Connection, parts: Parts, account: Account, order: Order, *, origin: str, at: int, day: str
+    connection: Connection,
+    parts: Parts,
+    account: Account,
+    order: Order,
+    *,
+    by: str,
+    origin: str,
+    at: int,
+    day: str,
 ) -> list[JobRow]:
-    """Store a submission in the caller's transaction; returns its jobs, an array's parent first."""
+    """Store a submission in the caller's transaction; returns its jobs, an array's parent first.
+
+    `by`: who asks, the owner or an administrator.
+    """
     spec = order.spec
     _check_after(connection, account, spec.after)
     number = jobs.add_submission(connection, spec=encode(spec), handed=encode(order.handed))
@@ -143,7 +171,9 @@ def store(
     for job in ids:
         events.append(connection, at=at, kind="job", owner=account.name, job=job)
     detail = f"{len(order.elements)} elements" if order.elements else ""
-    parts.people.trail.record(connection, account.name, "job submit", str(first), origin, detail)
+    if order.added:
+        usage.add_storage(connection, account.name, order.added)
+    parts.people.trail.record(connection, by, "job submit", str(first), origin, detail)
     return [jobs.get(connection, job) for job in ids]
 
 
@@ -207,20 +237,6 @@ def check_time(limit: float | None, settings: JobSettings) -> float | None:
             " that this box allows",
         )
     return limit
-
-
-async def check_storage(parts: Parts, account: Account) -> None:
-    """LabboxError where somebody has used up their storage."""
-    limit = account.limits.storage
-    if limit is None:
-        return
-    used = await parts.store.read(lambda connection: usage.get(connection, account.name).storage)
-    if used >= limit:
-        raise LabboxError(
-            "limit",
-            f"cannot submit: your results take {format_bytes(used)}, you may store {format_bytes(limit)}",
-            "ask an administrator for more",
-        )
 
 
 def job_name(name: str) -> str:

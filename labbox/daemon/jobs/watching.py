@@ -67,9 +67,7 @@ async def _watch(
 ) -> None:
     loop = asyncio.get_running_loop()
     measured_at, took, said = loop.time(), 0.0, ""
-    limit = parts.settings.disk
-    if account.limits.storage is not None:
-        limit = min(limit, account.limits.storage)
+    limit = await _limit(parts, account, output)
     while True:
         await asyncio.sleep(_PROGRESS)
         text = results.read_progress(output)
@@ -89,6 +87,18 @@ async def _watch(
         if size is not None and _nearly_full(parts) and size > parts.settings.free_floor:
             grown(outcomes.disk_full())
             return
+
+
+async def _limit(parts: Parts, account: Account, output: int) -> int:
+    """Bytes that the output may come to: the box's limit, or what the owner's leaves with what is there."""
+    try:
+        room = await parts.storage.room(account)
+    except (LabboxError, TimeoutError) as error:
+        _log.warning("what %s stores could not be counted: %s", account.name, error)
+        room = None
+    if room is None:
+        return parts.settings.disk
+    return min(parts.settings.disk, room + (await _measure(parts, account, output) or 0))
 
 
 async def _measure(parts: Parts, account: Account, output: int) -> int | None:

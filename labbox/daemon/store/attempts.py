@@ -106,6 +106,15 @@ def end(
     )
 
 
+def environments_in_use(connection: Connection) -> frozenset[str]:
+    """The names of the environments that attempts under way run in."""
+    rows = connection.execute(
+        "SELECT DISTINCT environment FROM jobs JOIN attempts ON job = id AND number = attempt"
+        " WHERE jobs.state IN ('preparing', 'running', 'paused', 'collecting') AND environment IS NOT NULL"
+    )
+    return frozenset(row["environment"] for row in rows)
+
+
 def of_job(connection: Connection, job: int) -> list[AttemptRow]:
     """A job's attempts, in order."""
     rows = connection.execute("SELECT * FROM attempts WHERE job = ? ORDER BY number", (job,))

@@ -95,10 +95,12 @@ def submission(connection: Connection, number: int) -> tuple[str, str]:
     return row["spec"], row["handed"]
 
 
-def trees_in_use(connection: Connection, owner: str) -> list[str]:
-    """What was handed in (JSON) by each of this owner's submissions that still have a job."""
+def trees_in_use(connection: Connection, owner: str, since: int) -> list[str]:
+    """What was handed in (JSON) by this owner for jobs that have not ended, or not before a stamp."""
     rows = connection.execute(
-        "SELECT handed FROM submissions WHERE id IN (SELECT submission FROM jobs WHERE owner = ?)", (owner,)
+        "SELECT handed FROM submissions WHERE id IN (SELECT submission FROM jobs"
+        " WHERE owner = ? AND (ended_at IS NULL OR ended_at >= ?))",
+        (owner, since),
     )
     return [row["handed"] for row in rows]
 

@@ -46,3 +46,17 @@ def get(connection: Connection, owner: str) -> UsageRow:
     """A user's row; zeros for somebody who never ran anything."""
     row = connection.execute("SELECT * FROM usage WHERE owner = ?", (owner,)).fetchone()
     return UsageRow(owner=owner) if row is None else UsageRow(**dict(row))
+
+
+def set_storage(connection: Connection, owner: str, size: int) -> None:
+    """Write what was measured."""
+    connection.execute(
+        "INSERT INTO usage (owner, jobs, cpu_seconds, memory_byte_seconds, recent, recent_at, storage)"
+        " VALUES (?, 0, 0, 0, 0, 0, ?) ON CONFLICT (owner) DO UPDATE SET storage = excluded.storage",
+        (owner, size),
+    )
+
+
+def add_storage(connection: Connection, owner: str, size: int) -> None:
+    """Count what came to it since it was measured."""
+    connection.execute("UPDATE usage SET storage = storage + ? WHERE owner = ?", (size, owner))

@@ -14,11 +14,13 @@ from labbox.model import Limits, Value
 from labbox.protocol import Key, User
 
 _ONE: Final = """
-    SELECT users.*, (SELECT count(*) FROM keys WHERE owner = users.name) AS key_count FROM users
+    SELECT users.*, (SELECT count(*) FROM keys WHERE owner = users.name) AS key_count,
+    (SELECT storage FROM usage WHERE owner = users.name) AS stored FROM users
     WHERE name = ?
 """
 _ALL: Final = """
-    SELECT users.*, (SELECT count(*) FROM keys WHERE owner = users.name) AS key_count FROM users
+    SELECT users.*, (SELECT count(*) FROM keys WHERE owner = users.name) AS key_count,
+    (SELECT storage FROM usage WHERE owner = users.name) AS stored FROM users
     ORDER BY name
 """
 
@@ -220,4 +222,5 @@ def _user(row: sqlite3.Row) -> User:
         last_login=moment_or_none(row["last_login"]),
         has_password=row["password"] is not None,
         keys=row["key_count"],
+        storage=row["stored"],
     )

@@ -1,0 +1,105 @@
+"""What people store: counted by workers off the hot path, kept in the store, held against their limits.
+
+Home, results and what was handed in count together. Between two measurements what a job added is added up, so
+a figure is never far off; inputs of ended jobs yield where a limit is reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import Final
+
+from labbox.daemon.jobs.handed import decode_handed
+from labbox.daemon.jobs.ports import Folders
+from labbox.daemon.people.accounts import Account
+from labbox.daemon.store import Store, jobs, usage
+from labbox.errors import LabboxError
+from labbox.text import format_bytes
+
+_log = logging.getLogger(__name__)
+
+_FRESH: Final = 60.0  # seconds for which a measurement is good
+_SPARING: Final = 20.0  # times as long as it took, at least
+_LONGEST: Final = 600.0  # seconds that one may take
+_JUST_NOW: Final = 300.0  # seconds in which something handed in may not be a job yet
+
+
+class Storage:
+    """Everybody's figures. `wanted` are those whose figure is to be measured anew by the housekeeping."""
+
+    def __init__(self, store: Store, folders: Folders) -> None:
+        """Nothing is measured before somebody asks."""
+        self.wanted: dict[str, Account] = {}
+        self.stirred = asyncio.Event()
+        self._store = store
+        self._folders = folders
+        self._next: dict[str, float] = {}
+
+    async def check(self, account: Account) -> None:
+        """LabboxError "limit" where somebody has used up their storage, and nothing of it can yield."""
+        limit = account.limits.storage
+        if limit is None or await self.used(account) < limit:
+            return
+        used = await self.make_room(account)
+        if used >= limit:
+            raise LabboxError(
+                "limit",
+                f"cannot submit: your home and results take {format_bytes(used)},"
+                f" you may store {format_bytes(limit)}",
+                "delete what you no longer need, or ask an administrator for more",
+            )
+
+    async def room(self, account: Account) -> int | None:
+        """Bytes that somebody may still store; None without a limit."""
+        limit = account.limits.storage
+        return None if limit is None else max(0, limit - await self.used(account))
+
+    async def used(self, account: Account) -> int:
+        """Bytes in use: measured if that was never done, else the last figure, which is renewed meanwhile."""
+        if account.name not in self._next:
+            return await self.measure(account)
+        self.changed(account)
+        return await self._store.read(lambda connection: usage.get(connection, account.name).storage)
+
+    def changed(self, account: Account) -> None:
+        """Have the figure renewed off the hot path, where the last one is not quite new."""
+        if self._next.get(account.name, 0.0) <= time.monotonic():
+            self.wanted[account.name] = account
+            self.stirred.set()
+
+    async def measure(self, account: Account) -> int:
+        """Count what stands under somebody's name, and keep the figure."""
+        began = time.monotonic()
+        async with asyncio.timeout(_LONGEST):
+            size = await self._folders.stored_bytes(account)
+        await self._store.write(lambda connection: usage.set_storage(connection, account.name, size))
+        took = time.monotonic() - began
+        self._next[account.name] = time.monotonic() + max(_FRESH, _SPARING * took)
+        return size
+
+    async def make_room(self, account: Account) -> int:
+        """Let go of what was handed in for jobs that have ended; the bytes in use then."""
+        await self.prune(account, ended_before=time.time(), unused_since=time.time() - _JUST_NOW)
+        return await self.measure(account)
+
+    async def prune(self, account: Account, *, ended_before: float, unused_since: float) -> int:
+        """Remove trees of jobs that ended before a moment and were not handed in since another one."""
+        handed = await self._store.read(
+            lambda connection: jobs.trees_in_use(connection, account.name, round(ended_before * 1e6))
+        )
+        keep = {name for one in map(decode_handed, handed) for name in (one.code, one.input) if name}
+        gone = await self._folders.prune(account, tuple(sorted(keep)), unused_since)
+        if gone:
+            _log.info("%d snapshots of %s are no longer needed and were removed", gone, account.name)
+        return gone
+
+
+def names_below(folder: Path) -> tuple[str, ...]:
+    """The people who have a folder there."""
+    try:
+        return tuple(sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith(".")))
+    except FileNotFoundError:
+        return ()
