@@ -111,7 +111,7 @@ def _standing(
         lacks_licence = any(not given.get(name) for name in template.missing)
         if spec.image or job.image or not (lacks_image or lacks_licence):
             return template
-        if template.fallback not in known:
+        if template.fallback is None or template.fallback not in known:
             break
         template = known[template.fallback]
     return None
