@@ -61,7 +61,7 @@ def run_spec(
     settings, prepared = parts.settings, software.prepared
     spool.mkdir(mode=0o711, parents=True, exist_ok=True)
     parameters = spool / "params.json"
-    results.write_whole(parameters, expand.parameters_file(row, count), 0o644)
+    results.write_whole(parameters, expand.parameters_file(row, count), 0o644, lasting=False)
     code = tree(parts.state, row.owner, handed.code)
     return RunSpec(
         name=attempt.container,

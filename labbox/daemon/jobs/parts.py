@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -66,6 +66,10 @@ class Parts:
                     raise
                 _log.warning("a job's change waits for the store: %s", error)
                 await asyncio.sleep(_AGAIN)
+
+    async def in_thread(self, work: Callable[..., T], *args: Any) -> T:
+        """Something on the disk, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *args)
 
     def engine_changed(self) -> None:
         """The engine came or went."""

@@ -113,8 +113,13 @@ def read_progress(output: int) -> str | None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes, mode: int, gid: int | None = None) -> None:
-    """Write a file in a folder of root's so that it is there whole or not at all, also after a power cut."""
+def write_whole(
+    path: Path, content: bytes, mode: int, gid: int | None = None, *, lasting: bool = True
+) -> None:
+    """Write a file in a folder of root's so that it is there whole or not at all.
+
+    `lasting`: when this returns, it also outlives a power cut.
+    """
     making = path.with_name(f"{path.name}.making")
     descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
@@ -123,10 +128,21 @@ def write_whole(path: Path, content: bytes, mode: int, gid: int | None = None) -
         view = memoryview(content)
         while view:
             view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
+        if lasting:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     making.rename(path)
+    if lasting:
+        _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _folder(path: Path, owner: Account) -> None:

@@ -14,27 +14,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from labbox.daemon.containers.states import ContainerState
+from labbox.daemon.jobs import collecting, results
 from labbox.daemon.jobs import outcome as outcomes
-from labbox.daemon.jobs import results
 from labbox.daemon.jobs.bringing_up import Software, plan_of, run_spec
 from labbox.daemon.jobs.clock import since
-from labbox.daemon.jobs.handed import Handed, decode_handed, decode_spec
+from labbox.daemon.jobs.handed import Handed, decode_handed
 from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.outcome import Outcome
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import RunLog
-from labbox.daemon.jobs.records import job_json
 from labbox.daemon.jobs.watching import watch_output
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import attempts, jobs, notices, usage
+from labbox.daemon.store import attempts, jobs
 from labbox.errors import LabboxError
-from labbox.model import FINAL, JobState, Progress, Reason, ReasonCode
+from labbox.model import FINAL, JobState, Progress, ReasonCode
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -45,7 +43,6 @@ _log = logging.getLogger(__name__)
 
 _AGAIN: Final = 2.0  # seconds until something the disk or the engine refused is tried again
 _ENGINE: Final = 120.0  # seconds that one answer of the engine may take
-_WORKER: Final = 600.0  # seconds for measuring an output
 
 
 class Run:
@@ -102,7 +99,7 @@ class Run:
         if self.row.state in FINAL or self.row.attempt != self.attempt.number:
             return
         if self.row.state is not JobState.COLLECTING:
-            await self._note_ended(outcome)
+            self.row, self.attempt = await collecting.note_ended(self._parts, self.row, self.attempt, outcome)
         self._parts.dispatcher.release(self.row.id)
         at = self._parts.clock.now()
         step = Step(to=outcome.state, at=at, reason=outcome.reason)
@@ -116,7 +113,7 @@ class Run:
         if self.row.stop is not None:
             self.stop(outcomes.cancelled(self.row.stop_by or ""), hard=self.row.stop == "kill")
         if self.row.state is JobState.COLLECTING:
-            outcome = self._stored_outcome()
+            outcome = collecting.stored_outcome(self.attempt)
         elif account is None:
             outcome = outcomes.cancelled("")
         else:
@@ -133,7 +130,7 @@ class Run:
 
     async def _live(self, account: Account, handed: Handed) -> Outcome:
         try:
-            folder = await self._in_thread(
+            folder = await self._parts.in_thread(
                 results.make, self._parts.state, account, self.row.results, self.attempt.number
             )
         except OSError as error:
@@ -312,13 +309,13 @@ class Run:
     async def _collect(self, outcome: Outcome, account: Account | None, lost: int) -> None:
         """Put the results away; the outcome is stored first, so that it outlives the container."""
         if self.row.state is not JobState.COLLECTING:
-            await self._note_ended(outcome)
+            self.row, self.attempt = await collecting.note_ended(self._parts, self.row, self.attempt, outcome)
         self._parts.dispatcher.release(self.row.id)
         self._parts.feed.forget(self.row.id)
         folder = self._parts.state / "results" / self.row.owner / self.row.results
         size = None
         if account is not None:
-            folder = await self._in_thread(
+            folder = await self._parts.in_thread(
                 results.make, self._parts.state, account, self.row.results, self.attempt.number
             )
             if self._log is None:
@@ -330,110 +327,14 @@ class Run:
                     full=lambda: None,
                 )
             await self._log.finish()
-            size = await self._measure(account, folder)
+            size = await collecting.measure(self._parts, self.row, account, folder)
             self._parts.storage.changed(account)
-        rows, used = await self._finish(outcome, account, folder, size, lost)
+        rows, used = await collecting.finish(
+            self._parts, (self.row, self.attempt), outcome, account, folder, size, lost
+        )
         self._parts.dispatcher.set_usage(used)
         await self._parts.apply(rows)
-        await self._clean_up()
-
-    async def _note_ended(self, outcome: Outcome) -> None:
-        job, number, clock = self.row.id, self.attempt.number, self._parts.clock
-        now = clock.now()
-        seconds = since(clock, self.attempt.boot, self.attempt.begun_boot, self.attempt.begun_at)
-
-        def note(connection: Connection) -> tuple[list[jobs.JobRow], attempts.AttemptRow]:
-            step = Step(to=JobState.COLLECTING, at=now, reason=outcome.reason, exit_code=outcome.exit_code)
-            rows = move(connection, job, step, attempt=number)
-            attempts.end(
-                connection,
-                job,
-                number,
-                at=now,
-                seconds=seconds,
-                state=outcome.state,
-                reason=outcome.reason,
-                exit_code=outcome.exit_code,
-                cpu_seconds=outcome.cpu_seconds,
-                peak_memory=outcome.peak_memory,
-            )
-            return rows, attempts.get(connection, job, number)
-
-        rows, self.attempt = await self._parts.persist(note)
-        self.row = rows[0]
-        await self._parts.apply(rows)
-
-    def _stored_outcome(self) -> Outcome:
-        """What `_note_ended` stored before the daemon was killed."""
-        reason = self.attempt.reason
-        lost = self.attempt.state is JobState.LOST
-        return Outcome(
-            state=self.attempt.state or JobState.LOST,
-            reason=reason,
-            exit_code=self.attempt.exit_code,
-            cpu_seconds=self.attempt.cpu_seconds,
-            peak_memory=self.attempt.peak_memory,
-            ours=lost,
-        )
-
-    async def _measure(self, account: Account, folder: Path) -> int | None:
-        try:
-            output = results.open_output(folder)
-        except OSError:
-            return None
-        try:
-            async with asyncio.timeout(_WORKER):
-                return await self._parts.folders.output_bytes(account, output)
-        except (LabboxError, TimeoutError) as error:
-            _log.warning("job %d: the size of its output is not known: %s", self.row.id, error)
-            return None
-        finally:
-            os.close(output)
-
-    async def _finish(
-        self, outcome: Outcome, account: Account | None, folder: Path, size: int | None, lost: int
-    ) -> tuple[list[jobs.JobRow], usage.UsageRow]:
-        row, attempt, clock = self.row, self.attempt, self._parts.clock
-        now = clock.now()
-        wait = outcomes.back_off(outcome, attempt=attempt.number, retries=row.retries, lost=lost)
-        if account is None or row.stop is not None:
-            wait = None
-        spec, handed = await self._parts.store.read(lambda c: jobs.submission(c, row.submission))
-        if account is not None:
-            content = job_json(row, attempt, outcome, decode_spec(spec), decode_handed(handed), size, now)
-            await self._in_thread(results.write_whole, folder / "job.json", content, 0o640, account.gid)
-        steps = [Step(to=outcome.state, at=now, reason=outcome.reason, exit_code=outcome.exit_code)]
-        if wait is not None:
-            why = outcome.reason.text if outcome.reason is not None else "it failed"
-            reason = Reason(code=ReasonCode.RETRY, text=f"attempt {attempt.number} failed: {why}")
-            steps.append(Step(to=JobState.QUEUED, at=now, reason=reason))
-
-        def finish(connection: Connection) -> tuple[list[jobs.JobRow], usage.UsageRow]:
-            if wait is not None:
-                left = row.retries if outcome.ours else row.retries - 1
-                due = now + round(wait * 1e6) if wait > 0 else None
-                jobs.set_back_off(connection, row.id, not_before=due, retries=left)
-            if size is not None:
-                jobs.set_output_bytes(connection, row.id, size)
-            rows = move(connection, row.id, *steps, attempt=attempt.number)
-            used = self._parts.account_for(connection, row, attempt, size or 0, last=wait is None, now=now)
-            if wait is None and row.array is None:
-                notices.add(connection, row.owner, _notice(rows[0]), row.id)
-            for parent in rows[1:]:
-                if parent.id == row.array and parent.ended_at is not None:
-                    notices.add(connection, row.owner, _notice(parent), parent.id)
-            return rows, used
-
-        return await self._parts.persist(finish)
-
-    async def _clean_up(self) -> None:
-        """The results are safe: let go of container and spool; what stays is swept at the next start."""
-        try:
-            async with asyncio.timeout(_ENGINE):
-                await self._parts.engine.remove(self.name)
-        except (LabboxError, TimeoutError) as error:
-            _log.info("job %d: its container stays for now: %s", self.row.id, error)
-        await self._in_thread(results.remove_spool, self._parts.state, self.row.id, self.attempt.number)
+        await collecting.clean_up(self._parts, self.row, self.attempt)
 
     # ── helpers ──
 
@@ -498,14 +399,6 @@ class Run:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_AGAIN * 5):
                         await self._stirred.wait()
-
-    async def _in_thread(self, work: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._parts.threads, work, *args)
-
-
-def _notice(row: jobs.JobRow) -> str:
-    state = row.state.replace("_", " ")
-    return f"job {row.id} ({row.name}) {state}" + (f": {row.reason.text}" if row.reason else "")
 
 
 def _no_folder(error: OSError) -> LabboxError:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from blake3 import blake3
 
+from labbox.daemon.containers.environments.durable import Marks
 from labbox.model import Value
 
 _CACHE_FOLDERS: Final = ("tmp", "uv", "stage", "known", "built", "conda", "images")
@@ -36,6 +37,7 @@ class Folders:
         self.environments = state / "environments"
         self.wheels = state / "wheels"
         self.cache = state / "environments-cache"
+        self.marks = Marks(self.cache / "durable", (self.environments, self.wheels))
         self._uid = uid
 
     def open(self) -> list[str]:
@@ -48,7 +50,8 @@ class Folders:
                 os.chown(folder, self._uid, self._uid)
         places = (*public, self.cache / "stage", self.cache / "tmp", self.cache / "built")
         unfinished = [str(entry) for place in public for entry in place.iterdir() if ".tmp-" in entry.name]
-        return unfinished + [str(entry) for place in places[2:] for entry in place.iterdir()]
+        unfinished += [str(entry) for place in places[2:] for entry in place.iterdir()]
+        return unfinished + [str(path) for path in self.marks.open()]
 
     def environment(self, name: str) -> Path:
         """The folder of a published environment."""
@@ -89,7 +92,9 @@ class Folders:
         environments = [path for path in _older(self.environments, before) if path.name not in keep]
         for path in _older(self.cache / "known", min(before, time.time() - _DAY)):
             path.unlink(missing_ok=True)
-        return environments, _older(self.wheels, before)
+        wheels = _older(self.wheels, before)
+        self.marks.forget((*environments, *wheels))
+        return environments, wheels
 
 
 def _older(folder: Path, before: float) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ from labbox.daemon.containers.environments.target import FALLBACK, PythonTarget
 from labbox.daemon.containers.environments.wishes import check_python, read_wishes
 from labbox.errors import LabboxError
 from labbox.text import visible_line
+
+_log = logging.getLogger(__name__)
 
 _START_LIMIT: Final = 30.0  # seconds until run() must have opened the folders
 _HELPER_LIMIT: Final = 900.0  # seconds
@@ -84,6 +87,7 @@ class Environments:
         self._plans = SharedWork[Prepared]()
         self._makes = SharedWork[Path]()
         self._open = asyncio.Event()
+        self._published = asyncio.Event()
 
     async def run(self) -> None:
         """Clear away what an earlier daemon left unfinished, then hold the builds until cancelled."""
@@ -98,10 +102,20 @@ class Environments:
                 self._makes.open(group)
                 self._interpreters.probes.open(group)
                 self._open.set()
-                await asyncio.get_running_loop().create_future()
+                while True:
+                    await self._published.wait()
+                    self._published.clear()
+                    await self._settle()
         finally:
             self._open.clear()
             self._images.close()
+
+    async def _settle(self) -> None:
+        """Have what was made flushed, off the way of whoever waits for it."""
+        try:
+            await asyncio.to_thread(self._folders.marks.settle)
+        except OSError as error:
+            _log.warning("environments made now will be made again after a power cut: %s", error)
 
     async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         """Make, or find, what a run needs; `report` follows the work.
@@ -255,7 +269,9 @@ class Environments:
                 links=links,
             )
 
-        return await self._makes.do(name, make, report)
+        made = await self._makes.do(name, make, report)
+        self._published.set()
+        return made
 
     async def _with_conda(
         self, image: str, conda: CondaPlan, requirements: Requirements | None, report: Report
@@ -329,6 +345,7 @@ class Environments:
 
         if not self._folders.stands(path):
             await self._makes.do(name, make, report)
+            self._published.set()
         known = Known(name=name, lock=lock, at=time.time())
         self._folders.remember(question, known)
         return known, path
