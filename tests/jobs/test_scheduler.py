@@ -112,14 +112,23 @@ def test_position_is_the_place_in_the_fair_order() -> None:
     assert [position(box(), queue, one) for one in waiting] == [1, 3, 2, None]
 
 
-def test_a_pass_over_ten_thousand_jobs_is_quick() -> None:
-    waiting = [job(n, f"user{n % 20}", need=need(1 + n % 4, (1 + n % 7) * GIB)) for n in range(10_000)]
-    queue = Queue(waiting)
+def test_a_pass_over_ten_thousand_jobs_costs_little_more_than_one_over_a_thousand() -> None:
     running = tuple(Running(job=-n, owner=f"user{n}", need=need(1)) for n in range(8))
     for crowd in ((), running):
-        began = time.perf_counter()
+        few, many = _cost_of_a_pass(1_000, crowd), _cost_of_a_pass(10_000, crowd)
+        assert many < 4 * few
+
+
+def _cost_of_a_pass(count: int, crowd: tuple[Running, ...]) -> float:
+    """CPU seconds, the least of several."""
+    waiting = [job(n, f"user{n % 20}", need=need(1 + n % 4, (1 + n % 7) * GIB)) for n in range(count)]
+    queue = Queue(waiting)
+    took = []
+    for _ in range(9):
+        began = time.process_time()
         schedule(box(running=crowd), queue)
-        assert time.perf_counter() - began < 0.05
+        took.append(time.process_time() - began)
+    return min(took)
 
 
 _OWNERS = st.sampled_from(["ada", "grace", "eve"])
