@@ -263,7 +263,7 @@ async def test_a_full_disk_is_said_and_leaves_nothing_half_made(
     small = tmp_path / "small"
     small.mkdir()
     for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
+        parent.chmod(parent.stat().st_mode | 0o055)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=True)
     try:
         box = await open_box(folder=small)
