@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from labbox import units
-from labbox.cli import sweeps
+from labbox import sweeps, units
 from labbox.errors import LabboxError
 
 Parsed = TypeVar("Parsed")

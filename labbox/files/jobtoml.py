@@ -12,7 +12,7 @@ retries = 1                # new attempts after a failure
 priority = 0               # higher goes first among your own jobs
 network = false
 array = "1-20"             # one job for each index, which it finds in LABBOX_INDEX
-parallel = 4               # so many of them at once
+parallel = 4               # so many of them at once, as "1-20%4" says too
 stdin = false              # keep standard input open for `job input`
 ignore = ["*.tmp", "raw/", "figures/**/*.png"]   # stays out of what is handed in
 
@@ -35,9 +35,10 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from labbox.errors import LabboxError
-from labbox.files.ranges import parse_array, parse_values
 from labbox.model import Sweep, Value
 from labbox.protocol import Finding
+from labbox.sweeps import parse_array, parse_values
+from labbox.sweeps import parse_array, parse_values
 from labbox.text import visible_line
 from labbox.tomlfile import Document, Duration, Mistake, Size, convert, parse
 
@@ -57,9 +58,15 @@ Cpus = Annotated[
 Words = Annotated[
     str | tuple[str, ...], msgspec.Meta(description='text, or a list of words such as ["python", "app.py"]')
 ]
+
+
+def _indexes(text: str) -> tuple[int, ...]:
+    return parse_array(text)[0]
+
+
 Array = Annotated[
     tuple[Count, ...],
-    msgspec.Meta(extra={"parse": parse_array}, description='indexes such as "1-20" or [1, 2, 3]'),
+    msgspec.Meta(extra={"parse": _indexes}, description='indexes such as "1-20" or [1, 2, 3]'),
 ]
 Scalar = str | int | float | bool
 
@@ -124,6 +131,9 @@ def read(data: bytes) -> tuple[JobFile, tuple[Finding, ...]]:
     for table in ("sweep", "env"):
         found += _check_table(document, table)
     found.sort(key=lambda one: one.line or 0)
+    array = document.values.get("array")
+    if job is not None and job.parallel is None and isinstance(array, str):
+        job = msgspec.structs.replace(job, parallel=parse_array(array)[1])
     return (JobFile() if job is None or found else job), tuple(_finding(one) for one in found)
 
 

@@ -12,6 +12,7 @@ os.environ.setdefault(
 )  # read when Textual is imported: no mouse reports in pixels
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding
 
@@ -106,6 +107,20 @@ class LabboxApp(App[int]):
         if self._feed is None:
             self._feed = Feed(self.client, self._events_arrived, self._lost, self._found)
             self._feed.start(cursor)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Esc and a key right after it are two keys.
+
+        Terminals send Alt with a key as the same bytes, and a slow line puts Esc and the next key into one packet.
+        No Alt key is bound here, so both would be lost.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded and event.key.startswith("alt+"):
+            bound = self.screen.active_bindings
+            escape = bound.get("escape")
+            if escape is not None and event.key not in bound and event.character is not None:
+                await self.run_action(escape.binding.action, escape.node)
+                event = events.Key(event.key.removeprefix("alt+"), event.character)
+        await super().on_event(event)
 
     async def on_unmount(self) -> None:
         """Let the threads go."""

@@ -4,10 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labbox.errors import LabboxError
 from labbox.files import jobtoml
 from labbox.files.ignoring import ignoring
-from labbox.files.ranges import parse_array, parse_values
 from labbox.model import Sweep
 
 EXAMPLE = jobtoml.__doc__ or ""
@@ -65,7 +63,11 @@ submitt = true
             "memory: cannot read “lots” as a size",
             "write a number of bytes or a number with K, M, G or T: 512M, 2G, 1.5T",
         ),
-        (7, "array: cannot read “9-1” as an array", "write indexes such as 1-20 or 1,3,7-9"),
+        (
+            7,
+            "array: cannot read “9-1” as an array",
+            "write indexes such as 1-20 or 1,3,7-9; 1-100%8 runs 8 at once",
+        ),
         (10, "env.A-B: it cannot be the name of an environment variable", "use letters, digits and _"),
         (11, "env.LABBOX_JOB: names that start with LABBOX_ are labbox's own", "choose another name"),
         (12, "env.C: text or a number is wanted", 'write it in quotes: "2"'),
@@ -98,72 +100,8 @@ def test_no_bytes_break_it(data: bytes) -> None:
     assert all(one.level == "error" and one.text.startswith("cannot ") for one in found)
 
 
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("1-3", (1, 2, 3)),
-        ("5", (5,)),
-        ("1-9:4,2", (1, 2, 5, 9)),
-        (" 3 , 1 ", (1, 3)),
-        ("0-1", (0, 1)),
-        ("2,2", (2,)),
-    ],
-)
-def test_arrays(text: str, wanted: tuple[int, ...]) -> None:
-    assert parse_array(text) == wanted
-
-
-@pytest.mark.parametrize("text", ["", "a", "3-1", "1-", "1--2", "1-5:0", "-1", "1,,2", "1-999999999", "²"])
-def test_wrong_arrays(text: str) -> None:
-    with pytest.raises(LabboxError, match="cannot"):
-        parse_array(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("0.1,0.2", ("0.1", "0.2")),
-        ("1:3", ("1", "2", "3")),
-        ("0:1:0.25", ("0", "0.25", "0.5", "0.75", "1")),
-        ("3:1:-1", ("3", "2", "1")),
-        ("a b,c", ("a b", "c")),
-        ("-1:1", ("-1", "0", "1")),
-    ],
-)
-def test_values(text: str, wanted: tuple[str, ...]) -> None:
-    assert parse_values(text) == wanted
-
-
-@pytest.mark.parametrize("text", ["", ",", "1:5:0", "5:1", "0:1:0.000000001"])
-def test_wrong_values(text: str) -> None:
-    with pytest.raises(LabboxError, match="cannot"):
-        parse_values(text)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "path", "folder", "out"),
-    [
-        ("*.tmp", "a/b.tmp", False, True),
-        ("*.tmp", "a/tmp", False, False),
-        ("raw/", "input/raw", True, True),
-        ("raw/", "input/raw", False, False),
-        ("/raw", "raw", True, True),
-        ("/raw", "input/raw", True, False),
-        ("input/*.csv", "input/a.csv", False, True),
-        ("input/*.csv", "input/b/a.csv", False, False),
-        ("input/**/*.csv", "input/b/c/a.csv", False, True),
-        ("input/**/*.csv", "input/a.csv", False, True),
-        ("run[0-9]", "run7", True, True),
-        ("run[!0-9]", "run7", True, False),
-        ("[z-a]", "[z-a]", False, True),
-        ("a.c", "abc", False, False),
-        ("new\nline", "new\nline", False, True),
-    ],
-)
-def test_patterns(pattern: str, path: str, folder: bool, out: bool) -> None:
-    assert ignoring([pattern])(path, path.rpartition("/")[2], folder) is out
-
-
-@given(st.lists(st.text(max_size=12), max_size=3), st.text(min_size=1, max_size=12))
-def test_no_pattern_breaks_it(patterns: list[str], name: str) -> None:
-    ignoring(patterns)(name, name, False)
+def test_an_array_may_say_how_many_run_at_once() -> None:
+    assert jobtoml.read(b'array = "1-100%8"')[0].parallel == 8
+    assert jobtoml.read(b'array = "1-100%8"\nparallel = 3')[0].parallel == 3
+    assert jobtoml.read(b'array = "1-100"')[0].parallel is None
+    assert mistakes('array = "1-100%0"')[0][1].startswith("array: cannot read")

@@ -11,12 +11,18 @@ from types import ModuleType
 from typing import Any, cast
 
 import pytest
+import textual._wait
 from textual.pilot import Pilot
 
 from labbox.tui import clock
 from labbox.tui.app import LabboxApp
 
 HERE = Path(__file__).parent
+
+# After each key Textual looks twice whether the process rests. Tests wait for what they expect, so a look
+# may be short: 4 ms in place of 20.
+textual._wait.SLEEP_GRANULARITY = 1 / 250
+textual._wait.SLEEP_IDLE = 1 / 500
 
 
 def _load(name: str) -> ModuleType:

@@ -179,6 +179,23 @@ def test_hostile_text_never_reaches_the_terminal(terminal: Any, fakes: Any) -> N
     assert not re.search("[\x80-\x9f\u202a-\u202e\u2066-\u2069]", text)
 
 
+def test_esc_and_a_key_in_one_packet_are_two_keys(terminal: Any) -> None:
+    shown = terminal(columns=120, rows=40)
+    shown.wait(lambda page: "F10Quit" in page and "reaction-t" in page)
+    shown.press("l")
+    shown.wait(lambda page: "Log of job" in page and "All 60" not in page)
+    shown.press("\x1bt")  # the bytes of Alt+T too
+    shown.wait(lambda page: "History of" in page and "Log of job" not in page)
+    shown.press("\x1bw")
+    shown.wait(lambda page: "Why job" in page)
+    shown.press("\x1bn")
+    shown.wait(lambda page: "Notices" in page and "Why job" not in page)
+    shown.press("\x1b")
+    shown.wait(lambda page: "All 60" in page)
+    shown.press("\x1b[21~")
+    assert shown.ended() == 0
+
+
 def test_preload_imports_all_and_asks_no_terminal() -> None:
     script = (
         "import sys, labbox.tui.app as app; app.preload(); "

@@ -11,10 +11,10 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label
 
-from labbox.cli.sweeps import parse_array, parse_sweep
 from labbox.errors import LabboxError
 from labbox.model import JobSpec
 from labbox.protocol import InspectBody, Inspection
+from labbox.sweeps import parse_array, parse_sweep
 from labbox.text import format_bytes, format_duration, visible_line
 from labbox.tui.format import ranges
 from labbox.tui.screens.base import Pane
