@@ -38,7 +38,6 @@ from labbox.errors import LabboxError
 from labbox.model import Sweep, Value
 from labbox.protocol import Finding
 from labbox.sweeps import parse_array, parse_values
-from labbox.sweeps import parse_array, parse_values
 from labbox.text import visible_line
 from labbox.tomlfile import Document, Duration, Mistake, Size, convert, parse
 

@@ -48,7 +48,7 @@ def test_arrays(text: str, indices: tuple[int, ...], parallel: int | None) -> No
     ],
 )
 def test_arrays_that_are_none(text: str) -> None:
-    with pytest.raises(LabboxError, match="cannot .* an array"):
+    with pytest.raises(LabboxError, match=r"cannot .* an array"):
         parse_array(text)
 
 
@@ -87,7 +87,7 @@ def test_values_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["lr", "=1", "l r=1", "lr=", "x=3:1", "x=1:999999999"])
 def test_sweeps_that_are_none(text: str) -> None:
-    with pytest.raises(LabboxError, match="cannot (read|count|sweep)"):
+    with pytest.raises(LabboxError, match=r"cannot (read|count|sweep)"):
         parse_sweep(text)
 
 

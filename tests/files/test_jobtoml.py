@@ -105,3 +105,32 @@ def test_an_array_may_say_how_many_run_at_once() -> None:
     assert jobtoml.read(b'array = "1-100%8"\nparallel = 3')[0].parallel == 3
     assert jobtoml.read(b'array = "1-100"')[0].parallel is None
     assert mistakes('array = "1-100%0"')[0][1].startswith("array: cannot read")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "folder", "out"),
+    [
+        ("*.tmp", "a/b.tmp", False, True),
+        ("*.tmp", "a/tmp", False, False),
+        ("raw/", "input/raw", True, True),
+        ("raw/", "input/raw", False, False),
+        ("/raw", "raw", True, True),
+        ("/raw", "input/raw", True, False),
+        ("input/*.csv", "input/a.csv", False, True),
+        ("input/*.csv", "input/b/a.csv", False, False),
+        ("input/**/*.csv", "input/b/c/a.csv", False, True),
+        ("input/**/*.csv", "input/a.csv", False, True),
+        ("run[0-9]", "run7", True, True),
+        ("run[!0-9]", "run7", True, False),
+        ("[z-a]", "[z-a]", False, True),
+        ("a.c", "abc", False, False),
+        ("new\nline", "new\nline", False, True),
+    ],
+)
+def test_patterns(pattern: str, path: str, folder: bool, out: bool) -> None:
+    assert ignoring([pattern])(path, path.rpartition("/")[2], folder) is out
+
+
+@given(st.lists(st.text(max_size=12), max_size=3), st.text(min_size=1, max_size=12))
+def test_no_pattern_breaks_it(patterns: list[str], name: str) -> None:
+    ignoring(patterns)(name, name, False)
