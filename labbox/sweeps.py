@@ -1,4 +1,4 @@
-"""How people write arrays, sweeps and variables: ``1-20:2``, ``1-100%8``, ``lr=0.1,0.2``, ``x=0:1:0.25``, ``K=V``."""
+"""How people write arrays, sweeps and variables: ``1-100:2%8``, ``lr=0.1,0.2``, ``x=0:1:0.25``, ``K=V``."""
 
 from __future__ import annotations
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 STATUS_EVERY = 10  # seconds
 SILENCE = 3  # seconds without an answer after which the box counts as lost
+STATUS_AFTER_JOBS = (
+    0.5  # seconds in which changes of jobs are gathered before the box's numbers are asked for
+)
 NOTICES_KEPT = 200
 
 
@@ -61,6 +64,7 @@ class LabboxApp(App[int]):
         self._feed: Feed | None = None
         self._seconds = 0
         self._status_asked: float | None = None
+        self._status_due = False
 
     # Who and where.
 
@@ -111,8 +115,8 @@ class LabboxApp(App[int]):
     async def on_event(self, event: events.Event) -> None:
         """Esc and a key right after it are two keys.
 
-        Terminals send Alt with a key as the same bytes, and a slow line puts Esc and the next key into one packet.
-        No Alt key is bound here, so both would be lost.
+        Terminals send Alt with a key as the same bytes, and a slow line puts Esc and the next key into one
+        packet. No Alt key is bound here, so both would be lost.
         """
         if isinstance(event, events.Key) and not event.is_forwarded and event.key.startswith("alt+"):
             bound = self.screen.active_bindings
@@ -140,8 +144,16 @@ class LabboxApp(App[int]):
         for screen in self.panes():
             if screen.is_mounted:
                 screen.events_arrived(events)
+        if any(event.kind == "job" for event in events) and not self._status_due:
+            self._status_due = True
+            asyncio.get_running_loop().call_later(STATUS_AFTER_JOBS, self._jobs_changed)
         if any(event.kind == "notice" for event in events):
             self.run_worker(self.guarded(self._fetch_notices()), group="notices", exclusive=True)
+
+    def _jobs_changed(self) -> None:
+        self._status_due = False
+        if self.is_running:
+            self.run_worker(self._look_after(), group="status", exclusive=True)
 
     def _lost(self, problem: str) -> None:
         self.set_trouble(f"The box does not answer; trying again. ({problem})")

@@ -268,6 +268,15 @@ async def test_connection_loss_is_told_and_nothing_is_missed(
         await wait(pilot, lambda: " 1001 " in shown(pilot) and "does not answer" not in shown(pilot))
 
 
+async def test_the_box_is_asked_how_full_it_is_when_jobs_change(box: Any, running: Any, wait: Any) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        asked = sum(call[0] == "status" for call in box.calls)
+        for _ in range(20):
+            box.change(1000, attempt=2)
+        await wait(pilot, lambda: sum(call[0] == "status" for call in box.calls) == asked + 1, 3)
+
+
 async def test_empty_box_says_what_to_do(running: Any, shown: Any, fakes: Any) -> None:
     empty = fakes.FakeClient()
     async with running(empty) as pilot:

@@ -21,6 +21,7 @@ from labbox.tui.screens.base import Pane
 from labbox.tui.screens.edit import environment, optional, whole, words
 from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.lines import Line, Lines, field, section, wrapped
+from labbox.tui.widgets.tick import Tick
 from labbox.units import parse_cpus, parse_duration, parse_size, parse_when
 
 _LEVEL: Final = {"ok": ("✓", "good"), "warning": ("!", "warn"), "error": ("✗", "bad")}
@@ -77,7 +78,7 @@ class SubmitScreen(Pane):
             entry = Entry(self._path if key == "path" else "", example=example, id=f"submit-{key}")
             rows.append(Horizontal(Label(label, classes="label"), entry, classes="row"))
         for key, label in FLAGS:
-            rows.append(Horizontal(Checkbox(label, id=f"submit-{key}", compact=True), classes="row flag"))
+            rows.append(Horizontal(Tick(label, id=f"submit-{key}", compact=True), classes="row flag"))
         yield Horizontal(
             VerticalScroll(*rows, id="submit-form", can_focus=False), Lines(id="submit-found"), id="submit"
         )

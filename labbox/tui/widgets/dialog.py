@@ -16,6 +16,7 @@ from textual.widgets import Button, Checkbox, Input, Label, Static
 from labbox.errors import LabboxError
 from labbox.text import visible, visible_line
 from labbox.tui.widgets.entry import Entry
+from labbox.tui.widgets.tick import Tick
 
 T = TypeVar("T")
 
@@ -149,7 +150,7 @@ class Form(Dialog[dict[str, object]]):
         for field in self._fields:
             entry: Input | Checkbox
             if field.flag is not None:
-                entry = Checkbox("", field.flag, id=f"field-{field.key}", compact=True)
+                entry = Tick("", field.flag, id=f"field-{field.key}", compact=True)
             else:
                 entry = Entry(
                     field.value, example=field.example, secret=field.secret, id=f"field-{field.key}"
