@@ -170,11 +170,13 @@ class ControlGroups:
         root = Path("/sys/fs/cgroup")
         if (root / "cgroup.controllers").exists():
             self._unified = True
+            _sweep(root / own[""].lstrip("/"))
             self._find_unified(root / own[""].lstrip("/"))
             return
         for name in _CONTROLLERS:
             if name in own and (root / name).is_dir():
                 with suppress(OSError):
+                    _sweep(root / name / own[name].lstrip("/"))
                     parent = root / name / own[name].lstrip("/") / f"labbox-{os.getpid()}"
                     parent.mkdir(exist_ok=True)
                     self._parents[name] = parent
@@ -227,9 +229,22 @@ class ControlGroups:
     def close(self) -> None:
         """Remove all groups."""
         for parent in set(self._parents.values()):
-            for folder in parent.iterdir():
-                if folder.is_dir():
-                    with suppress(OSError):
-                        folder.rmdir()
+            _remove_group(parent)
+
+
+def _sweep(above: Path) -> None:
+    """Remove what spawners left that were killed: the groups of processes that are no more."""
+    for group in above.glob("labbox-*"):
+        number = group.name.removeprefix("labbox-")
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            _remove_group(group)
+
+
+def _remove_group(group: Path) -> None:
+    """Remove a group and those in it; one that still holds a process stays."""
+    for folder in group.iterdir():
+        if folder.is_dir():
             with suppress(OSError):
-                parent.rmdir()
+                folder.rmdir()
+    with suppress(OSError):
+        group.rmdir()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from labbox.confine import ControlGroups
 from labbox.daemon.processes import Process, Processes
 from labbox.errors import LabboxError
 from labbox.spawning import Mount
@@ -312,6 +313,16 @@ class TestConfinement:
             name for top, names, _ in os.walk("/sys/fs/cgroup") if Path(top).name == own for name in names
         ]
         assert groups == []
+
+    async def test_groups_of_killed_spawners_are_swept(self, spawner: Any) -> None:
+        left = [p for p in Path("/sys/fs/cgroup").glob(f"*/labbox-{spawner[0].pid}") if p.is_dir()]
+        if not left:  # this machine offers no groups to make
+            return
+        gone = left[0].parent / "labbox-99999999"
+        (gone / "1").mkdir(parents=True)
+        ControlGroups().close()
+        assert not gone.exists()
+        assert left[0].exists()
 
     async def test_workshop_is_left_empty(self, spawner: Any, run: Run) -> None:
         _process, text = await run("print(open('/etc/passwd').read().splitlines()[-1])")
