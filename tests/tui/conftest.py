@@ -20,9 +20,9 @@ from labbox.tui.app import LabboxApp
 HERE = Path(__file__).parent
 
 # After each key Textual looks twice whether the process rests. Tests wait for what they expect, so a look
-# may be short: 4 ms in place of 20.
-textual._wait.SLEEP_GRANULARITY = 1 / 250
-textual._wait.SLEEP_IDLE = 1 / 500
+# may be short: 10 ms in place of 20.
+textual._wait.SLEEP_GRANULARITY = 1 / 100
+textual._wait.SLEEP_IDLE = 1 / 200
 
 
 def _load(name: str) -> ModuleType:

@@ -37,8 +37,11 @@ async def draw(scene: scenes.Scene, folder: Path) -> None:
         await until("Finished 44")
         await until("CPU 6/16")
         for key in scene.keys:
-            await pilot.press(key)
-            await pilot.pause()
+            if key.startswith("…"):
+                await until(key[1:])
+            else:
+                await pilot.press(key)
+                await pilot.pause()
         for part in scene.arrived.split("|"):
             await until(part)
         await pilot.pause()

@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 
 class Scene(NamedTuple):
-    """How to come to a picture: keys to press, and texts, | between, that show that one has arrived."""
+    """How to come to a picture: keys to press, and texts, | between, that show that one has arrived.
+
+    Among the keys, “…text” waits for a text.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -42,8 +45,8 @@ SCENES = (
     Scene("submit", ("f2", "down", "down", "enter"), "F2 submits it."),
     Scene("folder", ("f2",), "study/", (80, 24)),
     Scene("results", ("f5",), "table.csv"),
-    Scene("results-table", ("f5", "end", "enter"), "sub-20"),
-    Scene("results-picture", ("f5", "down", "enter"), "120 × 80"),
+    Scene("results-table", ("f5", "…table.csv", "end", "enter"), "sub-20"),
+    Scene("results-picture", ("f5", "…figure.png", "down", "enter"), "120 × 80"),
     Scene("notices", ("n",), "Nothing to tell"),
     Scene("usage", ("S",), "912.0"),
     Scene("box", ("B",), "✓ healthy", (100, 36)),

@@ -32,8 +32,11 @@ def test_picture(
         await wait(pilot, lambda: app.status is not None and "ada (admin)@lab" in shown(pilot))
         await wait(pilot, lambda: "Finished 44" in shown(pilot) and "CPU 6/16" in shown(pilot))
         for key in scene.keys:
-            await pilot.press(key)
-            await pilot.pause()
+            if key.startswith("…"):
+                await wait(pilot, lambda text=key[1:]: text in shown(pilot))
+            else:
+                await pilot.press(key)
+                await pilot.pause()
         await wait(pilot, lambda: all(part in shown(pilot) for part in scene.arrived.split("|")))
         await pilot.pause()
 

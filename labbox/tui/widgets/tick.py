@@ -8,11 +8,11 @@ from textual.widgets import Checkbox
 class Tick(Checkbox):
     """Shows ``[x]`` when on and ``[ ]`` when off."""
 
-    BUTTON_LEFT = "["
-    BUTTON_RIGHT = "]"
-    BUTTON_INNER = " "
+    BUTTON_LEFT = ""  # Textual draws the sides in the button's background
+    BUTTON_RIGHT = ""
+    BUTTON_INNER = "[ ]"
 
     def watch_value(self) -> None:
         """Draw the sign of the new state."""
-        self.BUTTON_INNER = "x" if self.value else " "
+        self.BUTTON_INNER = "[x]" if self.value else "[ ]"
         super().watch_value()
