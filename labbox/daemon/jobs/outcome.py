@@ -37,6 +37,11 @@ def judge(ended: ContainerState, memory: int, asked: Outcome | None) -> Outcome:
         found = _failed(ReasonCode.START, f"the command could not be started: {ended.error}")
     elif code == 0:
         found = Outcome(state=JobState.SUCCEEDED)
+    elif code == 128 + signal.SIGXFSZ:
+        found = _failed(
+            ReasonCode.DISK_LIMIT,
+            "it wrote a file larger than the limit for output: write less, or ask an administrator for more",
+        )
     elif code is not None and 128 < code <= 128 + 64:
         found = _failed(ReasonCode.SIGNAL, f"the command was ended by {_signal_name(code - 128)}")
     elif code in (126, 127):
