@@ -29,6 +29,7 @@ from labbox.protocol import Finding, Inspection
 from labbox.text import format_bytes, visible_line
 
 CODE, INPUT, OUTPUT = "code", "input", "output"
+RESULTS = "jobs"  # the link in every home
 LARGE: Final = (
     256 * MIB
 )  # bytes of one file of code; data belongs into input/, where nothing is built from it
@@ -150,7 +151,7 @@ class _Looking:
         halves = self._open(CODE) if self._is_halves() else None
         code_at = self._top if halves is None else halves
         prefix = "" if halves is None else f"{CODE}/"
-        code = self._half(code_at, ignore, prefix, frozenset() if prefix else frozenset({INPUT, OUTPUT}))
+        code = self._half(code_at, ignore, prefix, frozenset() if prefix else self._beside_code())
         data = self._input(ignore)
         top = code.listing.folders[0]
         choice = choose(
@@ -203,6 +204,10 @@ class _Looking:
             return None
         self._stack.callback(os.close, descriptor)
         return descriptor
+
+    def _beside_code(self) -> frozenset[str]:
+        """What of a flat folder is not code; a home that is handed in whole has the link to its results."""
+        return frozenset({INPUT, OUTPUT, RESULTS} if self._path in ("", ".") else {INPUT, OUTPUT})
 
     def _half(self, descriptor: int, ignore: Ignore, prefix: str, excluded: frozenset[str]) -> Half:
         def listing() -> Listing:

@@ -38,6 +38,14 @@ def test_a_flat_folder_is_code_but_for_input_and_output(lab: Any) -> None:
     assert found.code_files == 3
 
 
+def test_a_home_is_handed_in_without_the_link_to_its_results(lab: Any) -> None:
+    (lab.home / "run.sh").write_text("echo\n")
+    (lab.home / "jobs").symlink_to("/somewhere/results/ada")
+    found = lab.inspect(".")
+    assert found.entry == "run.sh"
+    assert found.code_files == 1
+
+
 def test_an_entry_beside_a_folder_named_code_is_a_flat_project(lab: Any) -> None:
     lab.project({"app.py": "1", "code/helper.py": "2"})
     assert lab.inspect().entry == "app.py"
