@@ -17,7 +17,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,8 +153,15 @@ class Terminal:
 class Box:
     """A box of its own: `labbox up` in a temporary state folder, with users who log in by one key."""
 
-    def __init__(self, folder: Path, users: Sequence[str] = ("ada", "grace"), custom: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        users: Sequence[str] = ("ada", "grace"),
+        custom: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self.environment = {**os.environ, **(environment or {})}
         self.state = folder / "state"
         self.custom = folder / "custom"
         self.custom.mkdir(parents=True, exist_ok=True)
@@ -195,6 +202,7 @@ class Box:
             ],
             stdout=subprocess.PIPE,
             stderr=self.log,
+            env=self.environment,
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
