@@ -52,6 +52,8 @@ class LabboxApp(App[int]):
         for each in look.THEMES:
             self.register_theme(each)
         self.theme = theme or look.theme_for(os.environ)
+        self._painted_with = self.get_css_variables()
+        self.stylesheet.set_variables(self._painted_with)
         self.animation_level = "none"
         self.client = client
         self.calls = Calls()
@@ -91,6 +93,13 @@ class LabboxApp(App[int]):
         return f"{unread}{who}@{self.box_name}" if self.box_name else f"{unread}{who}"
 
     # The beginning and the end.
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Read the style sheet again, where the theme is another: Textual asks at every start, for nothing."""
+        wanted = self.get_css_variables()
+        if wanted != self._painted_with:
+            self._painted_with = wanted
+            super().refresh_css(animate)
 
     def on_mount(self) -> None:
         """Ask for the first page at once, beside the making of the first screen."""

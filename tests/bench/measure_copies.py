@@ -8,6 +8,8 @@ import threading
 
 from harness import Sshd, Table, Terminal, median, percentile, ssh_options, temporary_box, timed
 
+from labbox.model import JobSpec
+
 
 def measure(table: Table, _options: argparse.Namespace) -> None:
     with temporary_box() as box:
@@ -25,15 +27,18 @@ def measure(table: Table, _options: argparse.Namespace) -> None:
             ]
             return ["scp", "-q", *cipher, *options, *words]
 
+        client = box.client(act_as="grace")
+        for number in range(2):  # two rows, so that each key moves the cursor
+            client.submit_job(JobSpec(name=f"row-{number}", command=("true",), hold=True))
         terminal = Terminal(box.ssh("grace", tty=True))
-        terminal.wait_for("Quit")
+        terminal.wait_for("row-0", "row-1", "Quit")
         terminal.drain()
         keys: list[float] = []
         done = threading.Event()
 
         def typing() -> None:
             while not done.wait(0.1):
-                keys.append(terminal.key(b"\x1b[B" if len(keys) % 2 else b"\x1b[A"))
+                keys.append(terminal.key(b"\x1b[A" if len(keys) % 2 else b"\x1b[B"))
                 terminal.drain(0.05)
 
         try:
