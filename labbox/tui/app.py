@@ -95,7 +95,7 @@ class LabboxApp(App[int]):
     # The beginning and the end.
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Read the style sheet again, where the theme is another: Textual asks at every start, for nothing."""
+        """Read the style sheet again where the theme is another; Textual asks at every start, for nothing."""
         wanted = self.get_css_variables()
         if wanted != self._painted_with:
             self._painted_with = wanted
