@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -81,7 +82,16 @@ class Pane(Screen[None]):
         self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False
     ) -> None:
         """Do something that may fail; a failure is shown at the one boundary."""
-        self.run_worker(self.lab.guarded(work), group=group, exclusive=exclusive, exit_on_error=True)
+        work = self.lab.guarded(self._while_shown(work))
+        self.run_worker(work, group=group, exclusive=exclusive, exit_on_error=True)
+
+    async def _while_shown(self, work: Coroutine[Any, Any, None]) -> None:
+        """An answer that comes while the screen goes away finds its widgets gone; nothing is left to do."""
+        try:
+            await work
+        except NoMatches:
+            if self.is_current and not self.app._exit:  # noqa: SLF001 - Textual tells it nowhere else
+                raise
 
     def events_arrived(self, events: list[Event]) -> None:
         """Something changed on the box."""
