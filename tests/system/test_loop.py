@@ -129,16 +129,16 @@ def test_an_array_and_a_sweep_hand_their_values_to_the_code(ada: Person) -> None
 
 
 def test_unchanged_input_is_shared_and_not_copied(ada: Person, box: Box) -> None:
-    ada.project("big", {"run.sh": "true\n"})
-    home = box.state / "homes" / "ada" / "big" / "input"
+    ada.project("unchanged", {"run.sh": "true\n"})
+    home = box.state / "homes" / "ada" / "unchanged" / "input"
     home.mkdir()
     with (home / "five-gigabytes").open("wb") as file:
         file.truncate(5 << 30)  # sparse: the figure is about not reading it again
     subprocess.run(["chown", "-R", "--reference", home.parent, home], check=True)
-    assert ada.run("job", "submit", "big", "--hold", "--quiet").returncode == 0
+    assert ada.run("job", "submit", "unchanged", "--hold", "--quiet").returncode == 0
     used = _used(box.state / "snapshots")
     started = time.perf_counter()
-    assert ada.run("job", "submit", "big", "--hold", "--quiet").returncode == 0
+    assert ada.run("job", "submit", "unchanged", "--hold", "--quiet").returncode == 0
     assert time.perf_counter() - started < 1.5  # a login is in it
     assert _used(box.state / "snapshots") - used < 1 << 20
 
