@@ -45,6 +45,7 @@ class JobKind(StrEnum):
 
     CONTAINER = "container"
     ARRAY = "array"  # the parent of an array's elements; holds no resources itself
+    TRANSFER = "transfer"  # files copied, moved, deleted, compared; done by a process of the owner's
 
 
 class ReasonCode(StrEnum):
@@ -56,7 +57,7 @@ class ReasonCode(StrEnum):
     NO_ROOM = "no_room"
     NO_ENGINE = "no_engine"
     SHARE = "share"  # others, or an earlier job of one's own, go first
-    LIMIT = "limit"  # a limit of the user: running jobs, CPUs, memory, GPUs, storage
+    LIMIT = "limit"  # of the user (running jobs, CPUs, memory, GPUs, storage), of its array or its group
     CLAIM = "claim"
     DISK = "disk"  # the box has too little free space to start anything
     PREPARING = "preparing"
@@ -113,6 +114,9 @@ class Progress(Value):
     unit: str = "steps"
     rate: float | None = None
     remaining: float | None = None
+    files: int | None = None  # of a transfer: how many are done, beside the bytes in `done`
+    files_total: int | None = None
+    current: str = ""  # what is being worked on
 
 
 class Stream(StrEnum):
@@ -152,6 +156,7 @@ class JobSpec(Value):
     array: tuple[int, ...] = ()
     sweep: tuple[Sweep, ...] = ()
     parallel: int | None = None  # elements of an array that may run at once
+    group: str | None = None  # of the owner's groups, which may limit how many of its jobs run at once
     retries: int | None = None
     hold: bool = False
     start_at: datetime | None = None
@@ -160,6 +165,68 @@ class JobSpec(Value):
     stdin: bool = False  # keep standard input open for `job input`
     project: str | None = None
     commit: str | None = None  # set where a push made the job
+    transfer: TransferSpec | None = None  # a transfer in place of a run
+    deliver: str | None = None  # a location: the output is copied there once the job has succeeded
+
+
+class TransferVerb(StrEnum):
+    """What a transfer does with files."""
+
+    COPY = "copy"
+    MOVE = "move"
+    TRASH = "trash"  # delete, with a way back for as long as the trash keeps it
+    ERASE = "erase"  # delete for good
+    RESTORE = "restore"  # out of the trash, to where it was
+    SYNC = "sync"  # make the target like the source
+    COMPARE = "compare"
+    PACK = "pack"  # into an archive: the target's ending says which kind
+    UNPACK = "unpack"
+    CHECKSUM = "checksum"
+    FIND = "find"
+    UNDO = "undo"  # take back what an earlier transfer did
+
+
+class Conflict(StrEnum):
+    """What happens where the target has a file of that name already. Folders are merged."""
+
+    FAIL = "fail"  # leave it, and count it as not done
+    SKIP = "skip"  # leave it, and be content
+    OVERWRITE = "overwrite"
+    NEWER = "newer"  # overwrite what is older than the source
+    RENAME = "rename"  # put the new one beside it: "data (2).csv"
+    RESUME = "resume"  # what is there is the beginning of the source: go on behind it
+
+
+class Decision(Value):
+    """What one person decided about one file that is in the way; `path` as `TransferSpec.only` has it."""
+
+    path: str
+    conflict: Conflict
+
+
+class TransferSpec(Value):
+    """What a transfer is asked to do; locations in the text of `labbox.locations`.
+
+    Paths (`only`, `decisions`) are relative: the source's own name first, then what is below it, with the
+    escapes of `labbox.locations.path_text`.
+    """
+
+    verb: TransferVerb
+    sources: tuple[str, ...]
+    target: str | None = None  # a folder, or with `exact` the new name itself; of a pack, the archive
+    exact: bool = False  # one source becomes `target` itself, not something in it
+    conflict: Conflict = Conflict.FAIL
+    decisions: tuple[Decision, ...] = ()
+    only: tuple[str, ...] = ()  # nothing but these: what failed the last time
+    exclude: tuple[str, ...] = ()  # patterns as in .gitignore
+    verify: bool = False  # read the copies again and compare BLAKE3 sums
+    mirror: bool = False  # sync: what the source lacks goes to the trash at the target
+    content: bool = False  # compare, sync: by content, not by size and time
+    name: str | None = None  # find: a pattern for names
+    text: str | None = None  # find: what a file must hold
+    algorithm: str = "blake3"  # of checksums: blake3, sha256, md5…
+    undo: int | None = None  # the job whose transfer is to be taken back
+    wait: float = 0.0  # seconds for which a host that does not answer is tried again
 
 
 class Role(StrEnum):

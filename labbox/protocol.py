@@ -12,18 +12,24 @@ Routes, each with the messages it takes and gives:
     GET    /v1/notices                                      -> Notices
 
     POST   /v1/jobs                JobSpec                   -> Job            (201; an array's parent)
-    GET    /v1/jobs?owner=&state=&name=&array=&limit=&before=&order=  -> JobPage
+    GET    /v1/jobs?owner=&state=&name=&array=&group=&limit=&before=&order=  -> JobPage
            (state: comma-separated, or waiting, active, final)
     GET    /v1/jobs/counts?owner=                           -> JobCounts
     GET    /v1/jobs/{id}                                    -> JobDetail
     GET    /v1/jobs/{id}/why                                -> Why
     GET    /v1/jobs/{id}/log?after=&follow=&attempt=&tail=  -> lines of LogRecord, the last one with `end`
     GET    /v1/jobs/{id}/history                            -> JobHistory
+    GET    /v1/jobs/{id}/transfer                           -> TransferSummary (of a transfer)
     POST   /v1/jobs/{id}/cancel|kill|hold|release|pause|resume|retry   -> Job
     POST   /v1/jobs/{id}/rerun     JobEdit                   -> Job            (a new job)
     POST   /v1/jobs/{id}/edit      JobEdit                   -> Job            (while it waits)
     POST   /v1/jobs/{id}/input     InputBody                 -> Empty
-    POST   /v1/jobs/{id}/shell     (Upgrade: labbox-shell)  -> 101, then raw bytes of a pty in the container
+    POST   /v1/jobs/{id}/shell?rows=&columns=&name=   (Upgrade: labbox-shell)
+                                                            -> 101, then raw bytes of a pty in the container
+    POST   /v1/jobs/{id}/shell/{name}/size   SizeBody        -> Empty           (of the caller's own shell)
+    GET    /v1/groups?owner=                                -> Groups
+    POST   /v1/groups/{name}?owner=    GroupBody             -> Group           (made if need be)
+    DELETE /v1/groups/{name}?owner=                         -> Empty           (its jobs go on)
     POST   /v1/inspect             InspectBody               -> Inspection
     GET    /v1/templates                                    -> Templates
     GET    /v1/usage?owner=                                 -> UsagePage       (accounting and present shares)
@@ -92,6 +98,8 @@ class Caller(Value):
     role: Role
     scope: Scope | None = None  # None: no limit
     home: str = ""  # on the box; empty for root itself
+    shared: str = ""  # the lab's shared folder, as the caller's processes see it
+    projects: dict[str, str] = msgspec.field(default_factory=dict)  # the caller's projects and their folders
 
 
 class EngineStatus(Value):
@@ -161,6 +169,7 @@ class Job(Value):
     array: int | None = None  # the parent's id
     index: int | None = None  # its place in the array
     after: tuple[int, ...] = ()
+    group: str | None = None  # of the owner's groups
 
 
 class Attempt(Value):
@@ -209,6 +218,28 @@ class JobPage(Value):
     cursor: int  # follow events from here and miss nothing
 
 
+class Group(Value):
+    """A group of somebody's jobs: how many may run at once (None: no limit), how many wait and run."""
+
+    owner: str
+    name: str
+    parallel: int | None = None
+    waiting: int = 0
+    active: int = 0
+
+
+class Groups(Value):
+    """Groups, by owner and name."""
+
+    groups: tuple[Group, ...]
+
+
+class GroupBody(Value, forbid_unknown_fields=True):
+    """How many jobs of a group may run at once; None: no limit."""
+
+    parallel: int | None = None
+
+
 class Why(Value):
     """Why a job waits (or ended as it did): every reason that holds now, the first one decisive."""
 
@@ -251,6 +282,34 @@ class LogRecord(Value):
     raw: bytes | None = None  # (base64) the bytes themselves where they are not UTF-8; `text` then shows them
 
 
+class Failure(Value):
+    """Something that a transfer could not do: with which file, and why, in a sentence."""
+
+    path: str
+    code: str
+    text: str
+
+
+class TransferSummary(Value):
+    """What a transfer did and what it did not, also before its end; `failures` are the first ones.
+
+    `differences` and `found` hold the first results of compare, find and checksum, a line each; all of them
+    stand in the job's output (`output/report.jsonl`).
+    """
+
+    folders: int = 0
+    files: int = 0
+    links: int = 0
+    size: int = 0  # bytes
+    skipped: int = 0
+    failed: int = 0
+    failures: tuple[Failure, ...] = ()
+    not_kept: tuple[str, ...] = ()  # sentences: what the target could not keep (owners, links, …)
+    lines: tuple[str, ...] = ()  # the first results of compare, find, checksum
+    line_count: int = 0
+    undoable: bool = False
+
+
 class JobEdit(Value, forbid_unknown_fields=True):
     """What to change; None leaves a thing as it was."""
 
@@ -264,6 +323,7 @@ class JobEdit(Value, forbid_unknown_fields=True):
     retries: int | None = None
     env: dict[str, str] | None = None
     network: bool | None = None
+    group: str | None = None  # an empty text takes the job out of its group
     fresh: bool = False  # rerun: take a new snapshot of the folder instead of the one handed in then
 
 
@@ -272,6 +332,13 @@ class InputBody(Value):
 
     text: str = ""
     close: bool = False
+
+
+class SizeBody(Value):
+    """The size of a terminal's window in characters, each from 1 to 1000."""
+
+    rows: int
+    columns: int
 
 
 class InspectBody(Value):
