@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 import msgspec
 
-from labbox.cli import fetch, submit
+from labbox.cli import fetch, group, submit
 from labbox.cli.completion import complete_jobs
 from labbox.cli.follow import exit_code, follow
 from labbox.cli.output import (
@@ -22,7 +22,7 @@ from labbox.cli.output import (
     write_raw,
 )
 from labbox.cli.session import Session, shared_options
-from labbox.cli.values import JOB
+from labbox.cli.values import GROUP, JOB
 from labbox.client import Client
 from labbox.errors import LabboxError
 from labbox.model import Role, Stream
@@ -41,9 +41,11 @@ job.add_command(submit.submit)
 job.add_command(submit.rerun)
 job.add_command(submit.edit)
 job.add_command(fetch.fetch)
+job.add_command(group.group)
 
 _id = click.argument("number", metavar="ID", type=JOB, shell_complete=complete_jobs)
 _ids = click.argument("ids", type=JOB, nargs=-1, required=True, shell_complete=complete_jobs)
+_some_ids = click.argument("ids", type=JOB, nargs=-1, shell_complete=complete_jobs)
 
 
 @job.command("list")
@@ -53,6 +55,7 @@ _ids = click.argument("ids", type=JOB, nargs=-1, required=True, shell_complete=c
 @click.option("--state", metavar="S", help="waiting, active, final, or states such as running,failed.")
 @click.option("--name", metavar="PART", help="Jobs with this in their name.")
 @click.option("--array", type=JOB, metavar="ID", help="The jobs of this array.")
+@click.option("--group", "of_group", type=GROUP, metavar="NAME", help="The jobs of this group.")
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many, newest first."
 )
@@ -65,6 +68,7 @@ def list_jobs(
     state: str | None,
     name: str | None,
     array: int | None,
+    of_group: str | None,
     limit: int,
 ) -> None:
     """List jobs, newest first; --json gives them as `jobs`."""
@@ -82,6 +86,7 @@ def list_jobs(
             state=state,
             name=name,
             array=array,
+            group=of_group,
             limit=min(_PAGE, limit - len(jobs)),
             before=before,
         )
@@ -165,6 +170,7 @@ def _facts(detail: JobDetail) -> list[tuple[str, str]]:
         ("job", f"{job.id} {job.name}"),
         ("owner", job.owner),
         ("project", job.project or ""),
+        ("group", job.group or ""),
         (
             "state",
             job.state.value + (f" with exit code {job.exit_code}" if job.exit_code is not None else ""),
@@ -313,25 +319,65 @@ def shell(session: Session, number: int) -> None:
     open_shell(session.box, number)
 
 
+def _jobs_of_group(session: Session, name: str, verb: str) -> tuple[int, ...]:
+    """The caller's jobs of a group that a verb may concern, arrays by their parents.
+
+    Those that wait come first, lest they start in the room that others leave meanwhile.
+    """
+    owner = session.box.whoami().name
+    states = ("waiting", "active") if verb != "retry" else ("failed,timed_out,cancelled,lost", "active")
+    found: list[int] = []
+    for state in states:
+        before: int | None = None
+        while True:
+            page = session.box.list_jobs(
+                owner=owner, state=state, array=0, group=name, limit=_PAGE, before=before
+            )
+            found += [one.id for one in page.jobs if one.id not in found]
+            before = page.next
+            if before is None:
+                break
+    if not found:
+        raise _nothing_to_do(verb, name)
+    return tuple(found)
+
+
+def _nothing_to_do(verb: str, group: str) -> LabboxError:
+    return LabboxError(
+        "not_found",
+        f"cannot {verb} the group {group}: none of your jobs in it is in a state for that",
+        f"`labbox job list --group {group}` shows its jobs",
+    )
+
+
 def _add_act(verb: str, help_text: str, done: str, act: Callable[[Client, int], Job]) -> None:
     """One of the verbs that change jobs: each job is tried, one refusal does not keep the others from it."""
 
     @job.command(verb, help=help_text)
-    @_ids
+    @_some_ids
+    @click.option("--group", "of_group", type=GROUP, metavar="NAME", help="All jobs of this group of yours.")
     @shared_options
-    def command(session: Session, ids: tuple[int, ...]) -> int:
+    def command(session: Session, ids: tuple[int, ...], of_group: str | None) -> int:
+        if (of_group is None) == (not ids):
+            raise LabboxError("usage", f"cannot {verb}: say which jobs", "name jobs, or a group by --group")
+        if of_group is not None:
+            ids = _jobs_of_group(session, of_group, verb)
         jobs: list[Job] = []
         refusals: list[LabboxError] = []
         for number in ids:
             try:
                 jobs.append(act(session.box, number))
             except LabboxError as error:
+                if of_group is not None and error.code == "conflict":
+                    continue  # it is in another state: what is asked does not concern it
                 if len(ids) == 1:
                     raise
                 refusals.append(error)
                 print(f"error: {error.message}", file=sys.stderr)
+        if of_group is not None and not jobs and not refusals:
+            raise _nothing_to_do(verb, of_group)
         if session.json:
-            session.print_json({"jobs": jobs} if len(ids) > 1 else jobs[0])
+            session.print_json({"jobs": jobs} if len(ids) > 1 or of_group is not None else jobs[0])
         else:
             for changed in jobs:
                 print(f"job {changed.id} {done}")

@@ -120,11 +120,13 @@ def format_limits(limits: Limits) -> list[tuple[str, str]]:
 
 def print_jobs(jobs: Sequence[Job]) -> None:
     """The table of jobs."""
+    grouped = any(job.group is not None for job in jobs)  # most people have no groups: no column for nothing
     rows = [
         (
             str(job.id),
             job.name,
             job.owner,
+            *([job.group or "-"] if grouped else []),
             job.state.value,
             format_elapsed(job),
             "-" if job.exit_code is None else str(job.exit_code),
@@ -132,7 +134,8 @@ def print_jobs(jobs: Sequence[Job]) -> None:
         )
         for job in jobs
     ]
-    print_table(("ID", "NAME", "USER", "STATE", "ELAPSED", "EXIT", "WHY"), rows)
+    group = ("GROUP",) if grouped else ()
+    print_table(("ID", "NAME", "USER", *group, "STATE", "ELAPSED", "EXIT", "WHY"), rows)
 
 
 def write_raw(text: str) -> None:

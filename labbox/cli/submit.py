@@ -14,7 +14,19 @@ import click
 from labbox.cli.completion import complete_jobs
 from labbox.cli.follow import announce, follow
 from labbox.cli.session import Session, shared_options
-from labbox.cli.values import ARRAY, CPUS, DURATION, JOB, JOBS, MOMENT, SIZE, SWEEP, VARIABLE
+from labbox.cli.values import (
+    ARRAY,
+    CHANGED_GROUP,
+    CPUS,
+    DURATION,
+    GROUP,
+    JOB,
+    JOBS,
+    MOMENT,
+    SIZE,
+    SWEEP,
+    VARIABLE,
+)
 from labbox.errors import LabboxError
 from labbox.model import JobSpec, Sweep
 from labbox.protocol import Caller, Job, JobEdit
@@ -75,6 +87,11 @@ def _limits(command: Command) -> Command:
     return command
 
 
+_new_group = click.option(
+    "--group", type=CHANGED_GROUP, metavar="NAME", help="Into this group of yours; none: out of its group."
+)
+
+
 @click.command(cls=WordsAfterDashes)
 @click.argument("path", required=False)
 @_limits
@@ -99,6 +116,12 @@ def _limits(command: Command) -> Command:
     help="One job per combination of values; K=1:5 counts.",
 )
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="At most so many of an array at once.")
+@click.option(
+    "--group",
+    type=GROUP,
+    metavar="NAME",
+    help="One of your groups, made here if need be; `job group` limits how many of its jobs run at once.",
+)
 @click.option("--hold", is_flag=True, help="Wait until it is released.")
 @click.option("--start-at", type=MOMENT, metavar="T", help="Not before: 22:00, +2h or 2026-11-22T08:00.")
 @click.option("--stdin", is_flag=True, help="Keep its standard input open for `labbox job input`.")
@@ -176,6 +199,7 @@ def place_below_home(session: Session, caller: Caller, path: str) -> str:
 @click.command(cls=WordsAfterDashes)
 @click.argument("number", metavar="ID", type=JOB, shell_complete=complete_jobs)
 @_limits
+@_new_group
 @click.option(
     "--fresh", is_flag=True, help="Take the folder as it is now instead of what was handed in then."
 )
@@ -192,6 +216,7 @@ def rerun(session: Session, number: int, following: bool, quiet: bool, fresh: bo
 @click.command(cls=WordsAfterDashes)
 @click.argument("number", metavar="ID", type=JOB, shell_complete=complete_jobs)
 @_limits
+@_new_group
 @shared_options
 def edit(session: Session, number: int, **words: Any) -> None:
     """Change a job that waits; a COMMAND after `--` replaces the old one."""

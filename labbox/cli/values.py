@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from labbox import sweeps, units
+from labbox import groups, sweeps, units
 from labbox.errors import LabboxError
 
 Parsed = TypeVar("Parsed")
@@ -51,5 +51,7 @@ MOMENT = Value("moment", units.parse_when)
 ARRAY = Value("array", sweeps.parse_array)
 SWEEP = Value("sweep", sweeps.parse_sweep)
 VARIABLE = Value("K=V", sweeps.parse_variable)
+GROUP = Value("group", groups.parse_group)
+CHANGED_GROUP = Value("group", groups.parse_change)
 JOB = Value("id", _parse_id)
 JOBS = Value("ids", _parse_ids)

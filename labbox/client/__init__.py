@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from labbox.client.box import BoxCalls
+from labbox.client.groups import GroupCalls
 from labbox.client.jobs import JobCalls
 from labbox.client.people import PeopleCalls
 from labbox.client.transport import Route, SshRoute, Transport, UnixRoute
@@ -32,7 +33,7 @@ __all__ = ["Client", "LabboxError", "connect", "default_socket", "default_state"
 _SYSTEM_STATE: Final = Path("/var/lib/labbox")
 
 
-class Client(JobCalls, PeopleCalls, BoxCalls):
+class Client(JobCalls, GroupCalls, PeopleCalls, BoxCalls):
     """A box, as its callers see it; made by `connect`.
 
     Example:

@@ -58,11 +58,12 @@ class JobCalls:
         before: int | None = None,
         order: str | None = None,
     ) -> JobPage:
+        group: str | None = None,
         """One page of jobs, newest first. Other people's jobs are shown too; `owner` narrows to one person.
 
         `state` is one or several states with commas between, or "waiting", "active", "final". `name` is a
-        part of the name. `array` gives the elements of that array. Pass a page's `next` as `before` for the
-        one after it.
+        part of the name. `array` gives the elements of that array, `group` the jobs of groups of that
+        name. Pass a page's `next` as `before` for the one after it.
 
         Example:
             for job in box.list_jobs(owner="ada", state="waiting").jobs:
@@ -74,6 +75,7 @@ class JobCalls:
             "name": name,
             "array": array,
             "limit": limit,
+            "group": group,
             "before": before,
             "order": order,
         }

@@ -13,6 +13,7 @@ priority = 0               # higher goes first among your own jobs
 network = false
 array = "1-20"             # one job for each index, which it finds in LABBOX_INDEX
 parallel = 4               # so many of them at once, as "1-20%4" says too
+group = "sims"             # one of your groups, which may limit how many of its jobs run at once
 stdin = false              # keep standard input open for `job input`
 ignore = ["*.tmp", "raw/", "figures/**/*.png"]   # stays out of what is handed in
 
@@ -35,6 +36,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from labbox.errors import LabboxError
+from labbox.groups import parse_group
 from labbox.model import Sweep, Value
 from labbox.protocol import Finding
 from labbox.sweeps import parse_array, parse_values
@@ -67,6 +69,9 @@ Array = Annotated[
     tuple[Count, ...],
     msgspec.Meta(extra={"parse": _indexes}, description='indexes such as "1-20" or [1, 2, 3]'),
 ]
+Group = Annotated[
+    str, msgspec.Meta(extra={"parse": parse_group}, description='the name of a group, such as "sims"')
+]
 Scalar = str | int | float | bool
 
 
@@ -95,6 +100,7 @@ class JobFile(Value, forbid_unknown_fields=True):
     network: bool | None = None
     array: Array = ()
     parallel: Positive | None = None
+    group: Group | None = None
     stdin: bool = False
     ignore: tuple[str, ...] = ()
     sweep: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -346,6 +346,7 @@ def merge(spec: JobSpec, job: JobFile) -> JobSpec:
         array=spec.array or job.array,
         sweep=spec.sweep or job.sweeps(),
         parallel=spec.parallel if spec.parallel is not None else job.parallel,
+        group=spec.group or job.group,
         retries=spec.retries if spec.retries is not None else job.retries,
         hold=spec.hold,
         start_at=spec.start_at,

@@ -139,6 +139,7 @@ def submit_words(spec: JobSpec) -> str:
         ("--retries", spec.retries),
         ("--array", ranges(spec.array) or None),
         ("--parallel", spec.parallel),
+        ("--group", spec.group),
     ]
     for option, value in options:
         if value is not None:

@@ -47,9 +47,10 @@ def _seconds(job: Job) -> float:
 
 
 def matches(job: Job, words: str) -> bool:
-    """Whether every word stands somewhere in the job's id, name, user, place, state or reason."""
+    """Whether every word stands somewhere in the job's id, name, user, group, place, state or reason."""
     reason = job.reason.text if job.reason else ""
-    text = f"{job.id} {job.name} {job.owner} {job.where} {job.state.value} {reason}".casefold()
+    group = f"group:{job.group}" if job.group else ""
+    text = f"{job.id} {job.name} {job.owner} {group} {job.where} {job.state.value} {reason}".casefold()
     return all(word in text for word in words.casefold().split())
 
 

@@ -231,6 +231,15 @@ def test_every_call_of_the_client_has_its_route(served: Served, ada: labbox.clie
     assert box.notices().notices[0].job == 1
     assert box.status().box == "lab"
     assert box.inspect("study").entry == "app.py"
+    assert box.submit_job(path="study", group="sims").group == "sims"
+    assert [one.id for one in box.list_jobs(group="sims").jobs] == [3]
+    assert box.set_group("sims", parallel=2).parallel == 2
+    assert [(one.name, one.parallel) for one in box.list_groups().groups] == [("sims", 2)]
+    assert (
+        refused(box.remove_group, "a/b").message == "cannot remove the group a/b: ada has none of that name"
+    )
+    box.remove_group("sims")
+    assert box.list_groups().groups[0].parallel is None
 
 
 def test_people_come_change_and_go(box: labbox.client.Client) -> None:

@@ -26,6 +26,7 @@ def test_the_example_in_the_documentation_is_right() -> None:
     assert job.memory == 4 << 30
     assert job.time == 7200
     assert job.array == tuple(range(1, 21))
+    assert job.group == "sims"
     assert job.sweeps() == (
         Sweep(name="lr", values=("0.1", "0.2")),
         Sweep(name="seed", values=("1", "2", "3", "4", "5")),
@@ -105,6 +106,14 @@ def test_an_array_may_say_how_many_run_at_once() -> None:
     assert jobtoml.read(b'array = "1-100%8"\nparallel = 3')[0].parallel == 3
     assert jobtoml.read(b'array = "1-100"')[0].parallel is None
     assert mistakes('array = "1-100%0"')[0][1].startswith("array: cannot read")
+
+
+@pytest.mark.parametrize("name", ['"a b"', '""', '"-x"', '"none"', '"\\u001b[1m"', "7", '"' + "x" * 41 + '"'])
+def test_a_group_has_a_name_that_can_be_one(name: str) -> None:
+    ((line, text, _),) = mistakes(f"cpus = 1\ngroup = {name}")
+    assert line == 2
+    assert text.startswith("group: cannot use ")
+    assert "\x1b" not in text
 
 
 @pytest.mark.parametrize(

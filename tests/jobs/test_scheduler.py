@@ -94,6 +94,27 @@ def test_limits_hold_up_their_owner_only() -> None:
     assert len(schedule(box(running=running), Queue(array)).starts) == 1
 
 
+def test_a_groups_limit_holds_up_its_own_jobs_only() -> None:
+    sims = [job(n, group="sims") for n in range(1, 6)]
+    others = [job(6), job(7, group="plots"), job(8, "grace", group="sims")]
+    here = box(groups={("ada", "sims"): 2})
+    plan = schedule(here, Queue([*sims, *others]))
+    assert set(plan.starts) == {1, 2, 6, 7, 8}
+    assert plan.grouped == {("ada", "sims"): 2, ("ada", "plots"): 1, ("grace", "sims"): 1}
+    (reason,) = all_reasons(here, Queue(sims), plan, sims[4])
+    assert (reason.code, reason.text) == (
+        ReasonCode.LIMIT,
+        "2 of group sims run already, its limit is 2",
+    )
+    running = tuple(Running(job=-n, owner="ada", need=need(), group="sims") for n in range(3))
+    lowered = msgspec.structs.replace(here, running=running)
+    assert schedule(lowered, Queue(sims)).starts == ()
+    raised = msgspec.structs.replace(lowered, groups={("ada", "sims"): 4})
+    assert schedule(raised, Queue(sims)).starts == (1,)
+    without = msgspec.structs.replace(lowered, groups={})
+    assert schedule(without, Queue(sims)).starts == (1, 2, 3, 4, 5)
+
+
 def test_the_queue_stands_jobs_aside_until_their_time() -> None:
     queue = Queue([job(1, not_before=10.0), job(2, held=True), job(3, after=frozenset({1}))])
     assert schedule(box(), queue).starts == ()
@@ -145,6 +166,7 @@ _LIMITS = st.builds(
     memory=st.none() | st.just(8 * GIB),
     gpus=st.none() | st.integers(0, 1),
 )
+_GROUPS = st.sampled_from([None, None, "sims", "plots"])
 _TIMES = st.none() | st.sampled_from([10.0, 60.0, 600.0])
 
 
@@ -158,8 +180,16 @@ def worlds(draw: st.DrawFn) -> tuple[Box, list[Waiting]]:
         if Amount.of(wanted).fits(left):
             left = left.minus(Amount.of(wanted))
             array = draw(st.sampled_from([None, 500]))
+            group = draw(_GROUPS)
             running.append(
-                Running(job=100 + number, owner=draw(_OWNERS), need=wanted, ends_at=draw(_TIMES), array=array)
+                Running(
+                    job=100 + number,
+                    owner=draw(_OWNERS),
+                    need=wanted,
+                    ends_at=draw(_TIMES),
+                    array=array,
+                    group=group,
+                )
             )
     shares = {
         owner: Share(
@@ -181,12 +211,14 @@ def worlds(draw: st.DrawFn) -> tuple[Box, list[Waiting]]:
             after=draw(st.sampled_from([frozenset[int](), frozenset[int](), frozenset({999})])),
             array=500 if (parallel := draw(st.sampled_from([None, None, 1, 2]))) else None,
             parallel=parallel,
+            group=draw(_GROUPS),
         )
         for number in range(1, draw(st.integers(1, 10)) + 1)
     ]
     engine = draw(st.sampled_from(["", "", "", "it is stopped"]))
     disk = draw(st.sampled_from(["", "", "", "the disk is full"]))
-    return box(running=tuple(running), shares=shares, engine=engine, disk=disk), waiting
+    groups = draw(st.dictionaries(st.tuples(_OWNERS, st.sampled_from(["sims", "plots"])), st.integers(1, 3)))
+    return box(running=tuple(running), shares=shares, groups=groups, engine=engine, disk=disk), waiting
 
 
 def after(plan: Plan, here: Box, waiting: list[Waiting]) -> tuple[Box, list[Waiting]]:
@@ -199,6 +231,7 @@ def after(plan: Plan, here: Box, waiting: list[Waiting]) -> tuple[Box, list[Wait
             need=one.need,
             ends_at=None if one.time_limit is None else here.now + one.time_limit,
             array=one.array,
+            group=one.group,
         )
         for one in started
     )
@@ -224,6 +257,11 @@ def test_never_more_than_there_is(world: tuple[Box, list[Waiting]]) -> None:
         before = sum(1 for one in here.running if one.owner == owner)
         limits = here.shares[owner].limits
         assert held.jobs == before or limits.running_jobs is None or held.jobs <= limits.running_jobs
+    for (owner, name), limit in here.groups.items():
+        before = sum(1 for one in here.running if (one.owner, one.group) == (owner, name))
+        started = sum((by_id[n].owner, by_id[n].group) == (owner, name) for n in plan.starts)
+        assert started == 0 or before + started <= limit
+        assert plan.grouped.get((owner, name), 0) == before + started
 
 
 @st.composite
@@ -284,7 +322,7 @@ def _starts_without(here: Box, left: list[Waiting], one: Waiting, removed: set[R
         here.total,
         dict(here.shares),
     )
-    engine, disk = here.engine, here.disk
+    engine, disk, groups = here.engine, here.disk, dict(here.groups)
     if ReasonCode.HELD in removed:
         changed = msgspec.structs.replace(changed, held=False)
     if ReasonCode.DELAYED in removed:
@@ -298,6 +336,7 @@ def _starts_without(here: Box, left: list[Waiting], one: Waiting, removed: set[R
     if ReasonCode.LIMIT in removed:
         changed = msgspec.structs.replace(changed, parallel=None)
         shares[one.owner] = msgspec.structs.replace(shares[one.owner], limits=Limits())
+        groups = {key: limit for key, limit in groups.items() if key != (one.owner, one.group)}
     if ReasonCode.NO_ROOM in removed:
         total = Resources(
             cpus=total.cpus + one.need.cpus,
@@ -306,5 +345,5 @@ def _starts_without(here: Box, left: list[Waiting], one: Waiting, removed: set[R
         )
     if ReasonCode.SHARE in removed:
         others = []
-    there = msgspec.structs.replace(here, total=total, shares=shares, engine=engine, disk=disk)
+    there = msgspec.structs.replace(here, total=total, shares=shares, groups=groups, engine=engine, disk=disk)
     return one.id in schedule(there, Queue([changed, *others])).starts

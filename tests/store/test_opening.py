@@ -9,7 +9,17 @@ from types import ModuleType
 
 import pytest
 
-from labbox.daemon.store import Store, attempts, dependencies, events, jobs, pages, usage, users
+from labbox.daemon.store import (
+    Store,
+    attempts,
+    dependencies,
+    events,
+    groups,
+    jobs,
+    pages,
+    usage,
+    users,
+)
 from labbox.daemon.store.audit import Trail
 from labbox.daemon.store.migrations import STEPS
 from labbox.daemon.store.scripts import statements
@@ -71,10 +81,11 @@ async def test_an_old_file_is_taken_to_this_versions_schema_with_all_that_is_in_
     await store.close()
 
 
-async def test_jobs_of_an_old_file_go_on_where_they_were(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dump", sorted(OLD.glob("000[2-9]*.sql")), ids=lambda path: path.stem)
+async def test_jobs_of_an_old_file_go_on_where_they_were(dump: Path, tmp_path: Path) -> None:
     path = tmp_path / "labbox.db"
     with closing(sqlite3.connect(path)) as old:
-        old.executescript((OLD / "0002-jobs.sql").read_text())
+        old.executescript(dump.read_text())
     store = await Store.open(path)
 
     def page(db: sqlite3.Connection, name: str | None = None, array: int | None = 0) -> list[jobs.JobRow]:
@@ -99,6 +110,8 @@ async def test_jobs_of_an_old_file_go_on_where_they_were(tmp_path: Path) -> None
     assert (attempt.exit_code, attempt.seconds, attempt.environment) == (3, 30.0, "env-1")
     assert (await store.read(lambda db: usage.get(db, "ada"))).recent == 7.5
     assert await store.read(events.last) == 20
+    assert {row.group for row in await store.read(page)} == {None}
+    assert await store.read(groups.listed) == []
     await store.close()
 
 

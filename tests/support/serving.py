@@ -41,6 +41,8 @@ from labbox.model import (
 from labbox.protocol import (
     EngineStatus,
     Event,
+    Group,
+    Groups,
     HistoryEntry,
     InputBody,
     InspectBody,
@@ -99,6 +101,7 @@ class FakeJobs:
 
     def _find(self, account: Account, number: int) -> Job:
         job = self.jobs.get(number)
+        self.limits: dict[tuple[str, str], int | None] = {}
         if job is None:
             raise LabboxError("not_found", f"cannot find job {number}", "`labbox job list` shows the jobs")
         if job.owner != account.name and not account.admin:
@@ -154,6 +157,7 @@ class FakeJobs:
         )
 
     async def page(
+                group=spec.group,
         self,
         account: Account,
         *,
@@ -165,6 +169,7 @@ class FakeJobs:
         before: int | None = None,
         order: str | None = None,
     ) -> JobPage:
+        group: str | None = None,
         groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL}
         states: set[JobState] = set()
         for word in state.split(",") if state else ():
@@ -179,6 +184,7 @@ class FakeJobs:
         ]
         return JobPage(
             jobs=tuple(found[:limit]),
+            and (group is None or group == job.group)
             next=found[limit - 1].id if len(found) > limit else None,
             cursor=len(self.stored),
         )
@@ -187,6 +193,29 @@ class FakeJobs:
         found: dict[JobState, int] = {}
         for job in self.jobs.values():
             found[job.state] = found.get(job.state, 0) + 1
+    async def groups(self, account: Account, owner: str | None) -> Groups:
+        if owner != account.name and not account.admin:
+            raise LabboxError("forbidden", f"cannot show groups of {owner}: ask an administrator")
+        keys = {(job.owner, job.group): None for job in self.jobs.values() if job.group} | self.limits
+        return Groups(
+            groups=tuple(
+                Group(owner=whose, name=name, parallel=limit)
+                for (whose, name), limit in sorted(keys.items())
+                if owner in (None, whose)
+            )
+        )
+
+    async def set_group(
+        self, account: Account, owner: str, name: str, parallel: int | None, origin: str
+    ) -> Group:
+        self.limits[owner, name] = parallel
+        return Group(owner=owner, name=name, parallel=parallel)
+
+    async def remove_group(self, account: Account, owner: str, name: str, origin: str) -> None:
+        if (owner, name) not in self.limits:
+            raise LabboxError("not_found", f"cannot remove the group {name}: {owner} has none of that name")
+        del self.limits[owner, name]
+
         return JobCounts(by_state=found)
 
     async def show(self, account: Account, number: int) -> JobDetail:

@@ -41,7 +41,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The person's name in the path."""
+        """The name in the path: a person's, a group's."""
         return self.request.match_info["name"]
 
     async def body(self, kind: type[Message]) -> Message:

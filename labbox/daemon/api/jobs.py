@@ -45,6 +45,7 @@ async def list_page(call: Call) -> JobPage:
         owner=call.text("owner"),
         state=call.text("state"),
         name=call.text("name"),
+        group=call.text("group"),
         array=call.number("array"),
         limit=call.limit(),
         before=call.number("before"),

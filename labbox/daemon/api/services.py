@@ -12,6 +12,8 @@ from labbox.daemon.people import Account, People
 from labbox.model import JobSpec
 from labbox.protocol import (
     Event,
+    Group,
+    Groups,
     InputBody,
     InspectBody,
     Inspection,
@@ -45,6 +47,7 @@ class JobsService(Protocol):
         state: str | None,
         name: str | None,
         array: int | None,
+        group: str | None,
         limit: int,
         before: int | None,
         order: str | None,
@@ -108,6 +111,17 @@ class JobsService(Protocol):
 
     async def shell(self, account: Account, number: int, rows: int, columns: int, /) -> Terminal:
         """A terminal in its container."""
+
+    async def groups(self, account: Account, owner: str | None, /) -> Groups:
+        """Somebody's groups of jobs; None: everybody's."""
+
+    async def set_group(
+        self, account: Account, owner: str, name: str, parallel: int | None, origin: str, /
+    ) -> Group:
+        """Say how many of a group's jobs run at once."""
+
+    async def remove_group(self, account: Account, owner: str, name: str, origin: str, /) -> None:
+        """Forget a group and its limit."""
 
     async def inspect(self, account: Account, body: InspectBody, /) -> Inspection:
         """Look at a project folder."""

@@ -15,9 +15,10 @@ from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.runner import Run
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import attempts, dependencies, events, jobs
+from labbox.daemon.store import attempts, dependencies, events, groups, jobs
 from labbox.daemon.store.jobs import JobRow
 from labbox.errors import LabboxError
+from labbox.groups import parse_change
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Resources
 from labbox.protocol import JobEdit
 
@@ -123,6 +124,8 @@ class Control:
             if edit.command is not None or edit.env is not None or edit.network is not None:
                 new_spec, new_handed = edited(decode_spec(spec), decode_handed(handed), edit)
                 number = jobs.add_submission(connection, spec=encode(new_spec), handed=encode(new_handed))
+            if group := new_group(row, edit):
+                groups.ensure(connection, row.owner, group)
             jobs.change(
                 connection,
                 row.id,
@@ -134,6 +137,7 @@ class Control:
                 if edit.time_limit is None
                 else submit.check_time(edit.time_limit, self._parts.settings),
                 retries=row.retries if edit.retries is None else edit.retries,
+                group=group,
             )
             events.append(connection, at=self._parts.clock.now(), kind="job", owner=row.owner, job=row.id)
             return [jobs.get(connection, row.id)]
@@ -259,12 +263,17 @@ def edited_resources(need: Resources, edit: JobEdit) -> Resources:
     )
 
 
+def new_group(row: JobRow, edit: JobEdit) -> str | None:
+    """The group after an edit."""
+    return row.group if edit.group is None else parse_change(edit.group) or None
+
+
 def edited(spec: JobSpec, handed: Handed, edit: JobEdit) -> tuple[JobSpec, Handed]:
     """Spec and submission after an edit; what it leaves None stays."""
     changes = {
         name: value
         for name, value in msgspec.structs.asdict(edit).items()
-        if value is not None and name != "fresh"
+        if value is not None and name not in ("fresh", "group")  # the job itself says its group
     }
     new_spec = msgspec.structs.replace(spec, **changes)
     new_handed = msgspec.structs.replace(

@@ -22,7 +22,7 @@ from labbox.daemon.jobs.clock import Clock, since
 from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.queue import Queue, Waiting
 from labbox.daemon.jobs.scheduler import Box, Plan, Running, Share, cost_rate, schedule
-from labbox.daemon.store import Store, attempts, dependencies, jobs, usage
+from labbox.daemon.store import Store, attempts, dependencies, groups, jobs, usage
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Limits, Resources
 from labbox.text import format_bytes
@@ -69,6 +69,7 @@ class Dispatcher:
         self._half_life = settings.half_life_hours * 3600.0
         self._running: dict[int, tuple[jobs.JobRow, attempts.AttemptRow]] = {}
         self._usage: dict[str, usage.UsageRow] = {}
+        self._groups: dict[tuple[str, str], int] = {}  # limits, by owner and name
         self._dirty = asyncio.Event()
         self._retry_at: float | None = None
         self._last: tuple[Box, Plan] | None = None
@@ -85,6 +86,7 @@ class Dispatcher:
             ]
             return rows, dependencies.all_after(connection), usage.all_rows(connection), begun
 
+        self._groups = await self._store.read(groups.limits)
         rows, after, self._usage, begun = await self._store.read(read)
         for row in rows:
             if row.state in WAITING:
@@ -156,6 +158,14 @@ class Dispatcher:
         """Let memory follow a stored use."""
         self._usage[row.owner] = row
 
+    def limit_group(self, owner: str, name: str, parallel: int | None) -> None:
+        """Let memory follow a stored limit of a group; None: it has none."""
+        if parallel is None:
+            self._groups.pop((owner, name), None)
+        else:
+            self._groups[owner, name] = parallel
+        self.wake()
+
     def recent(self, owner: str) -> float:
         """A user's recent use now, in CPU-seconds, with what their running jobs have cost so far."""
         now = self._clock.now()
@@ -213,6 +223,7 @@ class Dispatcher:
                 after=pending,
                 array=row.array,
                 parallel=row.parallel,
+                group=row.group,
             )
         )
 
@@ -249,6 +260,7 @@ class Dispatcher:
             total=self.total,
             running=tuple(self._holding(row, attempt, now) for row, attempt in self._running.values()),
             shares={owner: await self._share(owner) for owner in owners},
+            groups=dict(self._groups),
             engine=self._engine_trouble(),
             disk=self._disk_trouble(),
         )
@@ -260,7 +272,14 @@ class Dispatcher:
             if attempt.running_at is not None and attempt.running_boot is not None:
                 spent = since(self._clock, attempt.boot, attempt.running_boot, attempt.running_at)
             ends_at = now + max(0.0, row.time_limit + attempt.paused - spent)
-        return Running(job=row.id, owner=row.owner, need=row.resources, ends_at=ends_at, array=row.array)
+        return Running(
+            job=row.id,
+            owner=row.owner,
+            need=row.resources,
+            ends_at=ends_at,
+            array=row.array,
+            group=row.group,
+        )
 
     def set_attempt(self, attempt: attempts.AttemptRow) -> None:
         """Let memory follow an attempt that began to run, was paused or went on."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from labbox.daemon.jobs import submit as submitting
-from labbox.daemon.jobs.control import allowed, edited, edited_resources, hold_trees
+from labbox.daemon.jobs.control import allowed, edited, edited_resources, hold_trees, new_group
 from labbox.daemon.jobs.expand import Element
 from labbox.daemon.jobs.handed import Handed, Project, decode_handed, decode_spec
 from labbox.daemon.jobs.parts import Parts
@@ -52,6 +52,7 @@ class Intake:
             cpus=need.cpus,
             memory=need.memory,
             gpus=need.gpus,
+            group=new_group(row, edit),
         )
         alone = None
         if row.kind is JobKind.CONTAINER:

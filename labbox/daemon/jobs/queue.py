@@ -29,6 +29,7 @@ class Waiting(Value):
     after: frozenset[int] = frozenset()  # jobs that must succeed first and have not yet
     array: int | None = None
     parallel: int | None = None  # elements of its array that may run at once
+    group: str | None = None  # of its owner's groups
 
     @property
     def key(self) -> tuple[int, int]:
@@ -50,13 +51,14 @@ class Shape(NamedTuple):
     time_limit: float | None
     array: int | None  # only where the array limits how many run at once
     parallel: int | None
+    group: str | None  # whether or not it has a limit: limits come and go
 
 
 def shape_of(job: Waiting) -> Shape:
     """The group in which a job stands."""
     need = job.need
     limited = job.array if job.parallel is not None else None
-    return Shape(need.cpus, need.memory, need.gpus, job.time_limit, limited, job.parallel)
+    return Shape(need.cpus, need.memory, need.gpus, job.time_limit, limited, job.parallel, job.group)
 
 
 Key = tuple[int, int]

@@ -39,7 +39,7 @@ def all_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> tuple[Reaso
 
 def _unhindered(box: Box, job: Waiting, own: frozenset[ReasonCode]) -> Box:
     """The box without what keeps this job by itself; the others that wait are still there."""
-    total, shares = box.total, box.shares
+    total, shares, groups = box.total, box.shares, box.groups
     if ReasonCode.NO_ROOM in own:
         total = Resources(
             cpus=total.cpus + job.need.cpus,
@@ -49,7 +49,8 @@ def _unhindered(box: Box, job: Waiting, own: frozenset[ReasonCode]) -> Box:
     if ReasonCode.LIMIT in own:
         share = msgspec.structs.replace(shares.get(job.owner, Share()), limits=Limits())
         shares = {**shares, job.owner: share}
-    return msgspec.structs.replace(box, total=total, engine="", disk="", shares=shares)
+        groups = {key: limit for key, limit in groups.items() if key != (job.owner, job.group)}
+    return msgspec.structs.replace(box, total=total, engine="", disk="", shares=shares, groups=groups)
 
 
 def _own_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Iterator[Reason]:
@@ -93,6 +94,11 @@ def _limits(box: Box, plan: Plan, job: Waiting) -> Iterator[Reason]:
     if job.array is not None and job.parallel is not None:
         if plan.elements.get(job.array, 0) >= job.parallel:
             yield _reason(ReasonCode.LIMIT, f"{job.parallel} of array {job.array} run already")
+    if job.group is not None:
+        limit, running = box.groups.get((job.owner, job.group)), plan.grouped.get((job.owner, job.group), 0)
+        if limit is not None and running >= limit:
+            text = f"{running} of group {job.group} run already, its limit is {limit}"
+            yield _reason(ReasonCode.LIMIT, text)
 
 
 def _share(plan: Plan, job: Waiting) -> Reason:

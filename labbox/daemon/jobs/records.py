@@ -36,6 +36,7 @@ def job_json(
         "name": row.name,
         "owner": row.owner,
         "project": row.project,
+        "group": row.group,
         "state": outcome.state,
         "reason": outcome.reason,
         "exit_code": outcome.exit_code,

@@ -17,8 +17,8 @@ unused goes to the others by the same rule.
 *Within a user.* Higher priority first, then the order of submission. A priority never counts against other
 users.
 
-*Limits.* A job that would exceed a limit of its owner, or its array's `parallel`, is passed over and holds
-nobody up.
+*Limits.* A job that would exceed a limit of its owner, its array's `parallel`, or the limit of its group, is
+passed over and holds nobody up.
 
 *Room.* The first job in this order for which there is no room gets the one reservation (EASY): the earliest
 time at which it surely has room, from the time limits of what runs. A later job may start before it only
@@ -48,6 +48,7 @@ class Running(Value):
     need: Resources
     ends_at: float | None = None
     array: int | None = None
+    group: str | None = None
 
 
 class Share(Value):
@@ -65,6 +66,7 @@ class Box(Value):
     total: Resources
     running: tuple[Running, ...] = ()
     shares: Mapping[str, Share] = {}
+    groups: Mapping[tuple[str, str], int] = {}  # jobs at once of an owner's group, where it has a limit
     engine: str = ""
     disk: str = ""
 
@@ -120,6 +122,7 @@ class Plan(NamedTuple):
     free: Amount
     held: Mapping[str, Held]
     elements: Mapping[int, int]  # running elements of each array
+    grouped: Mapping[tuple[str, str], int]  # running jobs of each owner's group
 
 
 def cost_rate(need: Resources, total: Resources) -> float:
@@ -173,6 +176,7 @@ class _Pass:
         self._held: dict[str, Held] = {}
         self._rates: dict[str, float] = {}
         self._elements: dict[int, int] = {}
+        self._grouped: dict[tuple[str, str], int] = {}
         self._ends: list[tuple[float | None, Amount]] = []
         self._starts: list[int] = []
         self._refused: set[Shape] = set()  # by room: free only shrinks, so what is refused stays refused
@@ -180,12 +184,14 @@ class _Pass:
         self._head = NOTHING
         self._beside: Amount | None = None  # what the reserved job leaves free at its time
         for running in box.running:
-            self._take(running.owner, running.need, running.ends_at, running.array)
+            self._take(running.owner, running.need, running.ends_at, running.array, running.group)
 
     def run(self) -> Plan:
         if not (self._box.engine or self._box.disk):
             self._start_all()
-        return Plan(tuple(self._starts), self._reservation, self._free, self._held, self._elements)
+        return Plan(
+            tuple(self._starts), self._reservation, self._free, self._held, self._elements, self._grouped
+        )
 
     def order(self) -> Iterator[int]:
         """All ready jobs in fair order, as if there were room and limits for all."""
@@ -224,11 +230,10 @@ class _Pass:
             if self._instead is not None and key[1] == self._instead.id and place >= 0:
                 _push_next(heads, shape, keys, place)
             elif self._may_start(owner, key[1], shape):
-                array = shape.array
                 need = _need(shape)
                 ends = None if shape.time_limit is None else self._box.now + shape.time_limit
                 self._starts.append(key[1])
-                self._take(owner, need, ends, array)
+                self._take(owner, need, ends, shape.array, shape.group)
                 _push_next(heads, shape, keys, place)
                 score = self._score(owner)
             if heads:
@@ -240,6 +245,10 @@ class _Pass:
         need = Amount.of(_need(shape))
         if shape.array is not None and shape.parallel is not None:
             if self._elements.get(shape.array, 0) >= shape.parallel:
+                return False
+        if shape.group is not None:
+            limit = self._box.groups.get((owner, shape.group))
+            if limit is not None and self._grouped.get((owner, shape.group), 0) >= limit:
                 return False
         share = self._box.shares.get(owner)
         if share is not None and exceeds(share.limits, self._held.get(owner, Held(0, NOTHING)), need):
@@ -285,7 +294,9 @@ class _Pass:
             return True
         return False
 
-    def _take(self, owner: str, need: Resources, ends: float | None, array: int | None) -> None:
+    def _take(
+        self, owner: str, need: Resources, ends: float | None, array: int | None, group: str | None
+    ) -> None:
         amount = Amount.of(need)
         self._free = self._free.minus(amount)
         held = self._held.get(owner, Held(0, NOTHING))
@@ -293,6 +304,8 @@ class _Pass:
         self._ends.append((ends, amount))
         if array is not None:
             self._elements[array] = self._elements.get(array, 0) + 1
+        if group is not None:
+            self._grouped[owner, group] = self._grouped.get((owner, group), 0) + 1
         self._charge(owner, need)
 
     def _charge(self, owner: str, need: Resources) -> None:

@@ -24,6 +24,7 @@ from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.control import Control, allowed
 from labbox.daemon.jobs.dispatch import Dispatcher
 from labbox.daemon.jobs.following import Feed
+from labbox.daemon.jobs.groups import GroupLimits
 from labbox.daemon.jobs.handed import decode_handed
 from labbox.daemon.jobs.housekeeping import Housekeeping
 from labbox.daemon.jobs.intake import Intake, submission
@@ -38,6 +39,8 @@ from labbox.errors import LabboxError
 from labbox.model import JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import (
     Event,
+    Group,
+    Groups,
     InputBody,
     InspectBody,
     Inspection,
@@ -125,6 +128,7 @@ class Jobs:
         self._views = Views(self._parts)
         self._control = Control(self._parts, self._runs)
         self._intake = Intake(self._parts)
+        self._groups = GroupLimits(self._parts)
         self._housekeeping = Housekeeping(
             store=store,
             people=people,
@@ -285,6 +289,17 @@ class Jobs:
                 except LabboxError as error:
                     if error.code != "conflict":  # it has just ended
                         raise
+        await self._groups.forget(owner)
+
+    async def set_group(
+        self, account: Account, owner: str, name: str, parallel: int | None, origin: str
+    ) -> Group:
+        """Say how many jobs of a group may run at once."""
+        return await self._groups.set(account, owner, name, parallel, origin)
+
+    async def remove_group(self, account: Account, owner: str, name: str, origin: str) -> None:
+        """Forget a group and its limit; its jobs go on."""
+        await self._groups.remove(account, owner, name, origin)
 
     async def input(self, account: Account, id: int, body: InputBody) -> None:  # noqa: A002 - the API's word
         """Write to the standard input of a job that was submitted with `stdin`."""
@@ -325,6 +340,7 @@ class Jobs:
         state: str | None = None,
         name: str | None = None,
         array: int | None = None,
+        group: str | None = None,
         limit: int = 100,
         before: int | None = None,
         order: str | None = None,
@@ -337,10 +353,15 @@ class Jobs:
             state=state,
             name=name,
             array=array,
+            group=group,
             limit=limit,
             before=before,
             order=order,
         )
+
+    async def groups(self, account: Account, owner: str | None = None) -> Groups:
+        """Somebody's groups of jobs; None: everybody's."""
+        return await self._groups.page(account, owner)
 
     async def counts(self, account: Account, owner: str | None = None) -> JobCounts:
         """Jobs by state."""

@@ -13,10 +13,11 @@ from labbox.daemon.jobs import expand
 from labbox.daemon.jobs.handed import Handed, Project, encode
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import events, jobs, usage
+from labbox.daemon.store import events, groups, jobs, usage
 from labbox.daemon.store.jobs import JobRow, NewJob
 from labbox.daemon.store.times import stamp
 from labbox.errors import LabboxError
+from labbox.groups import parse_group
 from labbox.model import FINAL, MIB, JobKind, JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import Inspection
 from labbox.text import format_bytes, format_duration, visible_line
@@ -98,6 +99,7 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
         array=asked.array,
         sweep=asked.sweep,
         parallel=asked.parallel,
+        group=None if asked.group is None else parse_group(asked.group),
     )
     if whole.parallel is not None and whole.parallel < 1:
         raise LabboxError("invalid", "cannot run fewer than 1 element at a time")
@@ -136,6 +138,8 @@ def store(
     """
     spec = order.spec
     _check_after(connection, account, spec.after)
+    if spec.group is not None:
+        groups.ensure(connection, account.name, spec.group)
     number = jobs.add_submission(connection, spec=encode(spec), handed=encode(order.handed))
     state = JobState.HELD if spec.hold else JobState.QUEUED
     new = NewJob(
@@ -152,6 +156,7 @@ def store(
         retries=order.retries,
         not_before=None if spec.start_at is None else stamp(spec.start_at),
         parallel=spec.parallel,
+        group=spec.group,
     )
     if order.alone is not None:
         new = msgspec.structs.replace(new, index=order.alone.index, parameters=order.alone.parameters)

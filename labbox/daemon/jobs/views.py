@@ -86,6 +86,7 @@ class Views:
             array=row.array,
             index=row.index,
             after=after,
+            group=row.group,
         )
 
 

@@ -48,6 +48,7 @@ class JobRow(Value):
     array: int | None
     index: int | None
     parallel: int | None
+    group: str | None
     parameters: dict[str, str]
     output_bytes: int | None
 
@@ -80,6 +81,7 @@ class NewJob(Value):
     array: int | None = None
     index: int | None = None
     parallel: int | None = None
+    group: str | None = None
     parameters: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -110,13 +112,13 @@ def add(connection: Connection, new: NewJob, submission: int, after: Iterable[in
     cursor = connection.execute(
         "INSERT INTO jobs (kind, submission, name, owner, project, state, submitted_at, results,"
         " cpus, memory, gpus, priority, time_limit, retries, not_before, array_id, array_index,"
-        " parallel, parameters, folded)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " parallel, job_group, parameters, folded)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(new.kind, submission, new.name, new.owner, new.project, new.state, new.submitted_at),
             *(new.resources.cpus, new.resources.memory, new.resources.gpus),
             *(new.priority, new.time_limit, new.retries, new.not_before),
-            *(new.array, new.index, new.parallel),
+            *(new.array, new.index, new.parallel, new.group),
             msgspec.json.encode(new.parameters).decode() if new.parameters else "{}",
             new.name.casefold(),
         ),
@@ -275,14 +277,15 @@ def change(
     priority: int,
     time_limit: float | None,
     retries: int,
+    group: str | None,
 ) -> None:
     """Write what `job edit` changed of a waiting job."""
     connection.execute(
         "UPDATE jobs SET submission = ?, name = ?, folded = ?, cpus = ?, memory = ?, gpus = ?, priority = ?,"
-        " time_limit = ?, retries = ? WHERE id = ?",
+        " time_limit = ?, retries = ?, job_group = ? WHERE id = ?",
         (
             *(submission, name, name.casefold(), resources.cpus, resources.memory, resources.gpus),
-            *(priority, time_limit, retries, job),
+            *(priority, time_limit, retries, group, job),
         ),
     )
 
@@ -314,6 +317,7 @@ def _job(row: Row) -> JobRow:
         array=row["array_id"],
         index=row["array_index"],
         parallel=row["parallel"],
+        group=row["job_group"],
         parameters=_parameters(row["parameters"]),
         output_bytes=row["output_bytes"],
     )

@@ -23,6 +23,7 @@ def page(
     states: Sequence[JobState],
     name: str | None,
     array: int | None,
+    group: str | None = None,
     limit: int,
     before: int | None,
     oldest_first: bool = False,
@@ -37,6 +38,9 @@ def page(
     elif array is not None:
         where.append("array_id = ?")
         values.append(array)
+    if group is not None:
+        where.append("job_group = ?")
+        values.append(group)
     if name is not None:
         where.append("instr(folded, ?) > 0")
         values.append(name.casefold())
@@ -45,7 +49,7 @@ def page(
         values.append(before)
     order = "ASC" if oldest_first else "DESC"
     query = (
-        f"SELECT id FROM jobs INDEXED BY {_index(owner, name, array)} WHERE {' AND '.join(where)}"  # noqa: S608 - the parts are the constants above
+        f"SELECT id FROM jobs INDEXED BY {_index(owner, name, array, group)} WHERE {' AND '.join(where)}"  # noqa: S608 - the parts are the constants above
         f" ORDER BY id {order} LIMIT ?"
     )
     ids: list[int] = []
@@ -56,10 +60,12 @@ def page(
     return [found[job] for job in ids]
 
 
-def _index(owner: str | None, name: str | None, array: int | None) -> str:
+def _index(owner: str | None, name: str | None, array: int | None, group: str | None) -> str:
     """The index in which, state by state, jobs stand by id; the widest holds all that is asked for."""
     if array:
         return "jobs_array"
+    if group is not None:
+        return "jobs_group"
     return "jobs_owner" if owner is not None and name is None and array is None else "jobs_list"
 
 

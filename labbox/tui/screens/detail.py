@@ -105,6 +105,8 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
         field("Priority", str(job.priority)),
         field("Results", "~/" + visible_line(job.results)),
     ]
+    if job.group is not None:
+        lines.append(field("Group", visible_line(job.group)))
     if job.after:
         lines.append(field("After", ", ".join(str(number) for number in job.after)))
     if job.array is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from labbox.errors import LabboxError
+from labbox.groups import parse_change
 from labbox.protocol import Job, JobDetail, JobEdit
 from labbox.text import visible_line
 from labbox.tui.format import size_text
@@ -64,6 +65,7 @@ def _fields(detail: JobDetail, command: bool) -> list[Field]:
         Field("time_limit", "Time limit", limit, "none", optional(parse_duration)),
         Field("priority", "Priority", str(job.priority), check=optional(whole)),
         Field("retries", "Retries", str(detail.retries), check=optional(whole)),
+        Field("group", "Group", job.group or "", "none", parse_change),
     ]
     if command:
         fields.insert(

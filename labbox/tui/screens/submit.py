@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label
 
 from labbox.errors import LabboxError
+from labbox.groups import parse_group
 from labbox.model import JobSpec
 from labbox.protocol import InspectBody, Inspection
 from labbox.sweeps import parse_array, parse_sweep
@@ -47,6 +48,7 @@ FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
     ("array", "Array", "1-20", str),
     ("sweep", "Sweep", "lr=0.1,0.2 seed=1:5", _sweeps),
     ("parallel", "At once", "elements at a time", optional(whole)),
+    ("group", "Group", "sims", optional(parse_group)),
     ("env", "Variables", "KEY=VALUE …", environment),
     ("after", "After jobs", "17 18", _ids),
     ("start_at", "Not before", "08:00 or +2h", optional(parse_when)),
