@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import msgspec
 
-from labbox.client.transport import LONG_TIMEOUT, PATIENCE, Transport
+from labbox.client.transport import LONG_TIMEOUT, PATIENCE, Transport, segment
 from labbox.errors import LabboxError
 from labbox.model import JobSpec
 from labbox.protocol import (
@@ -24,6 +24,7 @@ from labbox.protocol import (
     JobHistory,
     JobPage,
     LogRecord,
+    SizeBody,
     Templates,
     UsagePage,
     Why,
@@ -236,16 +237,33 @@ class JobCalls:
         """
         self._transport.send("POST", f"/v1/jobs/{id}/input", Empty, InputBody(text=text, close=close))
 
-    def open_shell(self, id: int, rows: int = 24, columns: int = 80) -> socket.socket:  # noqa: A002 - as above
+    def open_shell(
+        self,
+        id: int,  # noqa: A002 - the word that people use for it
+        rows: int = 24,
+        columns: int = 80,
+        name: str = "",
+    ) -> socket.socket:
         r"""A shell inside a running job: a socket with the raw bytes of its terminal. Close it when done.
+
+        `name` is yours to choose: `resize_shell` knows the shell by it.
 
         Example:
             with box.open_shell(17) as terminal:
                 terminal.sendall(b"nvidia-smi; exit\n")
         """
         return self._transport.upgrade(
-            f"/v1/jobs/{id}/shell", "labbox-shell", {"rows": rows, "columns": columns}
+            f"/v1/jobs/{id}/shell", "labbox-shell", {"rows": rows, "columns": columns, "name": name or None}
         )
+
+    def resize_shell(self, id: int, name: str, rows: int, columns: int) -> None:  # noqa: A002 - as above
+        """Tell a shell that `open_shell` opened under this name how large its window is now.
+
+        Example:
+            box.resize_shell(17, "mine", rows=50, columns=132)
+        """
+        path = f"/v1/jobs/{id}/shell/{segment(name)}/size"
+        self._transport.send("POST", path, Empty, SizeBody(rows=rows, columns=columns))
 
     def inspect(self, body: InspectBody | str) -> Inspection:
         """What a project folder holds, what would run, and what is wrong with it. A path is below the home.

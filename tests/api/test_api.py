@@ -424,6 +424,34 @@ def test_a_shell_carries_raw_bytes_both_ways(served: Served, ada: labbox.client.
     assert ada.whoami().name == "ada"
 
 
+def test_a_shell_is_told_the_size_of_its_window_by_who_opened_it(
+    served: Served, ada: labbox.client.Client, peers: Peers
+) -> None:
+    job = ada.submit_job(path="study")
+    served.do(served.jobs.move(job.id, JobState.RUNNING))
+    with ada.open_shell(job.id, rows=50, columns=132, name="a/b c") as terminal:
+        opened = served.jobs.terminals[0]
+        assert opened.size == (50, 132)
+        ada.resize_shell(job.id, "a/b c", rows=30, columns=90)
+        assert opened.size == (30, 90)
+        assert refused(ada.resize_shell, job.id, "another", 10, 10).code == "not_found"
+        assert refused(ada.resize_shell, job.id, "a/b c", 0, 10).code == "invalid"
+        assert refused(ada.resize_shell, job.id, "a/b c", 10, 1001).code == "invalid"
+        peers.uid = uid_of(served, "grace")
+        grace = labbox.client.connect(str(served.socket))
+        assert refused(grace.resize_shell, job.id, "a/b c", 10, 10).code == "not_found"
+        grace.close()
+        assert opened.size == (30, 90)
+        terminal.sendall(b"\x04")
+        terminal.settimeout(10)
+        assert terminal.recv(100) == b""
+    peers.uid = os.getuid()
+    deadline = time.monotonic() + 10
+    while not opened.closed:
+        assert time.monotonic() < deadline
+    assert refused(ada.resize_shell, job.id, "a/b c", 10, 10).code == "not_found"
+
+
 def test_a_closed_client_wakes_whoever_waits(served: Served) -> None:
     client = labbox.client.connect(str(served.socket), act_as="ada")
     failed = threading.Event()

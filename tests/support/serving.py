@@ -74,6 +74,7 @@ class Terminal:
     def __init__(self) -> None:
         self._typed: asyncio.Queue[bytes] = asyncio.Queue()
         self.closed = False
+        self.size = (0, 0)
 
     async def read(self) -> bytes:
         data = await self._typed.get()
@@ -81,6 +82,9 @@ class Terminal:
 
     async def write(self, data: bytes) -> None:
         await self._typed.put(data)
+
+    async def resize(self, rows: int, columns: int) -> None:
+        self.size = (rows, columns)
 
     async def close(self) -> None:
         self.closed = True
@@ -314,6 +318,7 @@ class FakeJobs:
         if self._find(account, number).state is not JobState.RUNNING:
             raise LabboxError("conflict", f"cannot open a shell in job {number}: it does not run")
         self.terminals.append(Terminal())
+        self.terminals[-1].size = (rows, columns)
         return self.terminals[-1]
 
     async def inspect(self, account: Account, body: InspectBody) -> Inspection:

@@ -531,12 +531,15 @@ class FakeClient:
     def job_input(self, id: int, text: str = "", close: bool = False) -> None:
         self._call("job_input", id, text, close)
 
-    def open_shell(self, id: int, rows: int = 24, columns: int = 80) -> socket.socket:
+    def open_shell(self, id: int, rows: int = 24, columns: int = 80, name: str = "") -> socket.socket:
         self._call("open_shell", id, rows, columns)
         ours, theirs = socket.socketpair()
         theirs.sendall(b"labbox shell\r\n")
         theirs.close()
         return ours
+
+    def resize_shell(self, id: int, name: str, rows: int, columns: int) -> None:
+        self._call("resize_shell", id, rows, columns)
 
     def inspect(self, body: InspectBody | str) -> Inspection:
         path = body if isinstance(body, str) else body.path

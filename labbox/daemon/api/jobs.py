@@ -10,9 +10,8 @@ from aiohttp import web
 
 from labbox.daemon.api.call import Call, reads, submits
 from labbox.daemon.api.services import JobsService
-from labbox.daemon.api.streams import stream_lines, upgrade
+from labbox.daemon.api.streams import stream_lines
 from labbox.daemon.people import Account
-from labbox.errors import LabboxError
 from labbox.model import JobSpec, Stream
 from labbox.protocol import (
     Empty,
@@ -134,22 +133,6 @@ async def usage(call: Call) -> UsagePage:
     return await call.services.jobs.usage(call.caller.account, call.text("owner"))
 
 
-async def shell(call: Call) -> web.StreamResponse:
-    """Turn the connection into the raw bytes of a terminal in the job's container."""
-    if call.request.headers.get("Upgrade", "").lower() != "labbox-shell":
-        raise LabboxError("usage", "cannot open a shell: the request has no `Upgrade: labbox-shell`")
-    terminal = await call.services.jobs.shell(
-        call.caller.account,
-        call.id,
-        call.number("rows", 1, 1000) or 24,
-        call.number("columns", 1, 1000) or 80,
-    )
-    try:
-        return await upgrade(call.request, "labbox-shell", terminal)
-    finally:
-        await terminal.close()
-
-
 routes: Final = (
     submits("/v1/jobs", submit, status=201),
     reads("/v1/jobs", list_page),
@@ -168,7 +151,6 @@ routes: Final = (
     submits("/v1/jobs/{id}/rerun", rerun, status=201),
     submits("/v1/jobs/{id}/edit", edit),
     submits("/v1/jobs/{id}/input", write_input),
-    submits("/v1/jobs/{id}/shell", shell),
     reads("/v1/inspect", inspect, method="POST"),
     reads("/v1/templates", templates),
     reads("/v1/usage", usage),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from labbox.daemon.api.callers import Login
-from labbox.daemon.api.streams import Terminal
+from labbox.daemon.api.terminals import OpenShells, Terminal
 from labbox.daemon.people import Account, People
 from labbox.model import JobSpec
 from labbox.protocol import (
@@ -149,3 +149,4 @@ class Services:
     jobs: JobsService
     status: Callable[[], Awaitable[Status]]
     login_of: Callable[[int], Login | None]
+    shells: OpenShells = field(default_factory=OpenShells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -94,65 +94,3 @@ async def _send(
             if batch:
                 await response.write(bytes(batch))
     await response.write_eof()
-
-
-class Terminal(Protocol):
-    """Raw bytes to and from a pty inside a container."""
-
-    async def read(self) -> bytes:
-        """Some bytes; none at the end."""
-
-    async def write(self, data: bytes) -> None:
-        """Hand bytes to the pty."""
-
-    async def close(self) -> None:
-        """Let go; the shell gets a hang-up."""
-
-
-async def upgrade(request: web.Request, protocol: str, terminal: Terminal) -> web.StreamResponse:
-    """Answer 101 and carry the terminal's bytes over the connection until either side has ended."""
-    response = _Upgraded(status=101, headers={"Connection": "Upgrade", "Upgrade": protocol})
-    transport = request.transport
-    if transport is None:
-        return response
-    http = transport.get_protocol()
-    reader = asyncio.StreamReader()
-    raw = asyncio.StreamReaderProtocol(reader)
-    await response.prepare(request)
-    # From here on the bytes are not HTTP: another protocol reads them, until the connection is closed.
-    transport.set_protocol(raw)
-    raw.connection_made(transport)
-    writer = asyncio.StreamWriter(transport, raw, reader, asyncio.get_running_loop())
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            inward = tasks.create_task(_inward(reader, terminal))
-            await _outward(terminal, writer)
-            inward.cancel()
-    except* (ConnectionError, TimeoutError):
-        pass  # the person has gone
-    finally:
-        transport.set_protocol(http)
-        transport.close()
-    return response
-
-
-class _Upgraded(web.StreamResponse):
-    """A response whose body is whatever the upgraded protocol says."""
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Send nothing more: the terminal has said all."""
-
-
-async def _outward(terminal: Terminal, writer: asyncio.StreamWriter) -> None:
-    while data := await terminal.read():
-        writer.write(data)
-        async with asyncio.timeout(STALL):
-            await writer.drain()
-
-
-async def _inward(reader: asyncio.StreamReader, terminal: Terminal) -> None:
-    while data := await reader.read(1 << 16):
-        await terminal.write(data)
-    await terminal.write(b"\x04")  # the end of the input, as a terminal knows it
-    await asyncio.sleep(STALL)
-    raise TimeoutError("the other side has closed and the shell does not end")

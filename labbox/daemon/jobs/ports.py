@@ -27,6 +27,9 @@ class Terminal(Protocol):
     async def write(self, data: bytes) -> None:
         """Hand bytes to the pty."""
 
+    async def resize(self, rows: int, columns: int) -> None:
+        """Tell it the size of its window."""
+
     async def close(self) -> None:
         """Let go; the shell gets a hang-up."""
 
