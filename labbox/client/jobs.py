@@ -58,8 +58,8 @@ class JobCalls:
         limit: int = 100,
         before: int | None = None,
         order: str | None = None,
-    ) -> JobPage:
         group: str | None = None,
+    ) -> JobPage:
         """One page of jobs, newest first. Other people's jobs are shown too; `owner` narrows to one person.
 
         `state` is one or several states with commas between, or "waiting", "active", "final". `name` is a
@@ -75,8 +75,8 @@ class JobCalls:
             "state": state,
             "name": name,
             "array": array,
-            "limit": limit,
             "group": group,
+            "limit": limit,
             "before": before,
             "order": order,
         }

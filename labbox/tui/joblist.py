@@ -31,6 +31,7 @@ def sort_key(column: str) -> Callable[[Job], Any]:
         "id": lambda job: job.id,
         "name": lambda job: (job.name.casefold(), job.id),
         "owner": lambda job: (job.owner, job.id),
+        "group": lambda job: (job.group or "", job.id),
         "where": lambda job: (job.where, job.id),
         "state": lambda job: (job.state.value, job.id),
         "elapsed": lambda job: (_seconds(job), job.id),

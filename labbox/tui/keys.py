@@ -56,6 +56,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("job", "priority", "equals_sign", "Set the priority", "Act"),
     Action("job", "earlier", "right_square_bracket", "Move up in my queue", "Act"),
     Action("job", "later", "left_square_bracket", "Move down in my queue", "Act"),
+    Action("job", "group_limit", "G", "Limit of its group", "Act"),
     Action("jobs", "mark", "space,insert", "Mark or unmark", "Select"),
     Action("jobs", "mark_down", "shift+down", "Mark and go down", "Select"),
     Action("jobs", "mark_up", "shift+up", "Mark and go up", "Select"),

@@ -166,7 +166,7 @@ _LIMITS = st.builds(
     memory=st.none() | st.just(8 * GIB),
     gpus=st.none() | st.integers(0, 1),
 )
-_GROUPS = st.sampled_from([None, None, "sims", "plots"])
+_GROUPS = st.sampled_from([None, "sims", "sims", "plots"])
 _TIMES = st.none() | st.sampled_from([10.0, 60.0, 600.0])
 
 
@@ -217,7 +217,8 @@ def worlds(draw: st.DrawFn) -> tuple[Box, list[Waiting]]:
     ]
     engine = draw(st.sampled_from(["", "", "", "it is stopped"]))
     disk = draw(st.sampled_from(["", "", "", "the disk is full"]))
-    groups = draw(st.dictionaries(st.tuples(_OWNERS, st.sampled_from(["sims", "plots"])), st.integers(1, 3)))
+    names = st.tuples(_OWNERS, st.sampled_from(["sims", "plots"]))
+    groups = draw(st.dictionaries(names, st.integers(1, 2), min_size=3))
     return box(running=tuple(running), shares=shares, groups=groups, engine=engine, disk=disk), waiting
 
 

@@ -26,11 +26,12 @@ def _fill(connection: Connection) -> None:
     states = [JobState.SUCCEEDED] * 90 + [JobState.FAILED] * 8 + [JobState.CANCELLED] * 2
     connection.executemany(
         "INSERT INTO jobs (kind, submission, name, owner, state, submitted_at, results, cpus, memory, gpus,"
-        " priority, retries, attempt, folded) VALUES ('container', ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 1, ?)",
+        " priority, retries, attempt, folded, job_group)"
+        " VALUES ('container', ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 1, ?, ?)",
         [
             (
                 *(number, f"Study {n % 50}", f"user{n % 20}", states[n * 7 % 100]),
-                *(n, f"2026/11/21/{n}", f"study {n % 50}"),
+                *(n, f"2026/11/21/{n}", f"study {n % 50}", f"group{n % 7}" if n % 3 == 0 else None),
             )
             for n in range(_COUNT)
         ],
@@ -50,6 +51,10 @@ def _fill(connection: Connection) -> None:
         {"name": "nothing", "owner": "user3", "array": 0},
         {"owner": "nobody", "array": 0},
         {"array": 17},
+        {"group": "group3"},
+        {"group": "group3", "owner": "user3", "array": 0, "state": "waiting,active"},
+        {"group": "group3", "name": "nothing is called so"},
+        {"group": "there is none", "owner": "user3"},
         {"array": 0, "before": 50_000},
         {"order": "oldest", "before": 50_000},
     ],

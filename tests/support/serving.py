@@ -101,11 +101,11 @@ class FakeJobs:
         self.inputs: list[tuple[int, InputBody]] = []
         self.terminals: list[Terminal] = []
         self.fault: Exception | None = None
+        self.limits: dict[tuple[str, str], int | None] = {}
         self._changed = asyncio.Condition()
 
     def _find(self, account: Account, number: int) -> Job:
         job = self.jobs.get(number)
-        self.limits: dict[tuple[str, str], int | None] = {}
         if job is None:
             raise LabboxError("not_found", f"cannot find job {number}", "`labbox job list` shows the jobs")
         if job.owner != account.name and not account.admin:
@@ -157,11 +157,11 @@ class FakeJobs:
                 resources=Resources(),
                 priority=spec.priority,
                 after=spec.after,
+                group=spec.group,
             )
         )
 
     async def page(
-                group=spec.group,
         self,
         account: Account,
         *,
@@ -169,11 +169,11 @@ class FakeJobs:
         state: str | None = None,
         name: str | None = None,
         array: int | None = None,
+        group: str | None = None,
         limit: int = 100,
         before: int | None = None,
         order: str | None = None,
     ) -> JobPage:
-        group: str | None = None,
         groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL}
         states: set[JobState] = set()
         for word in state.split(",") if state else ():
@@ -184,19 +184,15 @@ class FakeJobs:
             if (owner is None or job.owner == owner)
             and (not states or job.state in states)
             and (name is None or name in job.name)
+            and (group is None or group == job.group)
             and (before is None or number < before)
         ]
         return JobPage(
             jobs=tuple(found[:limit]),
-            and (group is None or group == job.group)
             next=found[limit - 1].id if len(found) > limit else None,
             cursor=len(self.stored),
         )
 
-    async def counts(self, account: Account, owner: str | None = None) -> JobCounts:
-        found: dict[JobState, int] = {}
-        for job in self.jobs.values():
-            found[job.state] = found.get(job.state, 0) + 1
     async def groups(self, account: Account, owner: str | None) -> Groups:
         if owner != account.name and not account.admin:
             raise LabboxError("forbidden", f"cannot show groups of {owner}: ask an administrator")
@@ -220,6 +216,10 @@ class FakeJobs:
             raise LabboxError("not_found", f"cannot remove the group {name}: {owner} has none of that name")
         del self.limits[owner, name]
 
+    async def counts(self, account: Account, owner: str | None = None) -> JobCounts:
+        found: dict[JobState, int] = {}
+        for job in self.jobs.values():
+            found[job.state] = found.get(job.state, 0) + 1
         return JobCounts(by_state=found)
 
     async def show(self, account: Account, number: int) -> JobDetail:

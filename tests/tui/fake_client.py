@@ -44,6 +44,8 @@ from labbox.protocol import (
     EngineStatus,
     Event,
     Finding,
+    Group,
+    Groups,
     HistoryEntry,
     InspectBody,
     Inspection,
@@ -175,6 +177,7 @@ def make_job(number: int, place: int, now: datetime = NOW) -> Job:
         priority=0,
         where="box" if state in ACTIVE else "",
         after=(number - 1, number - 2) if place == 3 else (),
+        group="sims" if place % 16 == 5 else None,
     )
 
 
@@ -196,6 +199,7 @@ class FakeClient:
         self.pending_notices: list[Notice] = []
         self.specs: dict[int, JobSpec] = {}
         self.closed = False
+        self.limits: dict[tuple[str, str], int | None] = {}
         self.broken: dict[str, LabboxError] = {}
         self.findings: tuple[Finding, ...] | None = None
         self.users = {
@@ -333,6 +337,7 @@ class FakeClient:
         limit: int = 100,
         before: int | None = None,
         order: str | None = None,
+        group: str | None = None,
     ) -> JobPage:
         self._call("list_jobs", owner, state, before)
         groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL}
@@ -352,6 +357,21 @@ class FakeClient:
                     break
                 found.append(job)
         return JobPage(jobs=tuple(found), next=found[-1].id if more else None, cursor=len(self.happened))
+
+    def list_groups(self, owner: str | None = None) -> Groups:
+        self._call("list_groups", owner)
+        return Groups(
+            groups=tuple(
+                Group(owner=whose, name=name, parallel=limit)
+                for (whose, name), limit in sorted(self.limits.items())
+                if owner in (None, whose)
+            )
+        )
+
+    def set_group(self, name: str, parallel: int | None = None, owner: str | None = None) -> Group:
+        self._call("set_group", name, parallel, owner)
+        self.limits[owner or "ada", name] = parallel
+        return Group(owner=owner or "ada", name=name, parallel=parallel)
 
     def _counts(self, owner: str | None) -> dict[JobState, int]:
         counts: dict[JobState, int] = {}

@@ -174,6 +174,36 @@ async def test_priority_and_order(box: Any, running: Any, wait: Any) -> None:
         await wait(pilot, lambda: box.jobs[997].priority == 42)
 
 
+async def test_a_group_is_found_marked_and_limited(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box, size=(150, 40)) as pilot:
+        await wait(pilot, lambda: "sims" in shown(pilot))
+        await pilot.press("slash", *"group:sims", "enter")
+        await wait(pilot, lambda: "with “group:sims”: 4" in shown(pilot))
+        table = pilot.app.screen.table
+        await pilot.press("plus")
+        assert table.marks == {
+            number for number, job in box.jobs.items() if job.group == "sims" and not job.array
+        }
+        await pilot.press("f8")
+        await wait(pilot, lambda: "Cancel 4 jobs?" in shown(pilot))
+        await pilot.press("escape", "minus", "home", "G")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-text"))
+        await pilot.press("0", "enter")
+        await wait(pilot, lambda: "cannot run 0 jobs of a group at once" in shown(pilot))
+        await pilot.press("backspace", "3", "enter")
+        owner = box.jobs[995].owner
+        await wait(pilot, lambda: box.limits == {(owner, "sims"): 3})
+        await wait(pilot, lambda: not pilot.app.screen.query("#field-text"))
+        await pilot.press("G")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-text"))
+        assert pilot.app.screen.query_one("#field-text").value == "3"
+        await pilot.press("backspace", "enter")
+        await wait(pilot, lambda: box.limits == {(owner, "sims"): None})
+        await wait(pilot, lambda: not pilot.app.screen.query("#field-text"))
+        await pilot.press("f4")
+        await wait(pilot, lambda: "Group         sims" in shown(pilot))
+
+
 async def test_rerun_sends_only_what_was_changed(box: Any, running: Any, wait: Any, fakes: Any) -> None:
     async with running(box) as pilot:
         await pilot.press("e")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from labbox.errors import LabboxError
 from labbox.model import JobSpec
 from labbox.tui.format import ranges, submit_words
+from labbox.tui.screens.submit import found_lines
 
 
 async def test_from_the_chooser_to_the_log(
@@ -38,6 +41,7 @@ async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, p
             "gpus": "1",
             "time_limit": "1h30m",
             "array": "1-20%4",
+            "group": "sims",
             "env": "A=1 B='two words'",
             "after": "17, 18",
             "priority": "5",
@@ -59,6 +63,7 @@ async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, p
             time_limit=5400.0,
             array=tuple(range(1, 21)),
             parallel=4,
+            group="sims",
             env={"A": "1", "B": "two words"},
             after=(17, 18),
             priority=5,
@@ -88,6 +93,23 @@ async def test_what_is_wrong_is_said_before_submitting(
         assert not any(call[0] == "submit_job" for call in box.calls)
 
 
+def test_signs_words_and_hints_of_findings_stand_in_one_line_each(fakes: Any) -> None:
+    long = "it is a sentence that takes more than one line of the narrow right side"
+    findings = tuple(
+        fakes.Finding(level=level, text=f"{level}: {long}", hint=f"hint: {long}")
+        for level in ("ok", "warning", "error")
+    )
+    inspection = msgspec.structs.replace(fakes.full_box(1).inspect("study"), findings=findings)
+    for width in (24, 44, 70):
+        lines = ["".join(text for text, _ in line) for line in found_lines(inspection, None, width)]
+        lines = lines[lines.index(" Found") + 1 : lines.index(" Would run") - 1]
+        assert sum(line.startswith(("  ✓ ok", "  ! warning", "  ✗ error")) for line in lines) == 3
+        assert sum(line.startswith("    hint") for line in lines) == 3
+        assert {len(line[4:]) - len(line[4:].lstrip()) for line in lines} == {0}
+        assert {line[:4].strip() for line in lines} == {"", "✓", "!", "✗"}
+        assert max(map(len, lines)) <= width
+
+
 async def test_a_slip_in_the_form_names_its_field(
     box: Any, running: Any, wait: Any, shown: Any, project: Any
 ) -> None:
@@ -102,6 +124,12 @@ async def test_a_slip_in_the_form_names_its_field(
         await pilot.press("f2")
         await wait(pilot, lambda: "Memory: cannot" in shown(pilot))
         await pilot.press("escape")
+        pilot.app.screen.query_one("#submit-memory").value = ""
+        pilot.app.screen.query_one("#submit-group").value = "a b"
+        await pilot.press("f2")
+        await wait(pilot, lambda: "Group: cannot use “a b”" in shown(pilot))
+        await pilot.press("escape")
+        pilot.app.screen.query_one("#submit-group").value = ""
         pilot.app.screen.query_one("#submit-path").value = "nowhere"
         await pilot.press("f5")
         await wait(pilot, lambda: "cannot find the folder nowhere" in shown(pilot))
@@ -109,9 +137,15 @@ async def test_a_slip_in_the_form_names_its_field(
 
 def test_the_header_of_a_log_can_be_resubmitted() -> None:
     spec = JobSpec(
-        path="my study", memory=2 << 30, array=(1, 2, 3, 7), env={"A": "x y"}, hold=True, command=("a", "b c")
+        path="my study",
+        memory=2 << 30,
+        array=(1, 2, 3, 7),
+        group="sims",
+        env={"A": "x y"},
+        hold=True,
+        command=("a", "b c"),
     )
     assert submit_words(spec) == (
-        "job submit 'my study' --memory 2G --array 1-3,7 --env 'A=x y' --hold -- a 'b c'"
+        "job submit 'my study' --memory 2G --array 1-3,7 --group sims --env 'A=x y' --hold -- a 'b c'"
     )
     assert ranges(()) == "" and ranges((5,)) == "5"

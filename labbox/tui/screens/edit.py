@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from labbox.errors import LabboxError
-from labbox.groups import parse_change
+from labbox.groups import check_parallel, parse_change
 from labbox.protocol import Job, JobDetail, JobEdit
 from labbox.text import visible_line
 from labbox.tui.format import size_text
-from labbox.tui.widgets.dialog import Field, Form
+from labbox.tui.widgets.dialog import Field, Form, Prompt
 from labbox.units import parse_cpus, parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ def whole(text: str) -> int:
         raise LabboxError(
             "invalid", f"cannot read “{text}” as a whole number", "Write a number such as 5."
         ) from None
+
+
+def at_once(text: str) -> int:
+    """How many jobs of a group may run at once."""
+    parallel = whole(text)
+    check_parallel(parallel)
+    return parallel
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -109,3 +116,23 @@ async def change(pane: Pane, job: Job) -> None:
         edit = _changed(fields, answer)
         await pane.ask(lambda: pane.lab.client.edit_job(job.id, edit))
         pane.lab.say(f"Job {job.id} is changed.")
+
+
+async def limit_group(pane: Pane, job: Job) -> None:
+    """Ask how many jobs of the job's group may run at once."""
+    name = job.group
+    if name is None:
+        pane.lab.say(f"Job {job.id} is in no group.")
+        return
+    client = pane.lab.client
+    groups = (await pane.ask(lambda: client.list_groups(job.owner))).groups
+    present = next((group.parallel for group in groups if group.name == name), None)
+    value = "" if present is None else str(present)
+    answer = await pane.app.push_screen_wait(
+        Prompt(f"Group {visible_line(name)}", "Jobs at once", value, "no limit", optional(at_once))
+    )
+    if answer is not None:
+        parallel = answer["text"] if isinstance(answer["text"], int) else None
+        await pane.ask(lambda: client.set_group(name, parallel, job.owner))
+        limit = "no limit" if parallel is None else f"{parallel} at once"
+        pane.lab.say(f"Group {visible_line(name)}: {limit}.")

@@ -192,6 +192,13 @@ class JobPane(Pane):
             edit = JobEdit(priority=value if isinstance(value, int) else 0)
             await self._each("priority", ids, lambda client, job: client.edit_job(job, edit))
 
+    def action_group_limit(self) -> None:
+        """Say how many jobs of the job's group may run at once."""
+        if job := self._here():
+            from labbox.tui.screens.edit import limit_group
+
+            self.attempt(limit_group(self, job))
+
     def action_rerun(self) -> None:
         """Ask what to change, and run the job again as a new one."""
         if job := self._here():

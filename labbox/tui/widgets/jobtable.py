@@ -18,6 +18,7 @@ COLUMNS: Final = [
     Column("id", "id", 6, right=True),
     Column("name", "name", 12, grow=1.0, most=36),
     Column("owner", "user", 7, grow=0.15, most=12),
+    Column("group", "group", 10, grow=0.1, most=16, need=130),
     Column("where", "where", 5, grow=0.1, most=8),
     Column("state", "state", 12),
     Column("elapsed", "time", 6, right=True),
@@ -67,10 +68,12 @@ class JobTable(Table):
                 self._asked = first
                 self.post_message(self.Wanted(row))
             return None
+        grouped = any(column.key == "group" for column, _ in widths)
         return [
             [(str(job.id), "dim")],
             [(name_of(job), "text")],
             [(visible_line(job.owner), "text")],
+            *([[(visible_line(job.group or ""), "dim")]] if grouped else []),
             [(visible_line(job.where), "dim")],
             state_cell(job.state),
             [(elapsed(job), "text" if job.state in ACTIVE else "dim")],
