@@ -105,6 +105,30 @@ async def test_tampering_shows(people: People, store: Store, state: Path, how: s
     assert not (await people.audit_page()).intact
 
 
+# What moves text over the border of a field or a row, or hides it behind a NUL, for a look at the text alone.
+HIDINGS: dict[str, str] = {
+    "behind a NUL": "UPDATE audit SET who = who || char(0) || 'eve' WHERE id = 3",
+    "over a field's border": "UPDATE audit SET who = who || char(31) || action, action = target,"
+    " target = origin, origin = detail, detail = '' WHERE id = 3",
+    "two rows in one": "UPDATE audit SET link = link || char(30) || (SELECT id || char(31) || at || char(31)"
+    " || who || char(31) || action || char(31) || target || char(31) || origin || char(31) || detail ||"
+    " char(31) || link FROM audit WHERE id = 4) WHERE id = 3; DELETE FROM audit WHERE id = 4",
+}
+
+
+@pytest.mark.parametrize("how", HIDINGS)
+async def test_what_was_good_once_is_looked_at_again(people: People, state: Path, how: str) -> None:
+    for number in range(5):
+        await people.audit("root", "test", str(number), "local")
+    assert (await people.audit_page()).intact
+    await people.audit("root", "test", "one more behind what was looked at", "local")
+    assert (await people.audit_page()).intact
+    with closing(sqlite3.connect(state / "labbox.db")) as stranger:
+        stranger.executescript(HIDINGS[how])
+    assert not (await people.audit_page()).intact
+    assert not (await people.audit_page()).intact
+
+
 async def test_the_trail_goes_on_after_a_restart_and_shows_a_lost_key(
     people: People, store: Store, configuration: Configuration, state: Path
 ) -> None:
