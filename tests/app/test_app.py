@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -190,3 +191,12 @@ def test_daemon_and_spawner_are_small(start: Start) -> None:
             if line.startswith("Pss:"):
                 total += int(line.split()[1])
     assert total <= 140 * 1024
+
+
+def test_a_start_waits_for_no_library_that_only_the_engine_or_a_new_file_needs() -> None:
+    code = (
+        "import sys, labbox.daemon.app\n"
+        "print(*{'docker', 'requests', 'yaml', 'sqlite_utils', 'textual'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
+    assert said.stdout.strip() == ""

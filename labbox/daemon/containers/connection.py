@@ -2,6 +2,8 @@
 
 The docker library blocks, and the default executor has few threads: every call goes through one of two pools
 here, so that a build of minutes never stands before the start of a job. Each thread keeps a connection alive.
+
+The library is imported by the first call, in its thread: nobody who logs in after a crash waits for that.
 """
 
 from __future__ import annotations
@@ -12,14 +14,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, TypeVar
-
-import docker
-import docker.errors
-import requests
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from labbox.errors import LabboxError
 from labbox.text import visible_line
+
+if TYPE_CHECKING:
+    import docker
 
 T = TypeVar("T")
 
@@ -126,6 +127,9 @@ class Connection:
 
     def _guarded(self, work: Callable[[docker.APIClient], T], silence: float) -> T:
         """Run in a thread of a pool, with that thread's client."""
+        import docker.errors
+        import requests
+
         try:
             self._knock()
             return work(self._client(silence))
@@ -141,6 +145,8 @@ class Connection:
             knocking.connect(self.socket_path)
 
     def _client(self, silence: float) -> docker.APIClient:
+        import docker
+
         client: docker.APIClient | None = getattr(self._mine, "client", None)
         if client is None or self._mine.version != self.api_version:
             client = docker.APIClient(self.url, version=self.api_version, timeout=silence)
@@ -151,6 +157,9 @@ class Connection:
 
 def translate(error: Exception, url: str) -> LabboxError:
     """What the docker library raised, in a sentence for people."""
+    import docker.errors
+    import requests
+
     if isinstance(error, docker.errors.APIError):
         said = visible_line(str(error.explanation or error)).strip()
         match error.status_code:

@@ -10,9 +10,8 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import docker
 import msgspec
 
 from labbox.daemon.containers.cgroups import Groups
@@ -35,6 +34,9 @@ from labbox.daemon.containers.starting import start, start_error
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
+
+if TYPE_CHECKING:
+    import docker
 
 _log = logging.getLogger(__name__)
 
@@ -252,6 +254,8 @@ class Engine:
 
     async def _list(self) -> dict[str, tuple[ContainerState, dict[str, str]]]:
         def work(api: docker.APIClient) -> dict[str, tuple[ContainerState, dict[str, str]]]:
+            import docker.errors
+
             found: dict[str, tuple[ContainerState, dict[str, str]]] = {}
             for listed in api.containers(all=True, filters={"label": f"{BOX_LABEL}={self._box}"}):
                 name = str(listed["Names"][0]).removeprefix("/")

@@ -8,14 +8,15 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, cast
-
-import docker
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from labbox.daemon.containers.connection import Connection
 from labbox.errors import LabboxError
 from labbox.model import Progress
 from labbox.text import visible_line
+
+if TYPE_CHECKING:
+    import docker
 
 Report = Callable[[Progress | str], None]
 """Follows the work: a `Progress` moves a bar, a `str` is one line for a log."""

@@ -7,13 +7,14 @@ import contextlib
 import os
 import signal
 from pathlib import Path
-from typing import Final
-
-import docker
+from typing import TYPE_CHECKING, Final
 
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.stream import open_stream
 from labbox.errors import LabboxError
+
+if TYPE_CHECKING:
+    import docker
 
 # The image's best shell; busybox has one where the image has none. A job may have removed its HOME.
 _SHELL = (

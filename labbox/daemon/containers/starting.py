@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
-
-import docker
-import docker.errors
+from typing import TYPE_CHECKING, Any, Final
 
 from labbox.daemon.containers.run import RunSpec, prepare_spool
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.errors import LabboxError
+
+if TYPE_CHECKING:
+    import docker
 
 _NAMED_SECONDS: Final = 5.0
 
@@ -20,6 +20,8 @@ def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
 
     One that cannot be started is removed again.
     """
+    import docker.errors
+
     prepare_spool(run)
     try:
         api.create_container_from_config(config, run.name)
@@ -37,6 +39,8 @@ def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
 
 def _named(api: docker.APIClient, name: str) -> ContainerState:
     """The state of a container whose name is taken: a moment before it is there, when two make it at once."""
+    import docker.errors
+
     end = time.monotonic() + _NAMED_SECONDS
     while True:
         try:

@@ -34,7 +34,7 @@ _INSERT: Final = """
 """
 _AFTER: Final = "SELECT id, at, who, action, target, origin, detail, link FROM audit WHERE id > ? ORDER BY id"
 # The separators stand in no entry (`visible_line` takes them out). Whoever writes some into one has more of
-# them than so many rows can have, so different rows never make the same text; the count of rows is compared too.
+# them than so many rows can have, so different rows never make the same text; their number is compared too.
 # Not by SQLite's `format`, though it is faster: it would overlook what stands behind a NUL.
 _TEXT: Final = """
     SELECT count(*), CAST(group_concat(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import yaml
 
 from labbox.daemon.containers.environments.folders import Folders, digest
 from labbox.daemon.containers.environments.index import PackageIndex
@@ -189,6 +188,8 @@ class Condas:
 
 def read_environment_yml(file: EnvFile) -> CondaPlan:
     """What an environment.yml asks for; LabboxError names what is wrong and where."""
+    import yaml  # not at the top: few projects have such a file, and every start of the box would pay
+
     name = visible_line(file.name)
     if len(file.content) > _MAX_SIZE:
         raise LabboxError(

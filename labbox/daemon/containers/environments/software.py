@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-import docker.utils.build
-
 from labbox.custom import ContainerSettings
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments.folders import digest
@@ -336,6 +334,8 @@ def _digest_tree(context: Path) -> str:
 
 def _pack(context: Path, dockerfile: str) -> IO[bytes]:
     """A folder as a build context, less what its .dockerignore names."""
+    import docker.utils.build
+
     ignore = context / ".dockerignore"
     lines = decode(ignore.read_bytes()).splitlines() if ignore.is_file() and not ignore.is_symlink() else []
     exclude = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -7,15 +7,15 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-import docker
-import docker.types
+from typing import TYPE_CHECKING, Any, Final
 
 from labbox.daemon.containers.connection import Connection
 from labbox.errors import LabboxError
 from labbox.model import GIB, Value
 from labbox.text import decode, visible_line
+
+if TYPE_CHECKING:
+    import docker
 
 _KEPT_LINES: Final = 200
 _LONGEST_LINE: Final = 4096  # characters of a line that are kept
@@ -107,6 +107,8 @@ async def remove_left_behind(connection: Connection, owner: str) -> None:
 
 
 def _create(api: docker.APIClient, name: str, owner: str, errand: Errand, env: Mapping[str, str]) -> None:
+    import docker.types
+
     host = api.create_host_config(
         binds=[f"{bind.source}:{bind.target}:{'rw' if bind.writable else 'ro'}" for bind in errand.binds],
         network_mode=errand.network,
