@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -98,6 +99,7 @@ class Feed:
         self._lost = lost
         self._found = found
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # Textual keeps the app in it; a thread's own is empty
         self._stop = threading.Event()
         self._waiting: deque[Event] = deque()
         self._scheduled = False
@@ -179,6 +181,6 @@ class Feed:
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         try:
-            self._loop.call_soon_threadsafe(callback, *arguments)
+            self._loop.call_soon_threadsafe(callback, *arguments, context=self._context)
         except RuntimeError:  # the loop has closed
             self._stop.set()

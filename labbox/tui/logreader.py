@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -38,6 +39,7 @@ class LogReader:
         self._deliver = deliver
         self._failed = failed
         self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()  # Textual keeps the app in it; a thread's own is empty
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._waiting: list[LogRecord] = []
@@ -127,6 +129,6 @@ class LogReader:
 
     def _call(self, callback: Callable[..., object], *arguments: object) -> None:
         try:
-            self._loop.call_soon_threadsafe(callback, *arguments)
+            self._loop.call_soon_threadsafe(callback, *arguments, context=self._context)
         except RuntimeError:  # the loop has closed
             self._stop.set()

@@ -108,16 +108,23 @@ async def test_sorting_by_every_column_both_ways(box: Any, running: Any, wait: A
 
 
 @pytest.mark.parametrize(
-    ("key", "call", "row"),
-    [("K", "kill_job", 0), ("h", "hold_job", 3), ("r", "release_job", 5), ("p", "pause_job", 1),
-     ("u", "resume_job", 6), ("R", "retry_job", 9)],
+    ("key", "call", "row", "said", "state"),
+    [("K", "kill_job", 0, "was killed", "cancelled"), ("h", "hold_job", 3, "is held", "held"),
+     ("r", "release_job", 5, "was released", "queued"), ("p", "pause_job", 1, "is paused", "paused"),
+     ("u", "resume_job", 6, "", "running"), ("R", "retry_job", 9, "", "queued")],
 )  # fmt: skip
 async def test_deeds_on_the_job_under_the_cursor(
-    key: str, call: str, row: int, box: Any, running: Any, wait: Any
+    key: str, call: str, row: int, said: str, state: str, box: Any, running: Any, wait: Any, shown: Any
 ) -> None:
+    number = 1000 - row
     async with running(box) as pilot:
+        await wait(pilot, lambda: any(made[0] == "events" for made in box.calls))
         await pilot.press(*["down"] * row, key)
-        await wait(pilot, lambda: (call, 1000 - row) in box.calls)
+        await wait(pilot, lambda: (call, number) in box.calls)
+        await wait(pilot, lambda: f"Job {number} {said}" in shown(pilot))
+        await wait(
+            pilot, lambda: any(f" {number} " in line and state in line for line in shown(pilot).splitlines())
+        )
 
 
 async def test_cancel_asks_first(box: Any, running: Any, wait: Any, shown: Any) -> None:
@@ -204,22 +211,25 @@ async def test_a_group_is_found_marked_and_limited(box: Any, running: Any, wait:
         await wait(pilot, lambda: "Group         sims" in shown(pilot))
 
 
-async def test_rerun_sends_only_what_was_changed(box: Any, running: Any, wait: Any, fakes: Any) -> None:
+async def test_rerun_sends_only_what_was_changed(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
     async with running(box) as pilot:
         await pilot.press("e")
-        await wait(pilot, lambda: pilot.app.screen.query("#field-cpus"))
-        pilot.app.screen.query_one("#field-cpus").value = "4"
-        await pilot.press("enter")
+        await wait(pilot, lambda: "Run job 1000 again" in shown(pilot) and "New snapshot" in shown(pilot))
+        assert shown(pilot).count("[ ]") == 2
+        await pilot.press("down", "down", "end", "backspace", *"4", "enter")
         await wait(pilot, lambda: any(call[0] == "rerun_job" for call in box.calls))
         assert next(call for call in box.calls if call[0] == "rerun_job")[2] == fakes.JobEdit(cpus=4.0)
 
 
-async def test_change_while_it_waits(box: Any, running: Any, wait: Any, fakes: Any) -> None:
+async def test_change_while_it_waits(box: Any, running: Any, wait: Any, shown: Any, fakes: Any) -> None:
     async with running(box) as pilot:
         await pilot.press("down", "down", "down", "E")
-        await wait(pilot, lambda: pilot.app.screen.query("#field-memory"))
-        pilot.app.screen.query_one("#field-memory").value = "8G"
-        await pilot.press("enter")
+        await wait(pilot, lambda: "Change job 997" in shown(pilot))
+        while pilot.app.focused.id != "field-memory":
+            await pilot.press("tab")
+        await pilot.press("end", *["backspace"] * 4, *"8G", "enter")
         await wait(pilot, lambda: ("edit_job", 997, fakes.JobEdit(memory=8 << 30)) in box.calls)
 
 
@@ -284,6 +294,60 @@ async def test_an_error_shows_its_sentence_and_its_hint(
         assert "Ask grace." in shown(pilot)
         await pilot.press("enter")
         await wait(pilot, lambda: "cannot hold" not in shown(pilot))
+
+
+async def test_an_error_that_an_event_brings_about_is_shown_as_any_other(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.broken["count_jobs"] = LabboxError("internal", "cannot count the jobs", "Read again: Ctrl+R.")
+        box.put(fakes.make_job(1001, 3))
+        await wait(pilot, lambda: "cannot count the jobs" in shown(pilot))
+        box.broken.clear()
+        await pilot.press("enter")
+        await wait(pilot, lambda: "cannot count" not in shown(pilot) and " 1001 " in shown(pilot))
+
+
+async def test_what_threads_bring_comes_in_the_context_of_the_screens(
+    box: Any, wait: Any, fakes: Any
+) -> None:
+    """Textual keeps the app in the context; a screen first drawn from a thread's empty one ended the session."""
+    import asyncio
+    from contextvars import ContextVar
+
+    from labbox.tui.link import Feed
+    from labbox.tui.logreader import LogReader
+
+    where: ContextVar[str] = ContextVar("where", default="nowhere")
+    where.set("here")
+    seen: dict[str, str] = {}
+    came = asyncio.Event()
+
+    def came_to(name: str) -> None:
+        seen[name] = where.get()
+        if len(seen) == 4:
+            came.set()
+
+    feed = Feed(box, lambda _: came_to("event"), lambda _: came_to("lost"), lambda _: None)
+    reader = LogReader(box, 1000, lambda *_: came_to("log"), lambda _: None)
+    box.broken["job_log"] = LabboxError("not_found", "cannot find job 5")
+    failing = LogReader(box, 5, lambda *_: None, lambda _: came_to("no log"))
+    failing.start()
+    async with asyncio.timeout(20):
+        while "no log" not in seen:
+            await asyncio.sleep(0)
+        box.broken.clear()
+        reader.start()
+        feed.start(0)
+        box.put(fakes.make_job(1001, 3))
+        while "event" not in seen:
+            await asyncio.sleep(0)
+        box.go_away("connection refused")
+        await came.wait()
+    feed.stop()
+    reader.stop()
+    assert seen == dict.fromkeys(("event", "lost", "log", "no log"), "here")
 
 
 async def test_connection_loss_is_told_and_nothing_is_missed(
