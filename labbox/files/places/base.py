@@ -155,7 +155,10 @@ class Place(ABC):
 
     @abstractmethod
     async def rename(self, source: str, target: str, *, replace: bool = False) -> None:
-        """Move within the place; `replace`: a file that is there is replaced in one step."""
+        """Move within the place; `replace`: a file that is there is replaced in one step.
+
+        LabboxError "invalid" where the place cannot do that: to another disk, for one, it takes a copy.
+        """
 
     @abstractmethod
     async def remove(self, path: str) -> None:
@@ -176,6 +179,10 @@ class Place(ABC):
     async def xattrs(self, path: str) -> Mapping[str, bytes]:
         """Extended attributes that a copy should keep (``user.*`` and access lists)."""
         return {}
+
+    async def traits_at(self, path: str) -> Traits:
+        """What is kept at a folder of the place; it may span several disks."""
+        return self.traits
 
     @abstractmethod
     async def real_path(self, path: str) -> str:

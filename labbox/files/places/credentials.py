@@ -1,4 +1,4 @@
-"""What a place on another host is opened with: who logs in, by which key or password, and which host it is."""
+"""What a place on another host is opened with: who logs in, by which key or password, to which host."""
 
 from __future__ import annotations
 
