@@ -107,12 +107,12 @@ def end(
 
 
 def environments_in_use(connection: Connection) -> frozenset[str]:
-    """The names of the environments that attempts under way run in."""
+    """The names of the environments and the ids of the images that attempts under way run in."""
     rows = connection.execute(
-        "SELECT DISTINCT environment FROM jobs JOIN attempts ON job = id AND number = attempt"
-        " WHERE jobs.state IN ('preparing', 'running', 'paused', 'collecting') AND environment IS NOT NULL"
+        "SELECT DISTINCT environment, image FROM jobs JOIN attempts ON job = id AND number = attempt"
+        " WHERE jobs.state IN ('preparing', 'running', 'paused', 'collecting')"
     )
-    return frozenset(row["environment"] for row in rows)
+    return frozenset(name for row in rows for name in row if name is not None)
 
 
 def of_job(connection: Connection, job: int) -> list[AttemptRow]:

@@ -42,6 +42,34 @@ async def test_debian_packages_are_added_once(box: Any) -> None:
     assert LABEL in labels
 
 
+async def test_made_images_that_nobody_used_for_long_are_removed(dockerfiles: Any) -> None:
+    text = "FROM scratch\nLABEL labbox-test.images=1\nLABEL labbox-test.which={}\n"
+    old, used, busy, named = [
+        await dockerfiles.prepare(("dockerfile", text.format(f"{dockerfiles.name}-{number}")))
+        for number in range(4)
+    ]
+
+    async def stands(*prepared: Any) -> list[bool]:
+        return [await dockerfiles.environments._images.exists(each.image) for each in prepared]
+
+    engine = dockerfiles.connection
+    container = await engine.call(lambda api: api.create_container(busy.image, ["true"])["Id"])
+    await engine.call(lambda api: api.tag(named.image, f"somebody/kept-{dockerfiles.name}"))
+    try:
+        await dockerfiles.environments.prune(3600.0)
+        assert await stands(old, used, busy, named) == [True] * 4
+        for path in (dockerfiles.state / "environments-cache" / "used").iterdir():
+            os.utime(path, (1.0, 1.0))
+        await dockerfiles.environments.prune(3600.0, frozenset({used.image}))
+        assert await stands(old, used, busy, named) == [False, True, True, True]
+    finally:
+        await engine.call(lambda api: api.remove_container(container, force=True))
+    await dockerfiles.environments.prune(3600.0, frozenset({used.image}))
+    assert await stands(used, busy, named) == [True, False, True]
+    again = await dockerfiles.prepare(("dockerfile", text.format(f"{dockerfiles.name}-0")))
+    assert await stands(again) == [True]
+
+
 async def test_a_debian_package_that_does_not_exist(box: Any) -> None:
     with pytest.raises(LabboxError, match="cannot find the Debian package no-such-lab-package") as caught:
         await box.prepare(("apt", "no-such-lab-package\n"))

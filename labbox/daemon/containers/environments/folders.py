@@ -17,7 +17,7 @@ from blake3 import blake3
 from labbox.daemon.containers.environments.durable import Marks
 from labbox.model import Value
 
-_CACHE_FOLDERS: Final = ("tmp", "uv", "stage", "known", "built", "conda", "images")
+_CACHE_FOLDERS: Final = ("tmp", "uv", "stage", "known", "built", "conda", "images", "used")
 _DAY: Final = 86400.0  # seconds
 
 
@@ -82,6 +82,19 @@ class Folders:
         partial = path.with_name(f"{key}.tmp-{os.getpid()}")
         partial.write_bytes(msgspec.json.encode(known))
         partial.replace(path)
+
+    def use_image(self, image: str) -> None:
+        """Mark an image as used now: the engine does not know when it was."""
+        (self.cache / "used" / image).touch()
+
+    def unused_images(self, older_than: float, keep: frozenset[str]) -> list[str]:
+        """The images that this box has used, but not for `older_than` seconds."""
+        before = time.time() - older_than
+        return [path.name for path in _older(self.cache / "used", before) if path.name not in keep]
+
+    def forget_image(self, image: str) -> None:
+        """It is no longer there, or was never ours to remove."""
+        (self.cache / "used" / image).unlink(missing_ok=True)
 
     def unused(self, older_than: float, keep: frozenset[str]) -> tuple[list[Path], list[Path]]:
         """Environments and wheels that nobody used for `older_than` seconds, and remembered answers as old.

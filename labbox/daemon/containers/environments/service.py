@@ -128,15 +128,17 @@ class Environments:
         key = _plan_key(plan)
         known = self._ready.get(key)
         if known is not None and await self._still_stands(known):
+            self._folders.use_image(known.image)
             return known
         prepared = await self._plans.do(key, lambda tell: self._prepare(plan, tell), report)
+        self._folders.use_image(prepared.image)
         self._ready[key] = prepared
         return prepared
 
     async def prune(self, unused_seconds: float, keep: frozenset[str] = frozenset()) -> int:
-        """Remove environments and wheels that were not used for so long; how many environments went.
+        """Remove environments, wheels and images made here not used for so long; how many environments went.
 
-        `keep` are the names of those that jobs use now or will use.
+        `keep` are the names of the environments and the ids of the images that jobs use now.
         """
         environments, wheels = await asyncio.to_thread(self._folders.unused, unused_seconds, keep)
         folders = [str(path) for path in (*environments, *wheels)]
@@ -144,6 +146,9 @@ class Environments:
             await self._programs.helper({"action": "remove", "folders": folders}, seconds=_HELPER_LIMIT)
         gone = {path.name for path in environments}
         self._ready = {key: ready for key, ready in self._ready.items() if ready.name not in gone}
+        for image in await asyncio.to_thread(self._folders.unused_images, unused_seconds, keep):
+            if await self._images.remove(image):
+                self._folders.forget_image(image)
         return len(environments)
 
     async def _still_stands(self, prepared: Prepared) -> bool:
@@ -182,6 +187,7 @@ class Environments:
         if dockerfile is not None:
             base = await self._images.base(report) if b"labbox/base" in dockerfile.content else ""
             image = await self._images.from_dockerfile(dockerfile, plan.context, base, report)
+            self._folders.use_image(image)  # also where packages come on top
         elif plan.image is not None:
             image = await self._images.named(plan.image, report)
         elif template.image is not None:

@@ -119,6 +119,26 @@ class Images:
         """Whether the engine still has an image."""
         return await find_image(self._connection, image) is not None
 
+    async def remove(self, image: str) -> bool:
+        """Remove an image that was made here; whether there is nothing left to do about it.
+
+        One that a container or another image needs stays for now; one that was not made here, or got a name
+        from somebody else, stays for good.
+        """
+        found = await find_image(self._connection, image)
+        if found is None:
+            return True
+        names = found.get("RepoTags") or []
+        if names != [((found.get("Config") or {}).get("Labels") or {}).get(LABEL)]:
+            return True
+        try:
+            await self._connection.call(lambda api: api.remove_image(image))
+        except LabboxError as error:
+            if error.code not in ("conflict", "not_found"):
+                raise
+            return error.code == "not_found"
+        return True
+
     def close(self) -> None:
         """Let the threads go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
