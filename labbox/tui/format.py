@@ -116,6 +116,11 @@ def local_time(moment: datetime | None) -> str:
     return local.strftime("%H:%M:%S") if local.date() == today else local.strftime("%Y-%m-%d %H:%M")
 
 
+def so_many(number: float, thing: str) -> str:
+    """So many things: ``1 CPU``, ``2 CPUs``."""
+    return f"{number:g} {thing}" if number == 1 else f"{number:g} {thing}s"
+
+
 def amount(value: float | None) -> str:
     """A number without needless decimals; a dash for none."""
     return "–" if value is None else f"{value:g}"

@@ -309,10 +309,8 @@ async def test_an_error_that_an_event_brings_about_is_shown_as_any_other(
         await wait(pilot, lambda: "cannot count" not in shown(pilot) and " 1001 " in shown(pilot))
 
 
-async def test_what_threads_bring_comes_in_the_context_of_the_screens(
-    box: Any, wait: Any, fakes: Any
-) -> None:
-    """Textual keeps the app in the context; a screen first drawn from a thread's empty one ended the session."""
+async def test_what_threads_bring_comes_in_the_context_of_the_screens(box: Any, fakes: Any) -> None:
+    """Textual keeps the app in the context: a screen first drawn from an empty one ended the session."""
     import asyncio
     from contextvars import ContextVar
 
@@ -348,6 +346,38 @@ async def test_what_threads_bring_comes_in_the_context_of_the_screens(
     feed.stop()
     reader.stop()
     assert seen == dict.fromkeys(("event", "lost", "log", "no log"), "here")
+
+
+async def test_an_answer_for_a_screen_that_has_gone_is_dropped(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    """The race of an answer with the leaving of its screen, made certain: the answer waits until it lost."""
+    import asyncio
+
+    from textual.css.query import NoMatches
+
+    from labbox.tui.widgets.lines import Lines
+
+    async with running(box) as pilot:
+        await pilot.press("B")
+        await wait(pilot, lambda: "✓ healthy" in shown(pilot))
+        screen, answered = pilot.app.screen, asyncio.Event()
+
+        async def late() -> None:
+            await answered.wait()
+            screen.query_one(Lines).set_lines([])
+
+        async def broken() -> None:
+            screen.query_one("#there-is-no-such-widget")
+
+        with pytest.raises(NoMatches):  # a mistake on a screen that is shown is not hushed up
+            await screen._while_shown(broken())
+        waiting = asyncio.create_task(screen._while_shown(late()))
+        await pilot.press("escape")
+        await wait(pilot, lambda: screen not in pilot.app.screen_stack and not screen.query(Lines))
+        answered.set()
+        await waiting
+        assert "Jobs on lab" in shown(pilot) and pilot.app.is_running
 
 
 async def test_connection_loss_is_told_and_nothing_is_missed(

@@ -17,12 +17,14 @@ async def test_add_invite_limit_and_remove_users(
         await wait(pilot, lambda: pilot.app.screen.query("#field-name"))
         await pilot.press(*"zoe", "enter")
         await wait(pilot, lambda: "zoe is a user now" in shown(pilot) and "nothing yet" in shown(pilot))
-        await pilot.press("f3", "enter")
-        await wait(pilot, lambda: "K7QM-4XZP-R2TD" in shown(pilot))
+        await pilot.press("f3")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-name"))
+        assert "[ ]" in shown(pilot)
+        await pilot.press(*"zoe", "tab", "enter")  # enter accepts from the box to tick, too
+        await wait(pilot, lambda: "K7QM-4XZP-R2TD" in shown(pilot) and "over SSH" in shown(pilot))
         await pilot.press("enter", "enter")
         await wait(pilot, lambda: pilot.app.screen.query("#field-cpus"))
-        pilot.app.screen.query_one("#field-cpus").value = "2"
-        await pilot.press("enter")
+        await pilot.press("down", *"2", "enter")
         await wait(pilot, lambda: box.users["ada"].limits == Limits(cpus=2.0))
         await pilot.press("down", "f5", "y")
         await wait(pilot, lambda: box.users["emmy"].admin)

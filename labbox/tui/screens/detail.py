@@ -15,6 +15,7 @@ from labbox.tui.format import (
     local_time,
     name_of,
     progress_cell,
+    so_many,
     state_cell,
     submit_words,
 )
@@ -111,7 +112,7 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
         lines.append(field("After", ", ".join(str(number) for number in job.after)))
     if job.array is not None:
         lines.append(field("Array", f"element {job.index} of job {job.array}"))
-    needs = f"{job.resources.cpus:g} CPUs, {format_bytes(job.resources.memory)} of memory"
+    needs = f"{so_many(job.resources.cpus, 'CPU')}, {format_bytes(job.resources.memory)} of memory"
     if job.resources.gpus:
         needs += f", {job.resources.gpus} GPUs"
     lines += [[], section("Takes"), field("Resources", needs)]

@@ -40,11 +40,11 @@ def help_lines(screen: str, admin: bool) -> list[Line]:
         [("  If a terminal swallows a key: all is in the F9 menu and under Ctrl+P too.", "dim")],
     ]
     actions = keys.actions_of(screen, admin)
-    for menu in ("", *keys.MENUS):
-        mine = [action for action in actions if action.menu == menu and action.keys]
+    for menu in keys.MENUS:
+        mine = [action for action in actions if (action.menu or "Box") == menu and action.keys]
         if not mine:
             continue
-        lines += [[], section(menu or "Menu")]
+        lines += [[], section(menu)]
         lines += [[(f"  {keys.key_names(action):<18}", "accent"), (action.title, "text")] for action in mine]
     lines += [[], section("Signs")]
     lines += [

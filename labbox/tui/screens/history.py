@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from labbox.protocol import Event, Job, JobDetail, JobHistory
 from labbox.text import format_bytes, format_duration, visible_line
+from labbox.tui import clock
 from labbox.tui.format import cpu_hours, local_time, name_of, state_cell
 from labbox.tui.screens.jobactions import JobPane
 from labbox.tui.widgets.dialog import Message
@@ -104,11 +105,8 @@ def history_lines(history: JobHistory, detail: JobDetail) -> list[Line]:
         )
     cpu = sum(attempt.cpu_seconds or 0 for attempt in detail.attempts)
     peak = max((attempt.peak_memory or 0 for attempt in detail.attempts), default=0)
-    ran = sum(
-        (attempt.ended_at - attempt.started_at).total_seconds()
-        for attempt in detail.attempts
-        if attempt.ended_at
-    )
+    now = clock.now()
+    ran = sum(((each.ended_at or now) - each.started_at).total_seconds() for each in detail.attempts)
     lines += [
         [],
         section("What it took"),

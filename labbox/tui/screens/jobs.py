@@ -20,6 +20,8 @@ from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.jobtable import JobTable
 from labbox.tui.widgets.tabs import Tabs
 
+ROOMY: Final = 100  # columns from which the note beside the tabs is written out
+GIB: Final = 1 << 30
 VIEWS: Final = ("all", "waiting", "active", "final")
 _STATE_OF: Final = {"all": None, "waiting": "waiting", "active": "active", "final": "final"}
 
@@ -147,10 +149,11 @@ class JobsScreen(JobPane):
         elif not self.list.plain and self.list.dropped:
             note = f"first {len(self.list)} of {self.list.scanned}"
         elif (usage := self.lab.status) is not None:
-            note = (
-                f"CPU {usage.used.cpus:g}/{usage.total.cpus:g} · memory {format_bytes(usage.used.memory)}"
-                f"/{format_bytes(usage.total.memory)}"
-            )
+            memory = f"{format_bytes(usage.used.memory)}/{format_bytes(usage.total.memory)}"
+            note = f"CPU {usage.used.cpus:g}/{usage.total.cpus:g} · memory {memory}"
+            if self.size.width < ROOMY:
+                memory = f"{usage.used.memory / GIB:.0f}/{usage.total.memory / GIB:.0f} GiB"
+                note = f"CPU {usage.used.cpus:g}/{usage.total.cpus:g} · {memory}"
         counts = {view: self._number(view) for view in VIEWS} if self.counts else {}
         self.query_one(Tabs).say(self.list.view, counts, note)
 

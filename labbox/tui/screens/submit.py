@@ -17,7 +17,7 @@ from labbox.model import JobSpec
 from labbox.protocol import InspectBody, Inspection
 from labbox.sweeps import parse_array, parse_sweep
 from labbox.text import format_bytes, format_duration, visible_line
-from labbox.tui.format import ranges
+from labbox.tui.format import ranges, so_many
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.edit import environment, optional, whole, words
 from labbox.tui.widgets.entry import Entry
@@ -41,17 +41,17 @@ FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
     ("path", "Folder", "F3 chooses one", str),
     ("name", "Name", "the folder's", optional(str)),
     ("command", "Command", "what the folder says", optional(words)),
-    ("cpus", "CPUs", "1", optional(parse_cpus)),
-    ("memory", "Memory", "2G", optional(parse_size)),
+    ("cpus", "CPUs", "the folder's, such as 2", optional(parse_cpus)),
+    ("memory", "Memory", "the folder's, such as 2G", optional(parse_size)),
     ("gpus", "GPUs", "0", optional(whole)),
-    ("time_limit", "Time limit", "1h30m", optional(parse_duration)),
-    ("array", "Array", "1-20", str),
-    ("sweep", "Sweep", "lr=0.1,0.2 seed=1:5", _sweeps),
+    ("time_limit", "Time limit", "such as 1h30m", optional(parse_duration)),
+    ("array", "Array", "such as 1-20", str),
+    ("sweep", "Sweep", "such as lr=0.1,0.2 seed=1:5", _sweeps),
     ("parallel", "At once", "elements at a time", optional(whole)),
-    ("group", "Group", "sims", optional(parse_group)),
+    ("group", "Group", "such as sims", optional(parse_group)),
     ("env", "Variables", "KEY=VALUE …", environment),
-    ("after", "After jobs", "17 18", _ids),
-    ("start_at", "Not before", "08:00 or +2h", optional(parse_when)),
+    ("after", "After jobs", "such as 17 18", _ids),
+    ("start_at", "Not before", "such as 08:00 or +2h", optional(parse_when)),
     ("priority", "Priority", "0", optional(whole)),
     ("retries", "Retries", "0", optional(whole)),
 )
@@ -203,6 +203,10 @@ class SubmitScreen(Pane):
         self.app.switch_screen(LogScreen(job))
 
 
+def _files(number: int, size: int) -> str:
+    return f"{so_many(number, 'file')}, {format_bytes(size)}"
+
+
 def found_lines(
     inspection: Inspection | None, trouble: LabboxError | None, width: int, note: str = ""
 ) -> list[Line]:
@@ -238,11 +242,11 @@ def found_lines(
         section("Would run"),
         field("Command", visible_line(" ".join(inspection.command)) or "–", "bold", 10),
         field("Template", visible_line(inspection.template or "–"), width=10),
-        field("Code", f"{inspection.code_files} files, {format_bytes(inspection.code_bytes)}", width=10),
-        field("Input", f"{inspection.input_files} files, {format_bytes(inspection.input_bytes)}", width=10),
+        field("Code", _files(inspection.code_files, inspection.code_bytes), width=10),
+        field("Input", _files(inspection.input_files, inspection.input_bytes), width=10),
         field(
             "Takes",
-            f"{inspection.resources.cpus:g} CPUs, {format_bytes(inspection.resources.memory)}",
+            f"{so_many(inspection.resources.cpus, 'CPU')}, {format_bytes(inspection.resources.memory)}",
             width=10,
         ),
         field("Limit", limit, width=10),

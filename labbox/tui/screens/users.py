@@ -133,11 +133,12 @@ class UsersScreen(Pane):
 
     async def _invite(self) -> None:
         here = self._here()
+        waits = here if here and not here.keys and not here.has_password else None
         answer = await self.app.push_screen_wait(
             Form(
                 "Invite",
                 [
-                    Field("name", "Name", here.name if here else ""),
+                    Field("name", "Name", waits.name if waits else "", "ada"),
                     Field("admin", "Administrator", flag=False),
                 ],
                 "Invite",
@@ -147,7 +148,7 @@ class UsersScreen(Pane):
         if answer is not None:
             name, admin = str(answer["name"]).strip(), bool(answer["admin"])
             invite = await self.ask(lambda: self.lab.client.invite_user(name, admin=admin))
-            text = f"{invite.name} logs in with this code, once:\n\n    {invite.code}\n"
+            text = f"{invite.name} logs in over SSH with this code as password, once:\n\n    {invite.code}\n"
             self.app.push_screen(
                 Message("Invitation", text, f"It is good until {local_time(invite.expires_at)}.")
             )

@@ -137,6 +137,8 @@ class Field(NamedTuple):
 class Form(Dialog[dict[str, object]]):
     """Lines to fill in; dismissed with the checked values of all fields."""
 
+    BINDINGS = [Binding("enter", "enter", show=False, priority=True)]  # noqa: RUF012 - Textual declares it so
+
     def __init__(self, title: str, fields: list[Field], verb: str = "OK", note: str = "") -> None:
         """`note` stands above the fields."""
         super().__init__(title)
@@ -172,10 +174,12 @@ class Form(Dialog[dict[str, object]]):
         """Begin in the first field."""
         self.query(".row > *:last-child").first().focus()
 
-    @on(Input.Submitted)
-    def entered(self) -> None:
-        """Enter anywhere accepts."""
-        self._accept()
+    def action_enter(self) -> None:
+        """Enter accepts from every field, boxes to tick too; on a button it presses that button."""
+        if isinstance(self.focused, Button):
+            self.focused.press()
+        else:
+            self._accept()
 
     @on(Button.Pressed)
     def pressed(self, event: Button.Pressed) -> None:
