@@ -31,6 +31,7 @@ class Screen:
             os.environ["TERM"] = "xterm-256color"
             os.execvp(argv[0], list(argv))
         self._code: int | None = None
+        self._painted = 0  # bytes
 
     @property
     def lines(self) -> list[str]:
@@ -43,6 +44,12 @@ class Screen:
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
+
+    def press(self, key: str) -> None:
+        """One key, and whatever is painted for it: the next one finds the focus where this one moved it."""
+        before = self._painted
+        self.type(key)
+        self.wait(lambda _lines: self._painted > before)
 
     def wait(self, reached: Callable[[list[str]], object], seconds: float = 60) -> list[str]:
         end = time.monotonic() + seconds
@@ -77,4 +84,5 @@ class Screen:
                 data = os.read(self._master, 65536)
             except OSError:  # the last program has closed the terminal
                 return
+            self._painted += len(data)
             self._stream.feed(_KEYBOARD_MODES.sub(b"", data))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness import Box
+from neighbours import jobs_that_go_on
 from person import Person, wait_for
 
 CUSTOM = """
@@ -77,6 +78,13 @@ def neighbour(grace: Person) -> Iterator[Callable[[], None]]:
     yield goes_on
     goes_on()
     grace.run("job", "kill", number)
+
+
+@pytest.fixture
+def other(grace: Person) -> Iterator[Callable[[], None]]:
+    """Grace's running and waiting job beside what is refused; call it to see both end well."""
+    with jobs_that_go_on(grace) as go_on:
+        yield go_on
 
 
 def _lines(person: Person, number: str) -> int:

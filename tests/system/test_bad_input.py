@@ -1,4 +1,4 @@
-"""Bad input: each gets its sentence and exit code, and a neighbour's job goes on."""
+"""Bad input: each gets its sentence and exit code, and a neighbour's job goes on to its end."""
 
 from __future__ import annotations
 
@@ -85,7 +85,9 @@ FAILS = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_submission_is_refused_in_words(name: str, ada: Person, box: Box) -> None:
+def test_a_submission_is_refused_in_words(
+    name: str, ada: Person, box: Box, other: Callable[[], None]
+) -> None:
     case = REFUSED[name]
     folder = _folder(ada, box, name, case)
     words = case.words if case.words[:1] == ("missing-folder",) else (folder, *case.words)
@@ -94,7 +96,9 @@ def test_a_submission_is_refused_in_words(name: str, ada: Person, box: Box) -> N
     for text in case.says:
         assert text in done.stderr
     assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stderr
     assert not done.stdout
+    other()
 
 
 @pytest.mark.parametrize("name", FAILS)
@@ -159,7 +163,9 @@ def test_a_run_that_behaves_badly_ends_alone(name: str, ada: Person, neighbour: 
 
 
 @pytest.mark.parametrize("name", ["größe und länge", "new\nline", "esc\x1b[31mred", "-rf", "a" * 120])
-def test_hostile_names_run_and_are_shown_harmless(name: str, ada: Person, box: Box) -> None:
+def test_hostile_names_run_and_are_shown_harmless(
+    name: str, ada: Person, box: Box, other: Callable[[], None]
+) -> None:
     box.put("ada", name, {"code/run.sh": "cat /input/*\n", f"input/{name}": "fine\n"})
     job = box.client(act_as="ada").submit_job(JobSpec(path=name))
     assert ada.run("job", "log", str(job.id), "--follow").stdout == "fine\n"
@@ -169,6 +175,7 @@ def test_hostile_names_run_and_are_shown_harmless(name: str, ada: Person, box: B
         assert "new\nline" not in shown
     assert str(job.id) in ada.run("job", "list").stdout
     assert ada.job(job.id)["state"] == "succeeded"
+    other()
 
 
 def test_five_gigabytes_are_handed_in_again_in_a_moment(ada: Person, box: Box) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +54,8 @@ async def close_input(spool: Path) -> None:
     except LabboxError as error:
         if error.code != "conflict":
             raise
-    (spool / "closed").touch()
+    with suppress(FileNotFoundError):  # the run has ended meanwhile, and its spool is gone
+        (spool / "closed").touch()
 
 
 async def _open(path: Path) -> int:
