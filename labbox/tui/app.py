@@ -15,6 +15,7 @@ os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 from textual import events
 from textual.app import App
 from textual.binding import Binding
+from textual.driver import Driver
 
 from labbox.errors import LabboxError
 from labbox.model import Role
@@ -29,6 +30,7 @@ from labbox.tui.screens.jobs import JobsScreen
 
 if TYPE_CHECKING:
     from labbox.client import Client
+    from labbox.tui.prepared import Prepared
 
 STATUS_EVERY = 10  # seconds
 SILENCE = 3  # seconds without an answer after which the box counts as lost
@@ -46,9 +48,11 @@ class LabboxApp(App[int]):
     ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table of keys
     BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+c", "help_quit", show=False, priority=False)]
 
-    def __init__(self, client: Client, theme: str | None = None) -> None:
-        """`theme` None: what fits the terminal."""
-        super().__init__()
+    def __init__(
+        self, client: Client, theme: str | None = None, driver_class: type[Driver] | None = None
+    ) -> None:
+        """`theme`, `driver_class` None: what fits the terminal."""
+        super().__init__(driver_class)
         for each in look.THEMES:
             self.register_theme(each)
         self.theme = theme or look.theme_for(os.environ)
@@ -102,9 +106,13 @@ class LabboxApp(App[int]):
             super().refresh_css(animate)
 
     def on_mount(self) -> None:
+        """Show the first screen."""
+        self.begin()
+        self.push_screen(JobsScreen())
+
+    def begin(self) -> None:
         """Ask for the first page at once, beside the making of the first screen."""
         self.first_page = asyncio.ensure_future(self.calls.ask(lambda: self.client.list_jobs(limit=PAGE)))
-        self.push_screen(JobsScreen())
         self.run_worker(self.guarded(self._introduce()), group="app")
         self.set_interval(1.0, self._tick)
 
@@ -334,13 +342,21 @@ class LabboxApp(App[int]):
         self.say("F10 quits. Jobs go on without you.")
 
 
+_prepared: Prepared | None = None  # in the spawner, and so at the start of a session
+
+
 def preload() -> None:
-    """Import all that a session may need, so that nothing is imported after the fork."""
+    """Import all that a session may need, and begin an app that it only wakes."""
+    global _prepared
     from labbox.tui.preload import preload as load
 
-    load()
+    _prepared = load()
 
 
 def main(client: Client) -> int:
     """Show the interface on the controlling terminal; returns the exit code."""
+    global _prepared
+    prepared, _prepared = _prepared, None
+    if prepared is not None and prepared.fits():
+        return prepared.run(client)
     return LabboxApp(client).run() or 0

@@ -1,6 +1,7 @@
-"""What the spawner does before it forks: import the whole interface and paint it once, unseen.
+"""What the spawner does before it forks: import the whole interface, try it out unseen, and begin an app.
 
-So a session imports nothing, and what Textual makes once (styles, colours, borders) is shared by all.
+So a session imports nothing, what Textual makes once (styles, colours, borders) is shared by all, and the
+first screen stands before anybody has logged in.
 `textual-image` is left out: it asks the terminal at import, and the spawner has none.
 """
 
@@ -19,6 +20,7 @@ from labbox.protocol import Caller, EngineStatus, Event, Job, JobCounts, JobPage
 
 if TYPE_CHECKING:
     from labbox.client import Client
+    from labbox.tui.prepared import Prepared
 
 # Textual makes its widgets known by name and imports them when they are first used.
 _WIDGETS: Final = ("Button", "Checkbox", "Input", "Label", "Static")
@@ -32,11 +34,11 @@ _BESIDE: Final = (
     "textwrap",
 )
 _SIZE: Final = (200, 50)
-_PATIENCE: Final = 5.0  # seconds for the unseen painting, and for its threads to end
+_PATIENCE: Final = 30.0  # seconds for the unseen painting, and for its threads to end
 
 
-def preload() -> None:
-    """Import all of `labbox.tui` and what it uses of Textual, and paint once. Leaves no thread behind."""
+def preload() -> Prepared:
+    """Import all of `labbox.tui` and what it uses of Textual; the app to wake. Leaves no thread behind."""
     import textual.widgets
 
     import labbox.tui
@@ -51,6 +53,9 @@ def preload() -> None:
     asyncio.run(_paint_unseen())
     for thread in set(threading.enumerate()) - before:
         thread.join(_PATIENCE)
+    from labbox.tui.prepared import Prepared
+
+    return Prepared()
 
 
 async def _paint_unseen() -> None:

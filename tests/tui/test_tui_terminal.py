@@ -61,18 +61,22 @@ class Terminal:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.screen.resize(rows, columns)
 
+    def take(self, seconds: float = 0.2) -> None:
+        """What is painted within the time."""
+        if select.select([self.master], [], [], seconds)[0]:
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:
+                data = b""
+            self.seen += data
+            self.stream.feed(re.sub(rb"\x1b\[[<>=][0-9;]*u", b"", data))
+
     def wait(self, reached: Callable[[str], object], seconds: float = 20) -> str:
         deadline = time.monotonic() + seconds
         while not reached("\n".join(self.screen.display)):
             if time.monotonic() > deadline:
                 raise AssertionError("it did not come about:\n" + "\n".join(self.screen.display))
-            if select.select([self.master], [], [], 0.2)[0]:
-                try:
-                    data = os.read(self.master, 65536)
-                except OSError:
-                    data = b""
-                self.seen += data
-                self.stream.feed(re.sub(rb"\x1b\[[<>=][0-9;]*u", b"", data))
+            self.take()
         return "\n".join(self.screen.display)
 
     def press(self, keys: str) -> None:
@@ -97,6 +101,32 @@ class Terminal:
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); import fake_client; box = fake_client.full_box(60); "
 MAIN = "from labbox.tui.app import main; raise SystemExit(main(box))"
+
+# As the spawner does it: prepare, fork, and only then say who is there and what terminal it is.
+FORKED = (
+    "import os, sys\n"
+    "theirs = dict(os.environ); os.environ.clear(); os.environ['TERM'] = 'dumb'\n"
+    "from labbox.tui import app\n"
+    "app.preload()\n"
+    "session = os.fork()\n"
+    "if session: os._exit(os.waitstatus_to_exitcode(os.waitpid(session, 0)[1]))\n"
+    "os.environ.clear(); os.environ.update(theirs)\n"
+)
+
+
+def whole(page: str) -> bool:
+    """The first screen has been painted, from its first line to its last."""
+    first, *_, last = page.splitlines()
+    return all(text in page for text in ("reaction-t", "All 60", "CPU")) and "ada" in first and "F10" in last
+
+
+COLOURS = [
+    {"TERM": "xterm-256color"},
+    {"TERM": "xterm"},
+    {"TERM": "xterm-256color", "COLORTERM": "truecolor"},
+    {"TERM": "xterm-256color", "NO_COLOR": "1"},
+    {"TERM": "screen-256color", "LABBOX_THEME": "light"},
+]
 
 
 @pytest.fixture
@@ -194,6 +224,66 @@ def test_esc_and_a_key_in_one_packet_are_two_keys(terminal: Any) -> None:
     shown.wait(lambda page: "All 60" in page)
     shown.press("\x1b[21~")
     assert shown.ended() == 0
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 80), (40, 120)])
+def test_an_app_prepared_before_the_fork_is_a_whole_one(terminal: Any, rows: int, columns: int) -> None:
+    shown = terminal(FORKED, rows=rows, columns=columns)
+    page = shown.wait(whole)
+    assert page.splitlines()[-1].startswith("F1Help") and "ada" in page.splitlines()[0]
+    shown.resize(30, 100)
+    os.killpg(shown.process.pid, signal.SIGWINCH)
+    shown.wait(lambda page: "F10Quit" in page.splitlines()[-1] and len(page.splitlines()) == 30)
+    shown.press("\x1b[B\x1b[Bl")
+    shown.wait(lambda page: "Log of job 998" in page and "labbox:progress" in page)
+    shown.press("\x1b[21~")
+    assert shown.ended() == 0
+    assert b"\x1b[?1049l" in shown.seen
+
+
+@pytest.mark.parametrize("colours", COLOURS, ids=lambda colours: " ".join(colours.values()))
+def test_an_app_prepared_before_the_fork_has_the_colours_of_its_terminal(
+    terminal: Any, colours: dict[str, str]
+) -> None:
+    def looks(shown: Any) -> list[tuple[object, ...]]:
+        shown.take(0.05)
+        cells = [shown.screen.buffer[y][x] for y in range(24) for x in range(80)]
+        return [(cell.fg, cell.bg, cell.bold, cell.reverse) for cell in cells]
+
+    own, prepared = (terminal(script, **{"COLORTERM": "", **colours}) for script in ("", FORKED))
+    own.wait(whole)
+    prepared.wait(lambda page: whole(page) and looks(prepared) == looks(own))
+    assert len(set(looks(own))) > 3
+
+
+def test_an_app_prepared_before_the_fork_tells_why_there_is_no_first_page(terminal: Any) -> None:
+    refuse = (
+        "from labbox.errors import LabboxError\n"
+        "def refuse(**question): raise LabboxError('internal', 'cannot list the jobs', 'Wait a little.')\n"
+        "box.list_jobs = refuse\n"
+    )
+    shown = terminal(FORKED + refuse)
+    shown.wait(lambda page: "cannot list the jobs" in page and "Wait a little." in page)
+    shown.press("\r\x1b[21~")
+    assert shown.ended() == 0
+
+
+def test_a_prepared_app_holds_no_descriptor_and_knows_nobody() -> None:
+    script = (
+        "import os, sys; before = os.listdir('/proc/self/fd'), dict(os.environ)\n"
+        "from labbox.tui import app\n"
+        "app.preload()\n"
+        "assert (os.listdir('/proc/self/fd'), dict(os.environ)) == before, os.listdir('/proc/self/fd')\n"
+        "assert (sys.stdout, sys.stderr) == (sys.__stdout__, sys.__stderr__)\n"
+        "from textual.app import App; import gc\n"
+        "(asleep,) = (each for each in gc.get_objects() if isinstance(each, App) and each.is_running)\n"
+        "assert asleep.client is None and asleep.caller is None\n"
+        "assert 'somebody' not in asleep.export_screenshot() and 'Quit' in asleep.export_screenshot()\n"
+    )
+    root = str(Path(labbox.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": root, "USER": "somebody", "TEXTUAL_SMOOTH_SCROLL": "0"}
+    environment["TEXTUAL_ANIMATIONS"] = "none"  # the app's module sets the two where they are not
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
 
 
 def test_preload_imports_all_and_asks_no_terminal() -> None:
