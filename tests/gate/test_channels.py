@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from labbox.daemon.gate import channel, launch
+from labbox.daemon.gate import channel, launch, terminal
 
 pytestmark = pytest.mark.root
 
@@ -137,6 +137,11 @@ async def test_colours_are_told(box: Any) -> None:
         await here.until(b"on xterm-kitty truecolor")
     async with screen(box.ssh("-t"), TERM="../../evil") as here:
         await here.until(b"on dumb -")
+
+
+def test_a_wish_for_no_colours_is_passed_on() -> None:
+    assert terminal.variables("xterm-256color", {"NO_COLOR": "1"})["NO_COLOR"] == "1"
+    assert "NO_COLOR" not in terminal.variables("xterm-256color", {"COLORTERM": "truecolor"})
 
 
 async def test_verb_with_a_terminal(box: Any) -> None:

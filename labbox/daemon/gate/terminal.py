@@ -104,6 +104,8 @@ def variables(term: str | None, sent: Mapping[str, str]) -> dict[str, str]:
         or sent.get("TERM_PROGRAM") in _TRUE_COLOUR_PROGRAMS
     ):
         found["COLORTERM"] = "truecolor"
+    if sent.get("NO_COLOR"):
+        found["NO_COLOR"] = "1"
     return found
 
 
