@@ -88,7 +88,7 @@ async def test_a_round_prunes_what_only_old_jobs_used_and_counts_everybody(lab: 
     await lab.until(running.id, JobState.RUNNING)
     await lab.jobs._housekeeping.round()
     assert not lab.folders.trees
-    assert lab.environments.kept[-1] == frozenset({"env-1"})
+    assert lab.environments.kept[-1] == frozenset({"env-1", "sha256:digest"})
     assert (await lab.db.read(lambda db: usage.get(db, "ada"))).storage == 7 * MIB
     assert await lab.db.read(lambda db: jobs.trees_in_use(db, "grace", 0)) == []
 
