@@ -135,6 +135,20 @@ async def test_a_slip_in_the_form_names_its_field(
         await wait(pilot, lambda: "cannot find the folder nowhere" in shown(pilot))
 
 
+async def test_a_log_says_how_it_was_asked_for_and_asks_again(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    async with running(box) as pilot:
+        await pilot.press("f3")
+        await wait(pilot, lambda: "$ job submit studies/reaction-time --cpus 2 --env SEED=7" in shown(pilot))
+        await pilot.press("f6")
+        await wait(pilot, lambda: "Run job 1000 again" in shown(pilot))
+        await pilot.press("end", *"-2", "enter")
+        await wait(pilot, lambda: any(call[0] == "rerun_job" for call in box.calls))
+        call = next(call for call in box.calls if call[0] == "rerun_job")
+        assert call[1] == 1000 and call[2].name == "reaction-time-2"
+
+
 def test_the_header_of_a_log_can_be_resubmitted() -> None:
     spec = JobSpec(
         path="my study",
