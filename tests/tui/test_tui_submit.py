@@ -48,10 +48,11 @@ async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, p
             "retries": "2",
         }
         await wait(pilot, lambda: pilot.app.screen.query("#submit-env"))
-        for key, value in values.items():
-            pilot.app.screen.query_one(f"#submit-{key}").value = value
-        for flag in ("network", "hold", "stdin"):
-            pilot.app.screen.query_one(f"#submit-{flag}").value = True
+        pilot.app.screen.query_one("#submit-path").focus()
+        for key, value in {**values, "network": " ", "hold": " ", "stdin": " "}.items():
+            while pilot.app.focused.id != f"submit-{key}":
+                await pilot.press("tab")
+            await pilot.press(*value)
         await pilot.press("ctrl+s")
         await wait(pilot, lambda: any(call[0] == "submit_job" for call in box.calls))
         spec = next(call[1] for call in box.calls if call[0] == "submit_job")
