@@ -226,13 +226,11 @@ def _able(spot: Spot, disks: Disks) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        with _itself(
-            Spot(spot.folder, spot.name.rpartition("/")[0] or ("/" if spot.folder is None else "."))
-        ) as (
-            path,
-            found,
-        ):
-            number = int(path.rpartition("/")[2])
-            if not disks.kind(found.st_dev, number).posix:
+        above = spot.name.rpartition("/")[0] or ("/" if spot.folder is None else ".")
+        descriptor = os.open(above, os.O_PATH | os.O_CLOEXEC, dir_fd=spot.folder)
+        try:
+            if not disks.kind(os.fstat(descriptor).st_dev, descriptor).posix:
                 raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP)) from error
+        finally:
+            os.close(descriptor)
         raise

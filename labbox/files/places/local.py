@@ -73,7 +73,7 @@ class LocalPlace(Place):
         doing = "make" if create else "write" if write else "open"
 
         def call() -> int:
-            return self._at(path, self._open, doing, write or create, create, exclusive)
+            return self._at(path, self._open, self._label + path, doing, write or create, create, exclusive)
 
         descriptor = await (
             self._change(doing, path, call, undo=os.close)
@@ -114,7 +114,7 @@ class LocalPlace(Place):
 
     async def read_link(self, path: str) -> str:
         """What a symbolic link says."""
-        return await self._read("read", path, lambda: self._at(path, self._read_link))
+        return await self._read("read", path, lambda: self._at(path, self._read_link, path))
 
     async def change(self, path: str, attributes: Attributes) -> None:
         """Set attributes of an entry, of a link those of the link."""
@@ -199,12 +199,11 @@ class LocalPlace(Place):
                 return entry_of(name, found)
             return entry_of(name, found, os.readlink(spot.name, dir_fd=spot.folder), _is_folder(spot))
 
-    def _open(self, spot: Spot, doing: str, write: bool, create: bool, exclusive: bool) -> int:
+    def _open(self, spot: Spot, path: str, doing: str, write: bool, create: bool, exclusive: bool) -> int:
         """Open what is looked at before and after: a device is not even touched, a swap is noticed."""
-        shown_path = self._label + spot.name
         if not exclusive:
             try:
-                _check_plain(os.stat(spot.name, dir_fd=spot.folder, follow_symlinks=False), doing, shown_path)
+                _check_plain(os.stat(spot.name, dir_fd=spot.folder, follow_symlinks=False), doing, path)
             except FileNotFoundError:
                 if not create:
                     raise
@@ -218,19 +217,19 @@ class LocalPlace(Place):
                 raise
             descriptor = os.open(spot.name, flags | os.O_WRONLY, 0o600, dir_fd=spot.folder)
         try:
-            _check_plain(os.fstat(descriptor), doing, shown_path)
+            _check_plain(os.fstat(descriptor), doing, path)
         except LabboxError:
             os.close(descriptor)
             raise
         return descriptor
 
-    def _read_link(self, spot: Spot) -> str:
+    def _read_link(self, spot: Spot, path: str) -> str:
         try:
             return os.readlink(spot.name, dir_fd=spot.folder)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
-            raise not_a_link(self._label + spot.name) from error
+            raise not_a_link(self._label + path) from error
 
 
 def _check_plain(found: os.stat_result, doing: str, path: str) -> None:

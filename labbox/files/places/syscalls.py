@@ -1,4 +1,4 @@
-"""Two system calls that Python does not offer: renaming without replacing, opening without leaving a folder."""
+"""System calls that Python does not offer: renaming without replacing, opening only below a folder."""
 
 from __future__ import annotations
 
