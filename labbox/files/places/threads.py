@@ -83,7 +83,11 @@ class Threads:
     ) -> _T:
         """Call in a thread; a cancelled caller goes on at once, and `undo` gets the result if one comes."""
         call = self._begin(function, arguments, undo)
-        result: _T = await call.future
+        try:
+            result: _T = await call.future
+        except asyncio.CancelledError:  # it may have come just before: then nobody else lets go of it
+            call.future.add_done_callback(lambda done: _let_go(done, undo))
+            raise
         return result
 
     async def change(
