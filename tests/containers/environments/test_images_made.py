@@ -95,10 +95,33 @@ async def test_a_dockerfile_needs_the_boxs_leave(box: Any) -> None:
     assert (caught.value.code, bool(caught.value.hint)) == ("forbidden", True)
 
 
+async def test_a_dockerfile_beside_code_finds_code_and_what_stands_beside_it(
+    dockerfiles: Any, tmp_path: Path
+) -> None:
+    context = tmp_path / "tree"  # the snapshot of `code/`
+    (context / "deep").mkdir(parents=True)
+    (context / "app.py").write_text("print('app')\n")
+    (context / "deep" / "run.sh").write_text("#!/bin/sh\n")
+    (context / "deep" / "run.sh").chmod(0o755)
+    text = (
+        "FROM labbox/base\nLABEL labbox-test.images=1\n"
+        "COPY code/ /srv/\nCOPY apt.txt /srv/\nRUN test -x /srv/deep/run.sh\n"
+    )
+    prepared = await dockerfiles.prepare(("dockerfile", text), ("apt", "# none\n"), context=context)
+    ran = await dockerfiles.run(prepared, "cat", "/srv/app.py", "/srv/apt.txt")
+    assert (ran.code, list(ran.lines)) == (0, ["print('app')", "# none"])
+    elsewhere = tmp_path / "elsewhere"
+    context.rename(elsewhere)
+    dockerfiles.lines.clear()
+    again = await dockerfiles.prepare(("dockerfile", text), ("apt", "# none\n"), context=elsewhere)
+    assert (again.image, dockerfiles.lines) == (prepared.image, [])  # named by content, wherever it stands
+
+
 async def test_a_dockerfile_is_built_from_the_code_once(dockerfiles: Any, tmp_path: Path) -> None:
     context = tmp_path / "code"
     context.mkdir()
     (context / "greeting").write_text("hello\n")
+    (context / "Dockerfile").write_text("a flat folder has it among its code\n")
     (context / "left-out").write_text("x")
     (context / ".dockerignore").write_text("left-out\n")
     text = "FROM labbox/base\nLABEL labbox-test.images=1\nCOPY . /lab/\nRUN echo built here\n"

@@ -186,7 +186,7 @@ class Environments:
         extra = read_packages(apt) if apt else ()
         if dockerfile is not None:
             base = await self._images.base(report) if b"labbox/base" in dockerfile.content else ""
-            image = await self._images.from_dockerfile(dockerfile, plan.context, base, report)
+            image = await self._images.from_dockerfile(dockerfile, plan.context, plan.files, base, report)
             self._folders.use_image(image)  # also where packages come on top
         elif plan.image is not None:
             image = await self._images.named(plan.image, report)

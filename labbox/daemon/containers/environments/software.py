@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import io
 import re
-from collections.abc import Sequence
+import tarfile
+import tempfile
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Final, Protocol, cast
 
 from labbox.custom import ContainerSettings
 from labbox.daemon.containers.connection import Connection
@@ -87,8 +90,13 @@ class Images:
         await self._make(tag, _apt_recipe(image, words), report)
         return await self._id(tag)
 
-    async def from_dockerfile(self, file: EnvFile, context: Path | None, base: str, report: Report) -> str:
-        """The id of the image that a project's Dockerfile makes, where the box allows that."""
+    async def from_dockerfile(
+        self, file: EnvFile, context: Path | None, others: Sequence[EnvFile], base: str, report: Report
+    ) -> str:
+        """The id of the image that a project's Dockerfile makes, where the box allows that.
+
+        `others`: the project's files that describe its software, which may stand beside the Dockerfile.
+        """
         if not self._settings.dockerfiles:
             raise LabboxError(
                 "forbidden",
@@ -103,14 +111,19 @@ class Images:
         )
         loop = asyncio.get_running_loop()
         tree = await loop.run_in_executor(self._pool, _digest_tree, context) if context else ""
-        tag = f"{OWN_REPOSITORY}:{digest('dockerfile-1', content, tree)}"
+        beside = None
+        if _beside(file, context):
+            beside = {one.name: one.content for one in others if "/" not in one.name and one is not file}
+        known = [part for name, data in sorted((beside or {}).items()) for part in (name, data)]
+        layout = "dockerfile-1" if beside is None else "dockerfile-beside-1"
+        tag = f"{OWN_REPOSITORY}:{digest(layout, content, tree, *known)}"
         found = await find_image(self._connection, tag)
         if found is not None:
             return str(found["Id"])
         if context is None:
             archive = context_of({"Dockerfile": content.encode()})
         else:
-            archive = await loop.run_in_executor(self._pool, _pack, context, content)
+            archive = await loop.run_in_executor(self._pool, _pack, context, content, beside)
         with archive:
             await self._build_theirs(archive, tag, file.name, report)
         return await self._id(tag)
@@ -352,16 +365,43 @@ def _digest_tree(context: Path) -> str:
     return digest(*parts)
 
 
-def _pack(context: Path, dockerfile: str) -> IO[bytes]:
-    """A folder as a build context, less what its .dockerignore names."""
+def _beside(file: EnvFile, context: Path | None) -> bool:
+    """Whether a Dockerfile stands beside `code/`: then its paths begin there, as in `COPY code/ /srv/`."""
+    return context is not None and file.name == "Dockerfile" and not (context / file.name).is_file()
+
+
+def _pack(context: Path, dockerfile: str, beside: Mapping[str, bytes] | None) -> IO[bytes]:
+    """A folder as a build context, less what its .dockerignore names.
+
+    `beside`: the files that stand with the Dockerfile beside `code/`; the folder is `code/` then.
+    """
     import docker.utils.build
 
     ignore = context / ".dockerignore"
     lines = decode(ignore.read_bytes()).splitlines() if ignore.is_file() and not ignore.is_symlink() else []
     exclude = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    packed: IO[bytes] = docker.utils.build.tar(
-        str(context),
-        exclude=[*exclude, "!Dockerfile"] if exclude else None,
-        dockerfile=("Dockerfile", dockerfile),
-    )
+    packed: IO[bytes]
+    if beside is None:
+        packed = docker.utils.build.tar(
+            str(context),
+            exclude=[*exclude, "!Dockerfile"] if exclude else None,
+            dockerfile=("Dockerfile", dockerfile),
+        )
+        return packed
+    packed = cast(IO[bytes], tempfile.TemporaryFile())  # the caller closes it
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in sorted(docker.utils.build.exclude_paths(str(context), exclude)):
+            entry = archive.gettarinfo(str(context / name), arcname=f"code/{name}")
+            entry.uid = entry.gid = 0
+            entry.uname = entry.gname = ""
+            if entry.isreg():
+                with (context / name).open("rb") as file:
+                    archive.addfile(entry, file)
+            else:
+                archive.addfile(entry)
+        for name, content in {**beside, "Dockerfile": dockerfile.encode()}.items():
+            made = tarfile.TarInfo(name)
+            made.size, made.mode = len(content), 0o644
+            archive.addfile(made, io.BytesIO(content))
+    packed.seek(0)
     return packed
