@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -83,7 +84,9 @@ class Disks:
 def _type_of(device: int, folder: int) -> str:
     """The file system's name in the kernel: "ext4"; "" where it is not told."""
     number = f"{os.major(device)}:{os.minor(device)}"
-    path = os.readlink(f"/proc/self/fd/{folder}")  # noqa: PTH115 - paths are text here, and may be any bytes
+    path = ""
+    with suppress(OSError):  # too long to be told
+        path = os.readlink(f"/proc/self/fd/{folder}")  # noqa: PTH115 - text here, and may be any bytes
     best, name = -1, ""
     with Path("/proc/self/mountinfo").open(encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
@@ -99,7 +102,7 @@ def _type_of(device: int, folder: int) -> str:
 
 def _folds(folder: int) -> bool:
     try:
-        descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        descriptor = os.open(f"/proc/self/fd/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
