@@ -13,7 +13,7 @@ import pytest
 from labbox.daemon.jobs import dispatch, watching
 from labbox.daemon.store import jobs, usage
 from labbox.errors import LabboxError
-from labbox.model import GIB, MIB, JobSpec, JobState, Limits, ReasonCode
+from labbox.model import FINAL, GIB, MIB, JobSpec, JobState, Limits, ReasonCode
 from labbox.protocol import JobEdit
 
 Lab = Any  # conftest's; a fixture gives it
@@ -145,6 +145,25 @@ async def test_an_output_beyond_what_its_owner_may_store_ends_its_job(lab: Lab) 
     ended = await lab.ended(job.id)
     assert ended.reason.code is ReasonCode.DISK_LIMIT
     assert "beyond the limit of 10.0 MiB" in ended.reason.text
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_jobs_of_one_owner_that_write_at_once_share_what_may_be_stored(lab: Lab) -> None:
+    lab.people.limit("ada", Limits(storage=30 * MIB))
+    lab.folders.stored = 20 * MIB
+    running = [await lab.submit("sleep", "60") for _ in range(2)]
+    for job in running:
+        await lab.until(job.id, JobState.RUNNING)
+    await _until(lambda: lab.folders.looks > 4)
+    lab.folders.size = 6 * MIB  # each alone is within the 10 MiB that were left, both are not
+    async with asyncio.timeout(20):
+        while not (ended := [one for job in running if (one := await lab.job(job.id)).state in FINAL]):
+            await asyncio.sleep(0.01)
+    first = ended[0]
+    assert first.state is JobState.FAILED
+    assert first.reason.code is ReasonCode.DISK_LIMIT
+    assert "with the outputs of its owner's running jobs, more than the 30.0 MiB" in first.reason.text
+    lab.folders.size = 0
 
 
 @pytest.mark.usefixtures("impatient")

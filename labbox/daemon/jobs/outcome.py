@@ -98,6 +98,14 @@ def over_disk(limit: int) -> Outcome:
     return _failed(ReasonCode.DISK_LIMIT, f"its output grew beyond the limit of {format_bytes(limit)}")
 
 
+def over_storage(limit: int) -> Outcome:
+    """The owner's jobs together have written more than the owner may store."""
+    return _failed(
+        ReasonCode.DISK_LIMIT,
+        f"with the outputs of its owner's running jobs, more than the {format_bytes(limit)} they may store",
+    )
+
+
 def disk_full() -> Outcome:
     """The box is about to have no disk left, and this job writes most."""
     return _failed(

@@ -37,6 +37,8 @@ class Storage:
         self._store = store
         self._folders = folders
         self._next: dict[str, float] = {}
+        self._outputs: dict[str, dict[int, int]] = {}  # of running jobs, by owner: as last measured
+        self._counted: dict[str, dict[int, int]] = {}  # the same when all of the owner's was counted last
 
     async def check(self, account: Account) -> None:
         """LabboxError "limit" where somebody has used up their storage, and nothing of it can yield."""
@@ -57,6 +59,29 @@ class Storage:
         limit = account.limits.storage
         return None if limit is None else max(0, limit - await self.used(account))
 
+    def grown(self, account: Account, job: int, size: int) -> None:
+        """A running job's output has this size now."""
+        self._outputs.setdefault(account.name, {})[job] = size
+
+    def done(self, account: Account, job: int) -> None:
+        """A job's output grows no more."""
+        for sizes in (self._outputs, self._counted):
+            sizes.get(account.name, {}).pop(job, None)
+
+    async def is_over(self, account: Account) -> bool:
+        """Whether somebody's running jobs together have written more than the owner may store.
+
+        What they wrote since the last count of all is added to it; so several that run at once stop within a
+        look at their outputs of the limit, however seldom all is counted.
+        """
+        limit = account.limits.storage
+        if limit is None:
+            return False
+        counted = self._counted.get(account.name, {})
+        sizes = self._outputs.get(account.name, {})
+        since = sum(max(0, size - counted.get(job, 0)) for job, size in sizes.items())
+        return await self.used(account) + since > limit
+
     async def used(self, account: Account) -> int:
         """Bytes in use: measured if that was never done, else the last figure, which is renewed meanwhile."""
         if account.name not in self._next:
@@ -73,8 +98,10 @@ class Storage:
     async def measure(self, account: Account) -> int:
         """Count what stands under somebody's name, and keep the figure."""
         began = time.monotonic()
+        before = dict(self._outputs.get(account.name, {}))
         async with asyncio.timeout(_LONGEST):
             size = await self._folders.stored_bytes(account)
+        self._counted[account.name] = before
         await self._store.write(lambda connection: usage.set_storage(connection, account.name, size))
         took = time.monotonic() - began
         self._next[account.name] = time.monotonic() + max(_FRESH, _SPARING * took)

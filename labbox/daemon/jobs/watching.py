@@ -53,13 +53,15 @@ async def watch_output(
         _log.warning("job %d: its output cannot be watched: %s", row.id, error)
         return
     try:
-        await _watch(parts, account, output, grown, report)
+        await _watch(parts, row.id, account, output, grown, report)
     finally:
+        parts.storage.done(account, row.id)
         os.close(output)
 
 
 async def _watch(
     parts: Parts,
+    job: int,
     account: Account,
     output: int,
     grown: Callable[[Outcome], None],
@@ -67,7 +69,7 @@ async def _watch(
 ) -> None:
     loop = asyncio.get_running_loop()
     measured_at, took, said = loop.time(), 0.0, ""
-    limit = await _limit(parts, account, output)
+    limit = await _limit(parts, job, account, output)
     while True:
         await asyncio.sleep(_PROGRESS)
         text = results.read_progress(output)
@@ -81,15 +83,29 @@ async def _watch(
             continue
         size = await _measure(parts, account, output)
         measured_at, took = loop.time(), loop.time() - now
-        if size is not None and size > limit:
+        if size is None:
+            continue
+        parts.storage.grown(account, job, size)
+        if size > limit:
             grown(outcomes.over_disk(limit))
             return
-        if size is not None and _nearly_full(parts) and size > parts.settings.free_floor:
+        if size > 0 and await _is_over(parts, account):
+            grown(outcomes.over_storage(account.limits.storage or 0))
+            return
+        if _nearly_full(parts) and size > parts.settings.free_floor:
             grown(outcomes.disk_full())
             return
 
 
-async def _limit(parts: Parts, account: Account, output: int) -> int:
+async def _is_over(parts: Parts, account: Account) -> bool:
+    try:
+        return await parts.storage.is_over(account)
+    except (LabboxError, TimeoutError) as error:
+        _log.warning("what %s stores could not be counted: %s", account.name, error)
+        return False
+
+
+async def _limit(parts: Parts, job: int, account: Account, output: int) -> int:
     """Bytes that the output may come to: the box's limit, or what the owner's leaves with what is there."""
     try:
         room = await parts.storage.room(account)
@@ -98,7 +114,9 @@ async def _limit(parts: Parts, account: Account, output: int) -> int:
         room = None
     if room is None:
         return parts.settings.disk
-    return min(parts.settings.disk, room + (await _measure(parts, account, output) or 0))
+    size = await _measure(parts, account, output) or 0
+    parts.storage.grown(account, job, size)
+    return min(parts.settings.disk, room + size)
 
 
 async def _measure(parts: Parts, account: Account, output: int) -> int | None:
