@@ -36,8 +36,8 @@ def ignoring(patterns: Iterable[str] = ()) -> Ignore:
     for pattern in patterns:
         only_folders = pattern.endswith("/")
         stripped = pattern.strip("/")
-        expression = _expression(stripped) + ("/" if only_folders else "/?")
-        (by_path if "/" in pattern.rstrip("/") else by_name).append(expression)
+        wanted = expression(stripped) + ("/" if only_folders else "/?")
+        (by_path if "/" in pattern.rstrip("/") else by_name).append(wanted)
     names = re.compile("|".join(by_name)) if by_name else None
     paths = re.compile("|".join(by_path)) if by_path else None
 
@@ -52,7 +52,8 @@ def ignoring(patterns: Iterable[str] = ()) -> Ignore:
     return stays_out
 
 
-def _expression(pattern: str) -> str:
+def expression(pattern: str) -> str:
+    """A regular expression for a pattern without slashes at its ends."""
     parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
     words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return "(?s:" + "".join(words.get(part) or _literal_or_set(part) for part in parts) + ")"

@@ -1,0 +1,130 @@
+"""Copying and moving sources to a target, each by the quickest way that its places have."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import ExitStack
+
+from labbox.errors import LabboxError
+from labbox.files.transfer.asked import (
+    Spot,
+    ensure_folder,
+    goes_to,
+    name_of,
+    open_folder,
+    open_parent,
+    sources_of,
+    spot,
+    target_of,
+)
+from labbox.files.transfer.attributes import Keeper
+from labbox.files.transfer.content import Ways
+from labbox.files.transfer.counting import Count
+from labbox.files.transfer.hardlinks import Links
+from labbox.files.transfer.localfiles import Bench
+from labbox.files.transfer.localtree import LocalTree
+from labbox.files.transfer.running import Run
+from labbox.files.transfer.undonotes import UndoNotes
+from labbox.locations import Location
+from labbox.model import Conflict, TransferVerb
+
+
+async def copy(one: Run) -> None:
+    """Copy or move all sources."""
+    sources, target = sources_of(one.spec), target_of(one.spec)
+    pairs = [(source, *goes_to(one.spec, source, target)) for source in sources]
+    folder = await spot(one.places, pairs[0][1])
+    if not folder.place.traits.writable:
+        raise LabboxError(
+            "invalid",
+            f"cannot put anything into {folder.location.shown()}: it can only be read",
+            "choose another",
+        )
+    await ensure_folder(folder)
+    taken: set[str] = set()
+    local: list[tuple[Spot, str]] = []
+    for source, _above, name in pairs:
+        if not one.selection.wants(name_of(source), name_of(source), folder=True):
+            continue
+        if name in taken and one.selection.conflict(name_of(source)) is not Conflict.RENAME:
+            one.reporter.fail(name_of(source), _twice(source))
+            continue
+        taken.add(name)
+        try:
+            found = await spot(one.places, source)
+        except LabboxError as error:
+            one.reporter.fail(name_of(source), error)
+            continue
+        if found.local and folder.local:
+            local.append((found, name))
+        else:
+            from labbox.files.transfer.placetree import bring
+
+            await bring(one, found, folder, name, moving=one.spec.verb is TransferVerb.MOVE)
+    if local:
+        await _locally(one, local, folder)
+
+
+async def _locally(one: Run, pairs: list[tuple[Spot, str]], folder: Spot) -> None:
+    count = Count(one.selection)
+    counting = asyncio.ensure_future(asyncio.to_thread(_count, one, count, pairs))
+    try:
+        await one.control.in_thread(lambda: _bring(one, pairs, folder))
+    finally:
+        count.stop.set()
+        await asyncio.wait({counting})
+        counting.result()
+
+
+def _count(one: Run, count: Count, pairs: list[tuple[Spot, str]]) -> None:
+    for source, _name in pairs:
+        try:
+            parent, name = open_parent(source)
+        except LabboxError:
+            continue
+        try:
+            count.below(parent, name, name_of(source.location))
+        finally:
+            os.close(parent)
+    if not count.stop.is_set():
+        one.reporter.total, one.reporter.files_total = count.size, count.files
+
+
+def _bring(one: Run, pairs: list[tuple[Spot, str]], folder: Spot) -> None:
+    """In a thread: bring each source over."""
+    reporter = one.reporter
+    bench = Bench(
+        reporter=reporter,
+        journal=one.journal,
+        breathe=one.breathe,
+        verify=one.spec.verify,
+        keeper=Keeper(reporter),
+        ways=Ways(),
+        links=Links(reporter),
+    )
+    moving = one.spec.verb is TransferVerb.MOVE
+    notes = UndoNotes(one.journal, reporter)
+    tree = LocalTree(bench, one.selection, notes, moving=moving)
+    with ExitStack() as stack:
+        target = open_folder(folder)
+        stack.callback(os.close, target)
+        for source, wanted in pairs:
+            called = name_of(source.location)
+            try:
+                parent, name = open_parent(source)
+                try:
+                    notes.between(source.location.parent, folder.location)
+                    tree.take(parent, name, target, wanted, called)
+                finally:
+                    os.close(parent)
+            except (OSError, LabboxError) as error:
+                reporter.fail(called, error, "move" if moving else "copy")
+
+
+def _twice(source: Location) -> LabboxError:
+    return LabboxError(
+        "conflict",
+        f"cannot copy {source.shown()}: another source has the same name",
+        "copy it on its own, to another folder or name",
+    )

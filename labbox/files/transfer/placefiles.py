@@ -1,0 +1,219 @@
+"""Copying one plain file from place to place: blocks under way at once, going on behind half a copy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from blake3 import blake3
+
+from labbox.errors import LabboxError
+from labbox.files.places.base import Attributes, Entry, EntryKind, Handle
+from labbox.files.transfer.asked import Spot
+from labbox.files.transfer.deciding import changing, damaged, no_beginning
+from labbox.files.transfer.running import Run
+from labbox.files.transfer.walls import Walls
+
+BLOCK: Final = 1 << 20  # bytes asked for at once
+LARGE: Final = 1 << 20  # bytes; half of such a file is worth keeping
+_NOTED: Final = 256  # a large file's progress is written down so often
+_LEAST: Final = 256 << 10  # bytes between two such notes
+_MOST: Final = 16 << 20
+_UNDER_WAY: Final = 8 << 20  # bytes read ahead of what is written
+_TAIL: Final = 64 << 10  # bytes compared before going on behind them
+
+
+class PlaceFiles:
+    """Copies files for one transfer."""
+
+    def __init__(self, run: Run, walls: Walls) -> None:
+        """`walls`: what both sides can keep."""
+        self._run, self._walls = run, walls
+
+    async def copy(self, entry: Entry, source: Spot, out: Spot, path: str, *, known: bool) -> None:
+        """Make `out` a copy, with its attributes; it is complete only once its time is its source's.
+
+        `known`: an earlier run may have left something there. It is gone where this raises an error that no
+        later attempt would mend.
+        """
+        if entry.links > 1:
+            self._walls.lost_links()
+        reporter = self._run.reporter
+        before = reporter.moved
+        for second in (False, True):
+            reporter.moved = before
+            fault = await self._once(entry, source, out, path, known=known)
+            if fault is None:
+                await out.place.change(out.path, await self.attributes(entry, source))
+                return
+            with suppress(LabboxError):
+                await out.place.remove(out.path)
+            if second:
+                reporter.moved = before
+                raise fault
+            known = False
+            entry = await source.place.entry(source.path)
+            if entry.kind is not EntryKind.FILE:
+                raise changing(path)
+
+    async def append(self, entry: Entry, source: Spot, target: Spot, path: str) -> None:
+        """Go on behind what stands at the target, where that is the source's beginning."""
+        async with await source.place.open(source.path) as opened:
+            async with await target.place.open(target.path, write=True) as made:
+                start = (await made.entry()).size
+                if start > entry.size or not await _same_tail(opened, made, start):
+                    raise no_beginning(path)
+                self._run.reporter.moved += start
+                await self._stream(opened, made, entry, start, path)
+                if _version(await opened.entry()) != _version(entry):
+                    raise changing(path)
+        await target.place.change(target.path, await self.attributes(entry, source))
+
+    async def attributes(self, entry: Entry, source: Spot) -> Attributes:
+        """What a copy is to have of its source."""
+        xattrs = await source.place.xattrs(source.path) if self._walls.xattrs else None
+        owners = self._walls.owners
+        return Attributes(
+            mode=entry.mode if self._walls.modes else None,
+            uid=entry.uid if owners else None,
+            gid=entry.gid if owners else None,
+            mtime=entry.mtime,
+            xattrs=xattrs or None,
+        )
+
+    async def _once(
+        self, entry: Entry, source: Spot, out: Spot, path: str, *, known: bool
+    ) -> LabboxError | None:
+        """Copy once; None where it is right, else what is wrong with it."""
+        large = entry.size >= LARGE
+        async with await source.place.open(source.path) as opened:
+            made = await self._target(out, known=known)
+            try:
+                start = 0
+                if known:
+                    start = await self._half(entry, opened, made, path)
+                    await made.truncate(start)
+                    self._run.reporter.moved += start
+                if large:
+                    self._run.reporter.current = path
+                    self._run.journal.note_large(path, entry.size, entry.mtime, 0, start)
+                digest, end = await self._stream(opened, made, entry, start, path)
+                await made.flush()
+            finally:
+                await made.close()
+            after = await opened.entry()
+        if end != entry.size or _version(after) != _version(entry):
+            return changing(path)
+        if digest is not None and await self._sum(out) != digest:
+            return damaged(path)
+        if large:
+            self._run.journal.note_large(path, entry.size, entry.mtime, 0, -1)
+        return None
+
+    async def _target(self, out: Spot, *, known: bool) -> Handle:
+        if not known:
+            return await out.place.open(out.path, write=True, create=True, exclusive=True)
+        return await out.place.open(out.path, write=True, create=True)
+
+    async def _half(self, entry: Entry, opened: Handle, made: Handle, path: str) -> int:
+        """How much of what an earlier run left is certain to be the source's beginning."""
+        noted = self._run.journal.large.get(path)
+        if noted is None or (noted.size, noted.mtime) != (entry.size, entry.mtime):
+            return 0
+        start = min(noted.done, (await made.entry()).size)
+        return start if start > 0 and await _same_tail(opened, made, start) else 0
+
+    async def _stream(
+        self, opened: Handle, made: Handle, entry: Entry, start: int, path: str
+    ) -> tuple[bytes | None, int]:
+        """Bring all bytes from `start` over; their sum where it is wanted, and where the source ended."""
+        run, size = self._run, entry.size
+        hasher = blake3() if run.spec.verify else None
+        if hasher is not None and start:
+            await add(hasher, opened, 0, start)
+        noted = start
+        every = min(_MOST, max(_LEAST, size // _NOTED))
+        place = start
+        sparse = self._walls.sparse and entry.blocks is not None and entry.blocks * 512 < size
+        while place < size:
+            data, end = place, size
+            if sparse:
+                data, end = await opened.data_from(place) or (size, size)
+                _add_hole(hasher, data - place)
+                run.reporter.moved += data - place
+                place = data
+            async for block in blocks(opened, place, end):
+                if hasher is not None:
+                    hasher.update(block)
+                await made.write(place, block)
+                place += len(block)
+                run.reporter.moved += len(block)
+                await run.tick()
+                if size >= LARGE and place - noted >= every:
+                    await made.flush()
+                    run.journal.note_large(path, size, entry.mtime, 0, place)
+                    noted = place
+            if place < end:
+                break  # it shrank
+        if sparse and place == size:
+            await made.truncate(size)
+        return (hasher.digest() if hasher is not None else None), place
+
+    async def _sum(self, out: Spot) -> bytes:
+        hasher = blake3()
+        async with await out.place.open(out.path) as made:
+            await add(hasher, made, 0, (await made.entry()).size)
+        return hasher.digest()
+
+
+async def blocks(opened: Handle, start: int, end: int) -> AsyncIterator[bytes]:
+    """The bytes of a stretch in order, several blocks of it being read at once; ends where the file does."""
+    size = min(BLOCK, max(1, end - start))
+    most = max(1, _UNDER_WAY // size) if end - start > size else 1
+    waiting: deque[tuple[int, asyncio.Task[bytes]]] = deque()
+    asked = start
+    try:
+        while True:
+            while asked < end and len(waiting) < most:
+                count = min(size, end - asked)
+                waiting.append((count, asyncio.create_task(opened.read(asked, count))))
+                asked += count
+            if not waiting:
+                return
+            count, task = waiting[0]
+            data = await task
+            waiting.popleft()
+            if data:
+                yield data
+            if len(data) < count:
+                return
+    finally:
+        for _count, task in waiting:
+            task.cancel()
+        if waiting:
+            await asyncio.wait([task for _count, task in waiting])
+
+
+async def add(hasher: blake3, opened: Handle, start: int, end: int) -> None:
+    """Add a stretch of an open file to a sum."""
+    async for block in blocks(opened, start, end):
+        hasher.update(block)
+
+
+def _add_hole(hasher: blake3 | None, length: int) -> None:
+    while hasher is not None and length > 0:
+        count = min(length, BLOCK)
+        hasher.update(bytes(count))
+        length -= count
+
+
+async def _same_tail(opened: Handle, made: Handle, end: int) -> bool:
+    count = min(end, _TAIL)
+    return await opened.read(end - count, count) == await made.read(end - count, count)
+
+
+def _version(entry: Entry) -> tuple[int, int]:
+    return entry.size, entry.mtime

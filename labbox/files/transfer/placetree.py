@@ -1,0 +1,466 @@
+"""Copying and moving trees between any two places: an archive, another host, this machine.
+
+The rules are those of `localtree`: what is new is built under a temporary name and renamed when it is whole,
+a folder with all that is below it; what goes into folders that are there is renamed file by file. Many small
+files are under way at once, as many as the slower place is worth; folders are gone into side by side as long
+as there is room for more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final, Self
+
+from labbox.errors import LabboxError
+from labbox.files.places.base import Attributes, Entry, EntryKind
+from labbox.files.transfer.asked import Spot, name_of, spot
+from labbox.files.transfer.deciding import (
+    Deed,
+    Side,
+    decide,
+    into_itself,
+    names_beside,
+    onto_itself,
+    special,
+    taken,
+)
+from labbox.files.transfer.erasing import erase_entry
+from labbox.files.transfer.frames import part_name
+from labbox.files.transfer.journal import Undoable
+from labbox.files.transfer.placefiles import PlaceFiles
+from labbox.files.transfer.running import Run
+from labbox.files.transfer.spill import Names
+from labbox.files.transfer.walls import Walls
+from labbox.locations import Kind
+from labbox.model import Conflict
+
+_SIDE_BY_SIDE: Final = 8  # folders
+_FRESH_STACK: Final = 40  # folders deep, after which a task of its own begins: Python's stack has an end
+_TRIES: Final = 3
+_LONGEST_WAIT: Final = 30.0  # seconds between two attempts to reach a host
+
+
+async def bring(one: Run, source: Spot, target: Spot, wanted: str, *, moving: bool) -> None:
+    """Bring a source to `wanted` in the folder `target`; failures are rows, a host that is gone is raised."""
+    called = name_of(source.location)
+    if source.place is target.place:
+        try:
+            inside = await _is_inside(source, target)
+        except LabboxError as error:
+            one.reporter.fail(called, error)
+            return
+        if inside:
+            one.reporter.fail(called, into_itself(called))
+            return
+    waited = 0.0
+    while True:
+        tree = await PlaceTree.between(one, source, target, moving=moving)
+        try:
+            await _bring(tree, source, target, wanted, called)
+        except LabboxError as error:
+            if error.code != "unavailable":
+                await tree.remove_unfinished()
+                one.reporter.fail(called, error)
+                return
+            pause = min(_LONGEST_WAIT, max(1.0, waited))
+            if waited + pause > one.spec.wait:
+                raise
+            waited += pause
+            source, target = await _opened_anew(one, source, target, pause)
+        except BaseException:
+            await tree.remove_unfinished()
+            raise
+        else:
+            return
+
+
+async def _is_inside(source: Spot, target: Spot) -> bool:
+    """Whether the target's folder is the source, or lies below it, whatever links lead there."""
+    entry = await source.place.entry(source.path)
+    if entry.kind is not EntryKind.FOLDER:
+        return False
+    here, there = await source.place.real_path(source.path), await source.place.real_path(target.path)
+    return there == here or there.startswith(here.rstrip("/") + "/")
+
+
+async def _bring(tree: PlaceTree, source: Spot, target: Spot, wanted: str, path: str) -> None:
+    entry = await source.place.entry(source.path)
+    if not source.location.name and entry.kind is EntryKind.LINK:
+        entry = await source.place.entry(source.path, follow=True)
+    if not await tree.renamed_whole(entry, source, target.below(wanted), path):
+        await tree.one(entry, source, target, wanted, path, fresh=False)
+
+
+async def _opened_anew(one: Run, source: Spot, target: Spot, pause: float) -> tuple[Spot, Spot]:
+    """A host went away: wait, and reach it again. What is finished there is found again by size and time."""
+    one.journal.resumed = True
+    one.reporter.current = "waiting for the other host"
+    await one.control.breathe(one.reporter.progress())
+    await asyncio.sleep(pause)
+    for found in (source, target):
+        if found.location.kind is Kind.SFTP:
+            await one.places.drop(found.location)
+    try:
+        return await spot(one.places, source.location), await spot(one.places, target.location)
+    except LabboxError as error:
+        if error.code != "unavailable":
+            raise
+        return source, target  # its next use says again that it is gone
+
+
+class PlaceTree:
+    """One source on its way to one target."""
+
+    def __init__(self, run: Run, walls: Walls, source: Spot, target: Spot, *, moving: bool) -> None:
+        """`walls`: between the two."""
+        self._run, self._moving, self._walls = run, moving, walls
+        self._files = PlaceFiles(run, self._walls)
+        self._same = source.place is target.place
+        self._tag, self._resumed = run.journal.tag, run.journal.resumed
+        parallel = max(1, source.place.traits.parallel, target.place.traits.parallel)
+        self._slots = asyncio.Semaphore(min(parallel, 128))
+        self._folder_slots = _SIDE_BY_SIDE if parallel > 1 else 0
+        self._parts: dict[str, Spot] = {}
+
+    @classmethod
+    async def between(cls, run: Run, source: Spot, target: Spot, *, moving: bool) -> Self:
+        """For a source and the folder that it goes to."""
+        here, there = source.place.traits, await target.place.traits_at(target.path)
+        return cls(run, Walls(here, there, run.reporter), source, target, moving=moving)
+
+    async def renamed_whole(self, entry: Entry, source: Spot, target: Spot, path: str) -> bool:
+        """Move within one place by renaming; False where it takes a copy or a decision."""
+        if not (self._moving and self._same and self._run.selection.whole(path)):
+            return False
+        if source.path == target.path:
+            raise onto_itself(path)
+        note = Undoable("moved", str(target.location), str(source.location), **_version(entry))
+        self._run.journal.note_undo(note)
+        try:
+            await source.place.rename(source.path, target.path)
+        except LabboxError as error:
+            self._run.journal.note_undo(Undoable("void", str(target.location)))
+            if error.code in ("conflict", "invalid"):
+                return False
+            raise
+        self._run.reporter.undoable = True
+        self._count(entry)
+        return True
+
+    async def one(
+        self, entry: Entry, source: Spot, target: Spot, wanted: str, path: str, *, fresh: bool, depth: int = 0
+    ) -> None:
+        """Bring one entry over; LabboxError where that cannot be."""
+        if entry.kind is EntryKind.OTHER:
+            raise special(path)
+        self._walls.check_name(wanted, path)
+        there = None
+        if not fresh or self._resumed:
+            with suppress_missing():
+                there = await target.place.entry(target.below(wanted).path)
+        if there is None:
+            return await self._place(entry, source, target, wanted, path, fresh=fresh, depth=depth)
+        if self._same and entry.identity is not None and entry.identity == there.identity:
+            if self._run.selection.conflict(path) is not Conflict.RENAME:
+                raise onto_itself(path)
+        elif entry.kind is EntryKind.FOLDER and there.kind is EntryKind.FOLDER:
+            return await self._folder(
+                entry, source, target.below(wanted), path, fresh=fresh, made=fresh, depth=depth
+            )
+        elif self._resumed and self._walls.is_copy(entry, there):
+            self._count(entry)
+            self._run.reporter.moved += entry.size
+            return await self._gone(entry, source)
+        elif fresh:
+            await erase_entry(target.below(wanted), self._run)
+            return await self._place(entry, source, target, wanted, path, fresh=fresh, depth=depth)
+        sides = Side(entry.kind, entry.size, entry.mtime), Side(there.kind, there.size, there.mtime)
+        deed = decide(self._run.selection.conflict(path), *sides, path, self._walls.step)
+        if deed is Deed.SKIP:
+            self._run.reporter.skipped += 1
+            self._run.reporter.moved += entry.size
+        elif deed is Deed.RENAME:
+            await self._under_other_name(entry, source, target, wanted, path, depth)
+        elif deed is Deed.APPEND:
+            self._run.journal.note_undo(Undoable("replaced", str(target.below(wanted).location)))
+            await self._files.append(entry, source, target.below(wanted), path)
+            self._count(entry)
+            await self._gone(entry, source)
+        else:
+            await self._place(entry, source, target, wanted, path, fresh=False, depth=depth, replace=True)
+        return None
+
+    async def _under_other_name(
+        self, entry: Entry, source: Spot, target: Spot, wanted: str, path: str, depth: int
+    ) -> None:
+        for other in names_beside(wanted, folder=entry.kind is EntryKind.FOLDER):
+            try:
+                there = await target.place.entry(target.below(other).path)
+            except LabboxError as error:
+                if error.code != "not_found":
+                    raise
+                return await self._place(entry, source, target, other, path, fresh=False, depth=depth)
+            if self._resumed and entry.kind is not EntryKind.FOLDER and self._walls.is_copy(entry, there):
+                self._count(entry)
+                return await self._gone(entry, source)
+
+    async def _place(
+        self,
+        entry: Entry,
+        source: Spot,
+        target: Spot,
+        wanted: str,
+        path: str,
+        *,
+        fresh: bool,
+        depth: int,
+        replace: bool = False,
+    ) -> None:
+        """To a name that is free, or whose file is to be replaced."""
+        out = target.below(wanted if fresh else part_name(self._tag, wanted))
+        final = target.below(wanted)
+        if not fresh:
+            self._parts[out.path] = out
+        if entry.kind is EntryKind.FOLDER:
+            await self._make(out)
+            await self._folder(entry, source, out, path, fresh=True, made=True, depth=depth)
+        elif entry.kind is EntryKind.LINK:
+            await self._link(entry, source, out)
+        else:
+            async with self._slots:
+                await self._files.copy(entry, source, out, path, known=self._resumed)
+        if entry.kind is not EntryKind.FOLDER:
+            self._count(entry)
+        if fresh:
+            return
+        await self._put(entry, out, final, path, replace=replace)
+        self._parts.pop(out.path, None)
+        if entry.kind is EntryKind.FOLDER and self._moving:
+            await self._remove_copied(source, final, path)
+        else:
+            await self._gone(entry, source)
+
+    async def _put(self, entry: Entry, out: Spot, final: Spot, path: str, *, replace: bool) -> None:
+        place, journal = out.place, self._run.journal
+        if replace:
+            journal.note_undo(Undoable("replaced", str(final.location)))
+            await place.rename(out.path, final.path, replace=True)
+            return
+        made = await place.entry(out.path)
+        remote = entry.kind is EntryKind.FOLDER
+        journal.note_undo(Undoable("made", str(final.location), **_version(made), merged=remote))
+        try:
+            await place.rename(out.path, final.path)
+        except LabboxError as error:
+            journal.note_undo(Undoable("void", str(final.location)))
+            await erase_entry(out, self._run)
+            raise taken(path) if error.code == "conflict" else error from None
+        self._run.reporter.undoable = True
+
+    async def _make(self, out: Spot) -> None:
+        try:
+            await out.place.make_folder(out.path, 0o700)
+        except LabboxError as error:
+            if error.code != "conflict" or not self._resumed:
+                raise
+
+    async def _link(self, entry: Entry, source: Spot, out: Spot) -> None:
+        if not self._walls.links:
+            raise LabboxError("invalid", "cannot copy a link: the target keeps none", "copy what it leads to")
+        says = await source.place.read_link(source.path)
+        if self._resumed:
+            with suppress_missing():
+                await out.place.remove(out.path)
+        await out.place.link(out.path, says)
+        await out.place.change(out.path, Attributes(mtime=entry.mtime))
+
+    async def _folder(
+        self, entry: Entry, source: Spot, target: Spot, path: str, *, fresh: bool, made: bool, depth: int
+    ) -> None:
+        """All that is in a folder; then its attributes, where we made it."""
+        if depth and depth % _FRESH_STACK == 0:
+            return await asyncio.create_task(
+                self._folder(entry, source, target, path, fresh=fresh, made=made, depth=depth + 1)
+            )
+        folders = Names()
+        seen = self._walls.names()
+        async with _Group() as group:
+            async for batch in source.place.list(source.path):
+                for child in batch:
+                    await self._run.tick()
+                    below = f"{path}/{child.name}"
+                    folder = child.kind is EntryKind.FOLDER
+                    if not self._run.selection.wants(below, child.name, folder=folder):
+                        continue
+                    if not seen.free(child.name):
+                        self._run.reporter.fail(below, seen.clash(below))
+                    elif folder:
+                        folders.append(child.name)
+                    else:
+                        await group.room(self._slots)
+                        inside = source.below(child.name)
+                        group.start(self._attempt(child, inside, target, below, fresh=fresh, depth=depth))
+        await self._folders(folders, source, target, path, fresh=fresh, depth=depth)
+        if made:
+            await target.place.change(target.path, await self._files.attributes(entry, source))
+            self._run.reporter.folders += 1
+        elif self._moving and not fresh:
+            with suppress(LabboxError):
+                await source.place.remove(source.path)  # stays where something in it stayed
+
+    async def _folders(
+        self, folders: Names, source: Spot, target: Spot, path: str, *, fresh: bool, depth: int
+    ) -> None:
+        async with _Group() as group:
+            for name in folders.drain():
+                below = source.below(name)
+                child = Entry(name, EntryKind.FOLDER)
+                going = self._into(child, below, target, f"{path}/{name}", fresh=fresh, depth=depth + 1)
+                if self._folder_slots > 0:
+                    self._folder_slots -= 1
+                    group.start(self._freeing(going))
+                else:
+                    await going
+
+    async def _freeing(self, going: Coroutine[Any, Any, None]) -> None:
+        try:
+            await going
+        finally:
+            self._folder_slots += 1
+
+    async def _into(
+        self, child: Entry, source: Spot, target: Spot, path: str, *, fresh: bool, depth: int
+    ) -> None:
+        try:
+            child = await source.place.entry(source.path)
+        except LabboxError as error:
+            self._run.reporter.fail(path, error)
+            return
+        await self._attempt(child, source, target, path, fresh=fresh, depth=depth)
+
+    async def _attempt(
+        self, entry: Entry, source: Spot, target: Spot, path: str, *, fresh: bool, depth: int
+    ) -> None:
+        """One entry; its failure is a row, and the others go on. A host that is gone ends it all."""
+        try:
+            for last in range(_TRIES):
+                try:
+                    await self.one(entry, source, target, entry.name, path, fresh=fresh, depth=depth)
+                    return
+                except LabboxError as error:
+                    lost = error.code == "not_found" and last < _TRIES - 1
+                    if not lost:
+                        raise
+                    entry = await source.place.entry(source.path)  # gone, or put aside and written anew
+        except LabboxError as error:
+            if error.code == "unavailable":
+                raise
+            self._run.reporter.fail(path, error)
+
+    def _count(self, entry: Entry) -> None:
+        reporter = self._run.reporter
+        if entry.kind is EntryKind.FILE:
+            reporter.files += 1
+            reporter.size += entry.size
+        elif entry.kind is EntryKind.LINK:
+            reporter.links += 1
+        else:
+            reporter.folders += 1
+
+    async def _gone(self, entry: Entry, source: Spot) -> None:
+        """A moved file was copied: it leaves its old place if it is still what was copied."""
+        if not self._moving:
+            return
+        now = await source.place.entry(source.path)
+        if (now.kind, now.size, now.mtime) != (entry.kind, entry.size, entry.mtime):
+            raise LabboxError(
+                "conflict", "cannot remove the original: it was changed after it was copied", "compare them"
+            )
+        await source.place.remove(source.path)
+
+    async def _remove_copied(self, source: Spot, target: Spot, path: str) -> None:
+        """Remove the originals of a folder that was copied whole; what was not copied stays."""
+        folders = Names()
+        async for batch in source.place.list(source.path):
+            for entry in batch:
+                await self._run.tick()
+                if entry.kind is EntryKind.FOLDER:
+                    folders.append(entry.name)
+                    continue
+                with suppress_missing():
+                    there = await target.place.entry(target.below(entry.name).path)
+                    if self._walls.is_copy(entry, there):
+                        await source.place.remove(source.below(entry.name).path)
+        for name in folders.drain():
+            await self._remove_copied(source.below(name), target.below(name), f"{path}/{name}")
+        with suppress(LabboxError):
+            await source.place.remove(source.path)
+
+    async def remove_unfinished(self) -> None:
+        """Nobody wants it any more, or it cannot go on: what has no final name yet goes."""
+        for part in list(self._parts.values()):
+            with suppress(LabboxError):
+                await erase_entry(part, self._run)
+
+
+class _Group:
+    """Tasks that are waited for; the first error of one ends the others and is raised as it is."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
+
+    async def room(self, slots: asyncio.Semaphore) -> None:
+        """Wait until a task more is worth starting."""
+        while len(self._tasks) >= 128 or (slots.locked() and len(self._tasks) >= 8):
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        if self._failed is not None:
+            raise self._failed
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin one."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and self._failed is None:
+            self._failed = error
+
+    async def __aenter__(self) -> _Group:
+        return self
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        while self._tasks:
+            if error is not None or self._failed is not None:
+                for task in self._tasks:
+                    task.cancel()
+            try:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError as cancelled:
+                error = cancelled
+        if error is None and self._failed is not None:
+            raise self._failed
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+
+
+class suppress_missing(suppress):  # noqa: N801 - stands beside contextlib.suppress
+    """Go on where something is not there; every other LabboxError is raised."""
+
+    def __init__(self) -> None:
+        """For one block."""
+        super().__init__(LabboxError)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        """Whether it was only missing."""
+        return isinstance(error, LabboxError) and error.code == "not_found"
+
+
+def _version(entry: Entry) -> dict[str, Any]:
+    inode = entry.identity[1] if entry.identity is not None else 0
+    size = entry.size if entry.kind is EntryKind.FILE else 0
+    return {"kind": entry.kind.value, "size": size, "mtime": entry.mtime, "inode": inode}

@@ -1,0 +1,106 @@
+"""Running a transfer: its folder, its rows and its counts, and the verb that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from labbox.errors import LabboxError
+from labbox.files.places.opening import Places
+from labbox.files.transfer.control import Control, NoPause, Pause
+from labbox.files.transfer.journal import Journal
+from labbox.files.transfer.reporting import Reporter
+from labbox.files.transfer.selection import Selection
+from labbox.model import Progress, TransferSpec, TransferVerb
+from labbox.protocol import TransferSummary
+
+_PHASES = {
+    TransferVerb.COPY: "copying",
+    TransferVerb.MOVE: "moving",
+    TransferVerb.TRASH: "to the trash",
+    TransferVerb.ERASE: "deleting",
+    TransferVerb.RESTORE: "restoring",
+    TransferVerb.SYNC: "synchronising",
+    TransferVerb.COMPARE: "comparing",
+    TransferVerb.PACK: "packing",
+    TransferVerb.UNPACK: "unpacking",
+    TransferVerb.CHECKSUM: "summing",
+    TransferVerb.FIND: "searching",
+    TransferVerb.UNDO: "undoing",
+}
+
+
+@dataclass
+class Run:
+    """One transfer under way: what all verbs need."""
+
+    spec: TransferSpec
+    places: Places
+    journal: Journal
+    reporter: Reporter
+    control: Control
+    selection: Selection
+    undo_of: int | None = None  # the open folder of the transfer that is to be undone
+
+    async def tick(self) -> None:
+        """On the loop: report and pause, if it is time."""
+        if self.reporter.due():
+            await self.control.breathe(self.reporter.progress())
+
+    def breathe(self) -> None:
+        """In a thread: report, pause, and learn of a cancellation."""
+        self.control.breathe_in_thread(self.reporter.progress())
+
+
+async def run(
+    spec: TransferSpec,
+    places: Places,
+    folder: Path | int,
+    *,
+    report: Callable[[Progress], None] = lambda _progress: None,
+    gate: Pause | None = None,
+    undo_of: Path | int | None = None,
+) -> TransferSummary:
+    """Do it, or go on with it where `folder` (the job's own, a path or descriptor) holds its journal.
+
+    `undo_of`: the folder of the transfer that an undo takes back. LabboxError where nothing can be done at
+    all; what fails for single files is in the summary. Cancelling removes whatever is unfinished.
+    """
+    journal = Journal.at(folder)
+    earlier = None
+    try:
+        if undo_of is not None:
+            earlier = os.dup(undo_of) if isinstance(undo_of, int) else os.open(undo_of, os.O_RDONLY)
+        reporter = Reporter(_PHASES[spec.verb], journal.report)
+        control = Control(report, gate or NoPause())
+        one = Run(spec, places, journal, reporter, control, Selection(spec), earlier)
+        try:
+            await _verb(one)
+        finally:
+            summary = reporter.summary()
+        with suppress(asyncio.QueueEmpty):
+            report(reporter.progress())
+        return summary
+    finally:
+        if earlier is not None:
+            os.close(earlier)
+        journal.close()
+
+
+async def _verb(one: Run) -> None:
+    """Each verb is imported when it is asked for: a worker does one thing and ends."""
+    match one.spec.verb:
+        case TransferVerb.COPY | TransferVerb.MOVE:
+            from labbox.files.transfer.copying import copy
+
+            await copy(one)
+        case TransferVerb.ERASE:
+            from labbox.files.transfer.erasing import erase
+
+            await erase(one)
+        case _:
+            raise LabboxError("invalid", f"cannot {one.spec.verb} yet", "")
