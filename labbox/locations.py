@@ -10,7 +10,8 @@ r"""Locations: how people, programs and messages name a file, wherever it is.
     ~/data.zip!/raw/a.csv        inside an archive
 
 Text is whole: `parse(str(location)) == location`. A byte of a name that is not UTF-8 stands as ``\xNN`` in
-it, so that a location travels in JSON. A name that begins like a location is written ``./shared:x``.
+it, so that a location travels in JSON. A name that begins like a location is written ``./shared:x``; a folder
+that is called ``a.zip!`` is written ``a.zip\x21``.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ _SCHEME: Final = re.compile(r"([a-z][a-z0-9-]*):")
 _AUTHORITY: Final = re.compile(
     r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[^@/:\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
 )
-_ESCAPED: Final = re.compile(r"\\x(5c|[89a-f][0-9a-f])")
-_ESCAPE: Final = re.compile(r"[\udc80-\udcff]|\\(?=x(?:5c|[89a-f][0-9a-f]))")
+_ESCAPED: Final = re.compile(r"\\x(21|5c|[89a-f][0-9a-f])")
+_ESCAPE: Final = re.compile(r"[\udc80-\udcff]|\\(?=x(?:21|5c|[89a-f][0-9a-f]))")
+_NO_ENTRY: Final = "\udc21"  # a “!” that was written as an escape, while a text is read: it enters no archive
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -73,18 +75,18 @@ class Location(Value):
 
     def __str__(self) -> str:
         """The text that `parse` reads."""
+        path = _no_entry(path_text(self.path), r"\x21")
         match self.kind:
             case Kind.BOX:
-                start = self.path
+                start = path
             case Kind.SHARED:
-                start = f"shared:{self.path}"
+                start = f"shared:{path}"
             case Kind.PROJECT | Kind.JOB:
-                start = f"{self.kind}:{self.host}{self.path if self.path != '/' else '/'}"
+                start = f"{self.kind}:{self.host}{path}"
             case Kind.SFTP:
-                below = self.path[2:] if self.path.startswith("~") else f"/{self.path[1:]}"
-                start = f"sftp://{self.host}/{below}"
-        text = start if self.inner is None else f"{start}!/{self.inner}"
-        return path_text(text)
+                below = path[2:] if path.startswith("~") else f"/{path[1:]}"
+                start = f"sftp://{path_text(self.host)}/{below}"
+        return start if self.inner is None else f"{start}!/{path_text(self.inner)}"
 
     @property
     def name(self) -> str:
@@ -143,7 +145,7 @@ def parse(text: str, base: Location | None = None) -> Location:
 
     LabboxError "invalid" in words for what is no location.
     """
-    text = path_of(text)
+    text = _ESCAPED.sub(lambda found: _NO_ENTRY if found[1] == "21" else _unescape(found), text)
     if not text or "\0" in text:
         raise LabboxError("invalid", "cannot use an empty location", "give a path, as in ~/study")
     scheme = _SCHEME.match(text)
@@ -216,11 +218,14 @@ def _on_box(text: str, base: Location | None) -> Location:
     if base.inner is not None:
         joined = _normal("/" + f"{base.inner}/{text}", text)
         return _with(base, base.path, joined[1:])
-    return _made(base.kind, base.host, f"{base.path}/{text}")
+    return _made(base.kind, base.host, f"{_no_entry(base.path, _NO_ENTRY)}/{text}")
 
 
 def _sftp(text: str, rest: str) -> Location:
     authority, slash, below = rest.removeprefix("//").partition("/")
+    if ":" in authority.rpartition("@")[0]:
+        hint = "leave it out, as in sftp://me@my-pc/project"  # and say it to nobody: it may be logged
+        raise LabboxError("invalid", "cannot use a password in a location", hint)
     found = _AUTHORITY.fullmatch(authority)
     if not rest.startswith("//") or found is None or authority.startswith("-"):
         raise _wrong(text, "as in sftp://me@my-pc/project")
@@ -250,6 +255,7 @@ def _made(kind: Kind, host: str, path: str) -> Location:
 
 def _normal(path: str, said: str) -> str:
     """The path without empty, ``.`` and ``..`` parts; LabboxError where it climbs above the home."""
+    path = path.replace(_NO_ENTRY, "!")
     home = path == "~" or path.startswith("~/")
     parts: list[str] = []
     for part in path.split("/")[1:]:
@@ -269,8 +275,20 @@ def _with(location: Location, path: str, inner: str | None = None) -> Location:
     return Location(kind=location.kind, host=location.host, path=path, inner=inner)
 
 
+def _no_entry(path: str, mark: str) -> str:
+    """The path with `mark` for each “!” that would read as the way into an archive."""
+    if "!" not in path:
+        return path
+    return "/".join(
+        part[:-1] + mark if part.endswith("!") and archive_ending(part[:-1]) else part
+        for part in path.split("/")
+    )
+
+
 def _wrong(text: str, hint: str) -> LabboxError:
-    return LabboxError("invalid", f"cannot use the location “{visible_line(text)}”", hint)
+    return LabboxError(
+        "invalid", f"cannot use the location “{visible_line(text.replace(_NO_ENTRY, '!'))}”", hint
+    )
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -280,4 +298,4 @@ def _escape(match: re.Match[str]) -> str:
 
 def _unescape(match: re.Match[str]) -> str:
     code = int(match[1], 16)
-    return "\\" if code == 0x5C else chr(0xDC00 + code)
+    return chr(code) if code < 0x80 else chr(0xDC00 + code)
