@@ -156,7 +156,7 @@ class Places:
 
 _NO_SHARED = LabboxError(
     "not_found",
-    "cannot open shared: — this box has no shared folder",
+    "cannot open shared:/: this box has no shared folder",
     "whoever runs the box can set one up; project folders are reached as project:NAME",
 )
 
