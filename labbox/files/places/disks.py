@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -64,7 +65,7 @@ class Disks:
             owners=kind.posix and os.geteuid() == 0,
             symlinks=kind.symlinks,
             hard_links=kind.posix,
-            xattrs=kind.posix,
+            xattrs=kind.posix and _keeps_xattrs(folder),
             sparse=kind.posix,
             case_sensitive=kind.case_sensitive and not _folds(folder),
             mtime_step=step,
@@ -98,6 +99,15 @@ def _type_of(device: int, folder: int) -> str:
             if (path == top or path.startswith(top.rstrip("/") + "/")) and len(top) > best:
                 best, name = len(top), kind  # btrfs gives each subvolume a number of its own
     return name
+
+
+def _keeps_xattrs(folder: int) -> bool:
+    """Whether ``user.*`` attributes can be: some made-up disks, and tmpfs before Linux 6.6, have none."""
+    try:
+        os.getxattr(f"/proc/self/fd/{folder}", "user.labbox")
+    except OSError as error:
+        return error.errno != errno.EOPNOTSUPP
+    return True
 
 
 def _folds(folder: int) -> bool:

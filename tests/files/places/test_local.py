@@ -20,6 +20,7 @@ from conformance import Conformance, File, Link, Opener, build, listed, read, re
 
 from labbox.errors import LabboxError
 from labbox.files.places import changing
+from labbox.files.places import disks as disks_module
 from labbox.files.places.base import Attributes, EntryKind
 from labbox.files.places.errors import NoRoomError, OtherDiskError, meaning
 from labbox.files.places.local import LocalPlace
@@ -168,6 +169,49 @@ async def test_traits_are_those_of_the_disk_below(disks: Any, tmp_path: Path) ->
             await place.make_folder(f"{read_only}/d")
         assert "can only be read" in caught.error.message
         assert await place.space("/proc") == (None, None)
+        assert place.traits.xattrs and not (await place.traits_at("/proc")).xattrs
+
+
+async def test_a_disk_of_another_world_keeps_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stick with FAT; this kernel may not know it, so its name and its answers are given here."""
+    monkeypatch.setattr(disks_module, "_type_of", lambda _device, _folder: "vfat")
+    monkeypatch.setattr(os, "symlink", _eperm)
+    monkeypatch.setattr(os, "link", _eperm)
+    monkeypatch.setattr(os, "chmod", _eperm)
+    monkeypatch.setattr(os, "chown", _eperm)
+    top = str(build(tmp_path / "g", {"f": b"x"}))
+    async with LocalPlace() as place:
+        traits = await place.traits_at(top)
+        assert not (traits.case_sensitive or traits.modes or traits.owners or traits.symlinks)
+        assert not (traits.hard_links or traits.xattrs or traits.sparse)
+        assert traits.mtime_step == 2_000_000_000
+        with refused(frozenset({"invalid"})):
+            await place.link(f"{top}/l", "f")
+        with refused(frozenset({"invalid"})):
+            await place.link(f"{top}/h", f"{top}/f", hard=True)
+        await place.change(f"{top}/f", Attributes(mode=0o755, uid=1, xattrs={"user.x": b""}, mtime=8))
+        assert (await place.entry(f"{top}/f")).mtime == 8
+
+
+async def test_a_name_may_change_its_case_where_case_is_not_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This kernel mounts no such disk: what it would say (both names are there, and one file) is given."""
+    top = str(build(tmp_path / "g", {"Run.csv": b"x", "d/run.csv": b"y"}))
+
+    def exists(*_arguments: object) -> None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(changing, "rename_without_replacing", exists)
+    monkeypatch.setattr(changing, "_same", lambda _one, _other: True)
+    async with LocalPlace() as place:
+        for target in ("other.csv", "d/run.csv"):
+            with refused(frozenset({"conflict"})):
+                await place.rename(f"{top}/Run.csv", f"{top}/{target}")
+        await place.rename(f"{top}/Run.csv", f"{top}/run.csv")
+        assert set(await listed(place, top)) == {"run.csv", "d"}
+        await place.rename(f"{top}/run.csv", f"{top}/RUN.csv", replace=True)
+        assert await read(place, f"{top}/RUN.csv") == b"x"
 
 
 async def test_leaving_the_disk_is_told_apart(disks: Any, tmp_path: Path) -> None:
