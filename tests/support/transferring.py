@@ -1,3 +1,4 @@
+# ruff: noqa: PTH - the paths here are bytes and descriptors, which pathlib cannot hold
 """A home with sources and targets, and transfers between them."""
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ cut off. Both work with the ids of the process that calls them and with nothing 
 """
 
 from labbox.files.transfer.control import NoPause, Pause
+from labbox.files.transfer.planning import Clash, Plan, plan
 from labbox.files.transfer.running import run
 
-__all__ = ["NoPause", "Pause", "run"]
+__all__ = ["Clash", "NoPause", "Pause", "Plan", "plan", "run"]

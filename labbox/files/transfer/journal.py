@@ -3,7 +3,8 @@
 `journal`: lines of JSON, only ever added to. The first one gives the transfer its tag, by which its
 unfinished files are called, and the time it began. What is finished needs no line: a file that stands where
 it belongs with its source's size and time, changed after that beginning, is finished, since its time is set
-last of all. Large files leave lines, since half of one is worth keeping: which source it was and how far it had come.
+last of all. Large files leave lines, since half of one is worth keeping: which source it was and how far it
+had come.
 
 `undo.jsonl`: a line for each thing that was put somewhere, written before it gets its name.
 """

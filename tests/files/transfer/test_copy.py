@@ -1,3 +1,4 @@
+# ruff: noqa: PTH - the paths here are bytes and descriptors, which pathlib cannot hold
 from __future__ import annotations
 
 import os
