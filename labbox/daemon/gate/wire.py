@@ -1,149 +1,25 @@
-"""The hot path of big transfers: asyncssh's connection and channel with the work per packet cut down.
-
-asyncssh copies a packet about ten times and handles each by itself. Here, once the login is complete and
-nothing is compressed, packets of channel data are opened straight out of the one receive buffer, and sealed
-straight into one piece per write, where the cipher is AES-GCM or ChaCha20-Poly1305 (which stock clients
-choose: of two lists the client's order counts, not ours). Measured as the daemon's CPU time for 1 GiB by
-`scp`: 0.8 s instead of 1.3 s with AES-GCM, 1.4 s instead of 2.0 s with ChaCha20; that is time in which nobody
-else is served.
-
-Everything else (key exchange, login, other ciphers, other packets, every error) goes through asyncssh's own
-code, which also stays the judge of what is legal: what looks unusual here is handed over to it untouched.
-
-This reaches into private names of asyncssh. `check_library` refuses to start where one of them is missing,
-and the gate's tests run transfers through both paths and compare.
-"""
-
-# ruff: noqa: SLF001 - to reach into asyncssh is what this module is for
+"""The gate's side of an SSH connection: `labbox.files.sshpackets` as a server, and what only that does."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-from typing import Any, Final, cast
+from typing import Final
 
 import asyncssh
 from asyncssh.channel import SSHServerChannel
 from asyncssh.connection import SSHServerConnection
-from asyncssh.constants import EXTENDED_DATA_STDERR, MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
-from asyncssh.encryption import ChachaEncryption, Encryption, GCMEncryption
-from asyncssh.misc import DisconnectError
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
-from cryptography.hazmat.primitives.poly1305 import Poly1305
+from asyncssh.constants import EXTENDED_DATA_STDERR
 
-from labbox.errors import LabboxError
+from labbox.files.sshpackets import BUFFER_BYTES, PacketChannel, Packets, check_library
 
-_TAG: Final = 16  # bytes of the authentication tag
-_BLOCK: Final = 16
-_BUFFER: Final = bytearray(512 * 1024)  # of all connections: what is left over in it belongs to none
-_VIEW: Final = memoryview(_BUFFER)
-_MOST_KEPT: Final = 256 * 1024  # bytes that wait for a step of key exchange or login
-_READ: Final = 256 * 1024  # bytes at once; more would keep the others waiting
-_LARGEST: Final = 128 * 1024  # bytes of one packet that the hot path takes
+__all__ = ["Channel", "Connection", "check_library"]
 
-_CONNECTION_NAMES: Final = (
-    "_inpbuf _recv_handler _recv_pkthdr _recv_encryption _recv_seq _decompressor _auth_complete _channels"
-    " _max_recv_pktlen _send_encryption _send_seq _compressor _kex_complete _rekey_bytes _rekey_bytes_sent"
-    " _rekey_seconds _transport _recv_data _send _reset_keepalive_timer _force_close _send_disconnect"
-).split()
-_CHANNEL_NAMES: Final = (
-    "_recv_state _recv_window _accept_data _send_state _send_buf _send_window _send_pktsize _send_chan"
-    " _send_buf_len _pause_resume_writing"
-).split()
+_BUFFER: Final = bytearray(BUFFER_BYTES)  # of all connections: what is left over in it belongs to none
 
 
-def check_library(connection: SSHServerConnection, channel: SSHServerChannel[bytes] | None = None) -> None:
-    """LabboxError where the installed asyncssh is not the one that this module knows."""
-    missing = [name for name in _CONNECTION_NAMES if not hasattr(connection, name)]
-    missing += [name for name in _CHANNEL_NAMES if channel is not None and not hasattr(channel, name)]
-    if missing:
-        raise LabboxError(
-            "internal",
-            f"cannot work with asyncssh {asyncssh.__version__}: it has no {', '.join(missing)}",
-            "install the version that the lock file names",
-        )
-
-
-class _Gcm:
-    """One direction's AES-GCM (RFC 5647); the counter is that of asyncssh's own object."""
-
-    def __init__(self, encryption: GCMEncryption) -> None:
-        self.encryption: Encryption = encryption
-        self._shared: Any = encryption._cipher
-        self._aead = AESGCM(self._shared._key)
-        self._fixed: bytes = self._shared._iv[:4]
-
-    def size(self, header: memoryview, _number: int) -> int:
-        return int.from_bytes(header, "big")
-
-    def open(self, packet: memoryview, _number: int) -> bytes:
-        """What is inside; the counter moves on only with `advance`. InvalidTag where it was changed."""
-        return self._aead.decrypt(self._shared._iv, packet[4:], packet[:4])
-
-    def advance(self) -> None:
-        count = (int.from_bytes(self._shared._iv[4:], "big") + 1) & 0xFFFF_FFFF_FFFF_FFFF
-        self._shared._iv = self._fixed + count.to_bytes(8, "big")
-
-    def seal(self, size: bytes, inside: bytes, _number: int) -> bytes:
-        sealed = self._aead.encrypt(self._shared._iv, inside, size)
-        self.advance()
-        return size + sealed
-
-
-class _Chacha:
-    """One direction's ChaCha20-Poly1305, as OpenSSH's PROTOCOL.chacha20poly1305 has it."""
-
-    def __init__(self, encryption: ChachaEncryption) -> None:
-        self.encryption: Encryption = encryption
-        shared: Any = encryption._cipher
-        self._key: bytes = shared._key
-        self._size_key: bytes = shared._adkey
-
-    def size(self, header: memoryview, number: int) -> int:
-        return int.from_bytes(_chacha20(self._size_key, header, number, _BLOCK_0), "big")
-
-    def open(self, packet: memoryview, number: int) -> bytes:
-        """What is inside; InvalidSignature where it was changed."""
-        tag_key = _chacha20(self._key, _TAG_KEY, number, _BLOCK_0)
-        Poly1305.verify_tag(tag_key, packet[:-_TAG], bytes(packet[-_TAG:]))
-        return _chacha20(self._key, packet[4:-_TAG], number, _BLOCK_1)
-
-    def advance(self) -> None:
-        """The number of the packet is all the state there is."""
-
-    def seal(self, size: bytes, inside: bytes, number: int) -> bytes:
-        sealed = _chacha20(self._size_key, size, number, _BLOCK_0) + _chacha20(
-            self._key, inside, number, _BLOCK_1
-        )
-        return sealed + Poly1305.generate_tag(_chacha20(self._key, _TAG_KEY, number, _BLOCK_0), sealed)
-
-
-_BLOCK_0: Final = (0).to_bytes(8, "little")
-_BLOCK_1: Final = (1).to_bytes(8, "little")
-_TAG_KEY: Final = bytes(32)
-
-
-def _chacha20(key: bytes, data: bytes | memoryview, number: int, block: bytes) -> bytes:
-    return Cipher(ChaCha20(key, block + number.to_bytes(8, "big")), mode=None).encryptor().update(data)
-
-
-def _hot(encryption: object) -> _Gcm | _Chacha | None:
-    """The hot form of asyncssh's cipher, if there is one."""
-    if isinstance(encryption, GCMEncryption):
-        return _Gcm(encryption)
-    if isinstance(encryption, ChachaEncryption):
-        return _Chacha(encryption)
-    return None
-
-
-class Connection(SSHServerConnection, asyncio.BufferedProtocol):
+class Connection(Packets, SSHServerConnection):
     """A connection of one client."""
 
-    _opener: _Gcm | _Chacha | None = None
-    _sealer: _Gcm | _Chacha | None = None
+    _view = memoryview(_BUFFER)
 
     async def reload_config(self) -> None:
         """There is no configuration that depends on the user; asyncssh would build it anew in a thread."""
@@ -155,124 +31,6 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
         """
         self._send_disconnect(asyncssh.DISC_SERVICE_NOT_AVAILABLE, sentence, "en")
         self._force_close(None)
-
-    # The protocol that asyncio sees: it reads into a buffer of ours.
-
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        """Where to read to: behind what is left of the last packet."""
-        kept = len(self._inpbuf)
-        _VIEW[:kept] = self._inpbuf
-        return _VIEW[kept : kept + _READ]
-
-    def buffer_updated(self, count: int) -> None:
-        """So many bytes have been read."""
-        kept = len(self._inpbuf)
-        if kept > _MOST_KEPT:
-            # While a login is being looked at, no client has reason to send so much.
-            self._force_close(asyncssh.ProtocolError("Too much data at once"))
-        elif self._can_open():
-            self._reset_keepalive_timer()
-            self._take(_VIEW[: kept + count])
-        else:
-            self.data_received(bytes(_VIEW[kept : kept + count]))
-
-    def _can_open(self) -> bool:
-        return (
-            self._auth_complete
-            and not self._decompressor
-            and self._recv_handler == self._recv_pkthdr
-            and self._current_opener() is not None
-        )
-
-    def _current_opener(self) -> _Gcm | _Chacha | None:
-        """Made anew after every key exchange."""
-        if self._opener is None or self._opener.encryption is not self._recv_encryption:
-            self._opener = _hot(self._recv_encryption)
-        return self._opener
-
-    def _current_sealer(self) -> _Gcm | _Chacha | None:
-        if self._sealer is None or self._sealer.encryption is not self._send_encryption:
-            self._sealer = _hot(self._send_encryption)
-        return self._sealer
-
-    def _take(self, view: memoryview) -> None:
-        """Every whole packet of the view; the rest is kept."""
-        at, end = 0, len(view)
-        try:
-            while end - at > 4 and self._transport and (cipher := self._current_opener()) is not None:
-                size = 4 + cipher.size(view[at : at + 4], self._recv_seq) + _TAG
-                if size > _LARGEST:
-                    break
-                if size > end - at:
-                    self._inpbuf = bytes(view[at:end])
-                    return
-                if not self._take_data(cipher, view[at : at + size]):
-                    # asyncssh's own way, for this one packet; it may end in another state than before
-                    self._inpbuf = bytes(view[at : at + size])
-                    self._recv_data()
-                    if not self._can_open():
-                        self._inpbuf += bytes(view[at + size : end])
-                        if self._recv_handler == self._recv_pkthdr:
-                            self._recv_data()
-                        return
-                at += size
-        except DisconnectError as error:
-            self._send_disconnect(error.code, error.reason, error.lang)
-            self._force_close(error)
-            return
-        self._inpbuf = bytes(view[at:end])
-        if self._inpbuf and end - at > 4:
-            self._recv_data()  # too large: asyncssh says what is wrong with it
-
-    def _take_data(self, cipher: _Gcm | _Chacha, packet: memoryview) -> bool:
-        """Open the packet and deliver it, if it is channel data as it should be; else touch nothing."""
-        try:
-            opened = cipher.open(packet, self._recv_seq)
-        except (InvalidTag, InvalidSignature, ValueError):
-            return False
-        if len(opened) < 10 or opened[1] != MSG_CHANNEL_DATA:
-            return False
-        channel = self._channels.get(int.from_bytes(opened[2:6], "big"))
-        size = int.from_bytes(opened[6:10], "big")
-        if (
-            channel is None
-            or channel._recv_state != "open"
-            or size > channel._recv_window
-            or 10 + size + opened[0] != len(opened)
-        ):
-            return False
-        cipher.advance()
-        self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
-        channel._accept_data(cast(bytes, memoryview(opened)[10 : 10 + size]))
-        return True
-
-    def can_seal(self) -> bool:
-        """Whether data may be sent past asyncssh's own way: no key exchange under way or due."""
-        return (
-            self._kex_complete
-            and self._auth_complete
-            and not self._compressor
-            and not self._rekey_seconds
-            and self._rekey_bytes_sent < self._rekey_bytes
-            and self._current_sealer() is not None
-        )
-
-    def seal(self, head: bytes, data: memoryview) -> bytes:
-        """One packet as it goes over the wire; `head` is all of its payload before `data`."""
-        cipher = cast("_Gcm | _Chacha", self._sealer)  # `can_seal` has looked
-        padding = -(1 + len(head) + len(data)) % _BLOCK
-        if padding < 4:
-            padding += _BLOCK
-        size = 1 + len(head) + len(data) + padding
-        inside = b"".join((bytes((padding,)), head, data, os.urandom(padding)))
-        sealed = cipher.seal(size.to_bytes(4, "big"), inside, self._send_seq)
-        self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
-        self._rekey_bytes_sent += size
-        return sealed
-
-    def send_sealed(self, pieces: list[bytes]) -> None:
-        """Hand sealed packets to the socket in one piece."""
-        self._send(b"".join(pieces) if len(pieces) > 1 else pieces[0])
 
     def create_server_channel(
         self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0
@@ -297,33 +55,8 @@ class Connection(SSHServerConnection, asyncio.BufferedProtocol):
         return channel
 
 
-class Channel(SSHServerChannel[bytes]):
-    """A session's channel; `write` takes any buffer and copies it once where nothing stands in the way."""
-
-    def write(self, data: bytes | memoryview, datatype: int | None = None) -> None:
-        """Send, or keep what the client's window has no room for."""
-        connection = cast(Connection, self._conn)
-        if self._send_state != "open" or self._send_buf or not self._send_window or not connection.can_seal():
-            super().write(bytes(data), datatype)
-            return
-        view = memoryview(data)
-        kind = MSG_CHANNEL_DATA if datatype is None else MSG_CHANNEL_EXTENDED_DATA
-        start = bytes((kind,)) + cast(int, self._send_chan).to_bytes(4, "big")
-        if datatype is not None:
-            start += datatype.to_bytes(4, "big")
-        room = min(len(view), self._send_window)
-        step = self._send_pktsize
-        pieces = []
-        for at in range(0, room, step):
-            piece = view[at : min(at + step, room)]
-            pieces.append(connection.seal(start + len(piece).to_bytes(4, "big"), piece))
-        if pieces:
-            connection.send_sealed(pieces)
-        self._send_window -= room
-        if room < len(view):
-            self._send_buf.append((bytearray(view[room:]), datatype))
-            self._send_buf_len += len(view) - room
-            self._pause_resume_writing()
+class Channel(PacketChannel, SSHServerChannel[bytes]):
+    """A session's channel."""
 
     def write_error(self, data: memoryview) -> None:
         """Send on the error stream."""
