@@ -480,9 +480,9 @@ class Conformance:
                 writing = [asyncio.create_task(file.write(n * len(data), data)) for n in range(8)]
                 await asyncio.sleep(0)
                 await file.close()
+                assert (await place.entry(f"{top}/f")).size == 8 * len(data)
                 await asyncio.gather(*writing)
                 await file.close()
-                assert (await place.entry(f"{top}/f")).size == 8 * len(data)
                 assert (await read(place, f"{top}/f"))[-len(data) :] == data
 
     # ------------------------------------------------------------------ moving and removing

@@ -21,6 +21,8 @@ from conformance import Conformance, File, Link, Opener, build, listed, read, re
 from labbox.errors import LabboxError
 from labbox.files.places import changing
 from labbox.files.places import disks as disks_module
+from labbox.files.places import local as local_module
+from labbox.files.places import localfile as localfile_module
 from labbox.files.places.base import Attributes, EntryKind
 from labbox.files.places.errors import NoRoomError, OtherDiskError, meaning
 from labbox.files.places.local import LocalPlace
@@ -439,6 +441,47 @@ async def test_what_is_swapped_in_is_never_opened(tmp_path: Path) -> None:
     assert opened
 
 
+@pytest.mark.parametrize("other", ["link", "pipe", "folder"])
+async def test_a_swap_between_the_look_and_the_opening_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    top = build(tmp_path / "g", {"f": b"plain", "link": Link("secret"), "secret": b"secret", "folder": None})
+    os.mkfifo(top / "pipe")
+    look = local_module._check_plain
+    looks = 0
+
+    def look_and_swap(found: os.stat_result, doing: str, path: str) -> None:
+        nonlocal looks
+        looks += 1
+        look(found, doing, path)
+        if looks == 1:
+            _exchange(top / "f", top / other)
+
+    monkeypatch.setattr(local_module, "_check_plain", look_and_swap)
+    before = _descriptors()
+    async with LocalPlace() as place:
+        with refused(frozenset({"conflict"})):
+            await asyncio.wait_for(place.open(f"{top}/f"), 60)
+        assert _descriptors() == before
+
+
+async def test_rights_are_set_on_what_was_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = build(tmp_path / "g", {"f": b"", "victim": File(b"", 0o600, 5), "link": Link("victim")})
+    set_xattrs = changing._set_xattrs
+
+    def set_and_swap(path: str, attributes: Attributes) -> None:
+        _exchange(top / "f", top / "link")
+        set_xattrs(path, attributes)
+
+    monkeypatch.setattr(changing, "_set_xattrs", set_and_swap)
+    async with LocalPlace() as place:
+        await place.change(f"{top}/f", Attributes(mode=0o644, mtime=9, xattrs={"user.x": b"1"}))
+        assert ((top / "victim").stat().st_mode & 0o777, (top / "victim").stat().st_mtime_ns) == (0o600, 5)
+        moved = await place.entry(f"{top}/link")
+        assert (moved.kind, moved.mode, moved.mtime) == (EntryKind.FILE, 0o644, 9)
+        assert await place.xattrs(f"{top}/victim") == {}
+
+
 async def test_a_folder_swapped_for_a_link_leads_nobody_out(tmp_path: Path) -> None:
     out = build(tmp_path / "out", {f"f{number}": b"secret" for number in range(50)})
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
@@ -501,6 +544,34 @@ async def test_cancelled_calls_leave_nothing_open(tmp_path: Path) -> None:
         async with asyncio.timeout(60):
             while _descriptors() > before:
                 await place.entry(top)
+
+
+async def test_closing_waits_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+    fast = localfile_module._write
+
+    def slow(descriptor: int, offset: int, data: bytes) -> None:
+        begun.set()
+        assert go.wait(60)
+        fast(descriptor, offset, data)
+
+    monkeypatch.setattr(localfile_module, "_write", slow)
+    path = str(tmp_path / "f")
+    async with LocalPlace() as place:
+        file = await place.open(path, write=True, exclusive=True)
+        writing = asyncio.create_task(file.write(0, b"late"))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(file.close())
+        for _ in range(100):
+            await place.entry(path)
+        assert not closing.done()
+        go.set()
+        await closing
+        assert await read(place, path) == b"late"
+        await writing
+        with refused(frozenset({"unavailable"})):
+            await file.read(0, 1)
 
 
 async def test_a_cancelled_change_is_over_when_its_caller_goes_on() -> None:
