@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 
 from labbox.errors import LabboxError
 from labbox.files.transfer.asked import (
@@ -61,16 +62,32 @@ async def copy(one: Run) -> None:
         else:
             from labbox.files.transfer.placetree import bring
 
-            await bring(one, found, folder, name, moving=one.spec.verb is TransferVerb.MOVE)
+            moving = one.spec.verb is TransferVerb.MOVE
+            await bring(one, found, folder, name, name_of(source), moving=moving)
     if local:
         await _locally(one, local, folder)
+
+
+async def bring_one(
+    one: Run, source: Spot, folder: Spot, wanted: str, path: str, policy: Conflict, *, moving: bool = False
+) -> None:
+    """Bring one thing to `wanted` in a folder, whatever the verb; failures are rows for `path`."""
+    one = replace(one, selection=one.selection.always(policy))
+    if source.local and folder.local:
+        await one.control.in_thread(lambda: _bring(one, [(source, wanted, path)], folder, moving=moving))
+        return
+    from labbox.files.transfer.placetree import bring
+
+    await bring(one, source, folder, wanted, path, moving=moving)
 
 
 async def _locally(one: Run, pairs: list[tuple[Spot, str]], folder: Spot) -> None:
     count = Count(one.selection)
     counting = asyncio.ensure_future(asyncio.to_thread(_count, one, count, pairs))
+    called = [(source, name, name_of(source.location)) for source, name in pairs]
+    moving = one.spec.verb is TransferVerb.MOVE
     try:
-        await one.control.in_thread(lambda: _bring(one, pairs, folder))
+        await one.control.in_thread(lambda: _bring(one, called, folder, moving=moving))
     finally:
         count.stop.set()
         await asyncio.wait({counting})
@@ -91,8 +108,8 @@ def _count(one: Run, count: Count, pairs: list[tuple[Spot, str]]) -> None:
         one.reporter.total, one.reporter.files_total = count.size, count.files
 
 
-def _bring(one: Run, pairs: list[tuple[Spot, str]], folder: Spot) -> None:
-    """In a thread: bring each source over."""
+def _bring(one: Run, sources: list[tuple[Spot, str, str]], folder: Spot, *, moving: bool) -> None:
+    """In a thread: bring each source over; with each its name at the target and what reports call it."""
     reporter = one.reporter
     bench = Bench(
         reporter=reporter,
@@ -103,14 +120,12 @@ def _bring(one: Run, pairs: list[tuple[Spot, str]], folder: Spot) -> None:
         ways=Ways(),
         links=Links(reporter),
     )
-    moving = one.spec.verb is TransferVerb.MOVE
     notes = UndoNotes(one.journal, reporter)
     tree = LocalTree(bench, one.selection, notes, moving=moving)
     with ExitStack() as stack:
         target = open_folder(folder)
         stack.callback(os.close, target)
-        for source, wanted in pairs:
-            called = name_of(source.location)
+        for source, wanted, called in sources:
             try:
                 parent, name = open_parent(source)
                 try:

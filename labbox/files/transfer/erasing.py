@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from labbox.errors import LabboxError
-from labbox.files.places.base import EntryKind
+from labbox.files.places.base import Attributes, Entry, EntryKind
 from labbox.files.places.errors import meaning
 from labbox.files.transfer.asked import Spot, name_of, open_parent, sources_of, spot
+from labbox.files.transfer.reporting import Reporter
 from labbox.files.transfer.running import Run
+from labbox.files.transfer.selection import Selection
 from labbox.files.transfer.spill import Names
 from labbox.files.transfer.system import FOLDER
+from labbox.files.transfer.trash import forget
 from labbox.files.transfer.walking import Descent
 
 
@@ -32,6 +37,8 @@ async def erase(one: Run) -> None:
                 await one.control.in_thread(partial(erase_local, one, found))
             else:
                 await erase_entry(found, one, called, counted=True)
+            if source.parent.name == "files":
+                await forget(found)  # what was in the trash: its note goes with it
         except LabboxError as error:
             if error.code == "unavailable":
                 raise
@@ -42,7 +49,8 @@ def erase_local(one: Run, found: Spot) -> None:
     """In a thread: delete one source on this machine."""
     parent, name = open_parent(found)
     try:
-        Eraser(one, chosen=one.selection.partial).erase(parent, name, name_of(found.location))
+        selection = one.selection if one.selection.partial else None
+        Eraser(one.reporter, one.breathe, selection).erase(parent, name, name_of(found.location))
     finally:
         os.close(parent)
 
@@ -50,10 +58,12 @@ def erase_local(one: Run, found: Spot) -> None:
 class Eraser:
     """Deletes trees through descriptors; gives owners the right to empty a folder where it is missing."""
 
-    def __init__(self, one: Run, *, chosen: bool = False) -> None:
-        """`chosen`: only what the selection wants."""
-        self._one, self._reporter = one, one.reporter
-        self._wants = one.selection.wants if chosen else None
+    def __init__(
+        self, reporter: Reporter, breathe: Callable[[], None], selection: Selection | None = None
+    ) -> None:
+        """`breathe`: called now and then; `selection`: what is to go, None for all."""
+        self._reporter, self._breathe = reporter, breathe
+        self._wants = selection.wants if selection is not None else None
 
     def erase(self, parent: int, name: str, path: str) -> None:
         """Delete `name` in the open folder with all below it; rows for what stays."""
@@ -93,7 +103,7 @@ class Eraser:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if self._reporter.due():
-                    self._one.breathe()
+                    self._breathe()
                 below = f"{path}/{entry.name}"
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if self._wants is not None and not self._wants(below, entry.name, folder=is_folder):
@@ -143,34 +153,76 @@ def _give_right(parent: int, name: str) -> None:
 
 
 async def erase_entry(found: Spot, one: Run, path: str = "", *, counted: bool = False) -> None:
-    """Delete an entry of any place with all below it; LabboxError where the entry itself stays."""
+    """Delete an entry of any place with all below it.
+
+    `counted`: what is deleted counts, and what stays is a row; otherwise LabboxError at the first that stays.
+    """
     entry = await found.place.entry(found.path)
+    way: list[tuple[Spot, str, Iterator[str]]] = []
     if entry.kind is EntryKind.FOLDER:
-        folders = Names()
-        files: list[str] = []
-        async for batch in found.place.list(found.path, full=False):
-            for child in batch:
-                (folders if child.kind is EntryKind.FOLDER else files).append(child.name)
-            for name in files:
-                await one.tick()
-                try:
-                    await found.place.remove(found.below(name).path)
-                    one.reporter.files += counted
-                except LabboxError as error:
-                    if not counted or error.code == "unavailable":
-                        raise
-                    if error.code != "not_found":
-                        one.reporter.fail(f"{path}/{name}", error, "delete")
-            files.clear()
-        for name in folders.drain():
+        way.append((found, path, await _files_of(found, entry, one, path, counted=counted)))
+    else:
+        await found.place.remove(found.path)
+        one.reporter.files += counted
+    while way:
+        present, at, waiting = way[-1]
+        name = next(waiting, None)
+        try:
+            if name is None:
+                way.pop()
+                await present.place.remove(present.path)
+                one.reporter.folders += counted
+                continue
+            below = present.below(name)
+            entry = await below.place.entry(below.path)
+            if entry.kind is EntryKind.FOLDER:
+                path = f"{at}/{name}"
+                way.append((below, path, await _files_of(below, entry, one, path, counted=counted)))
+        except LabboxError as error:
+            if error.code == "not_found":
+                continue
+            if not counted or error.code == "unavailable":
+                raise
+            if error.code != "conflict":  # not empty: what stayed in it has its own row
+                one.reporter.fail(at if name is None else f"{at}/{name}", error, "delete")
+
+
+async def _files_of(found: Spot, entry: Entry, one: Run, path: str, *, counted: bool) -> Iterator[str]:
+    """Delete all in a folder that is no folder; those wait."""
+    if entry.mode is not None and entry.mode & 0o700 != 0o700:
+        with suppress(LabboxError):
+            await found.place.change(found.path, Attributes(mode=entry.mode | 0o700))
+    folders = Names()
+    async for batch in found.place.list(found.path, full=False):
+        for child in batch:
+            await one.tick()
+            if child.kind is EntryKind.FOLDER:
+                folders.append(child.name)
+                continue
             try:
-                await erase_entry(found.below(name), one, f"{path}/{name}", counted=counted)
+                await found.place.remove(found.below(child.name).path)
+                one.reporter.files += counted
             except LabboxError as error:
-                if not counted or error.code in ("unavailable", "not_found"):
+                if error.code == "not_found":
+                    continue
+                if not counted or error.code == "unavailable":
                     raise
-                if error.code != "conflict":  # not empty: what stayed in it has its own row
-                    one.reporter.fail(f"{path}/{name}", error, "delete")
-    await found.place.remove(found.path)
-    if counted:
-        one.reporter.folders += entry.kind is EntryKind.FOLDER
-        one.reporter.files += entry.kind is not EntryKind.FOLDER
+                one.reporter.fail(f"{path}/{child.name}", error, "delete")
+    return folders.drain()
+
+
+async def erase_for_good(found: Spot) -> bool:
+    """Delete something of this machine without a report, as when the trash expires; whether all went."""
+    if not found.local:
+        return False  # a place elsewhere has its own trash, and is tidied there
+    reporter = Reporter("deleting")
+
+    def work() -> None:
+        parent, name = open_parent(found)
+        try:
+            Eraser(reporter, lambda: None).erase(parent, name, name)
+        finally:
+            os.close(parent)
+
+    await asyncio.to_thread(work)
+    return reporter.failed == 0

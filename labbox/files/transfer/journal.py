@@ -56,7 +56,6 @@ class Undoable(msgspec.Struct, frozen=True, omit_defaults=True):
     mtime: int = 0
     inode: int = 0
     at: int = 0  # when, nanoseconds of the clock that stamps files
-    merged: bool = False  # a folder into which things were put that stand in lines of their own
 
 
 class Journal:

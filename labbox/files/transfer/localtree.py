@@ -48,6 +48,7 @@ class LocalTree:
     def __init__(self, bench: Bench, selection: Selection, notes: UndoNotes, *, moving: bool) -> None:
         """`notes`: where it is written what was put where."""
         self._bench, self._selection, self._notes, self._moving = bench, selection, notes, moving
+        notes.moving = moving
         self._files = Files(bench)
         self._reporter, self._journal = bench.reporter, bench.journal
         self._folded: set[str] | None = None
@@ -197,7 +198,7 @@ class LocalTree:
         try:
             read, made = self._make(name, out, path)
             made = made or os.stat(out, dir_fd=self._target.present, follow_symlinks=False)
-            self._put(out, wanted, made, replace=replace)
+            self._put(name, out, wanted, made, replace=replace)
         except BaseException:
             with suppress(OSError):
                 os.unlink(out, dir_fd=self._target.present)
@@ -207,13 +208,13 @@ class LocalTree:
         self._count(read)
         self._gone_from_source(name, read)
 
-    def _put(self, out: str, wanted: str, made: os.stat_result, *, replace: bool) -> None:
+    def _put(self, name: str, out: str, wanted: str, made: os.stat_result, *, replace: bool) -> None:
         here = self._target.present
         if replace:
             self._notes.replaced(self._path_below_top(wanted))
             os.rename(out, wanted, src_dir_fd=here, dst_dir_fd=here)
             return
-        self._notes.made(self._path_below_top(wanted), made)
+        self._notes.made(self._path_below_top(wanted), self._source_path(name), made)
         try:
             rename_new(here, out, here, wanted)
         except OSError:
@@ -352,7 +353,7 @@ class LocalTree:
         here = self._target.present
         try:
             made = os.stat(frame.out, dir_fd=here, follow_symlinks=False)
-            self._put(frame.out, frame.wanted, made, replace=False)
+            self._put(frame.name, frame.out, frame.wanted, made, replace=False)
         except FileExistsError:
             remove_below(here, frame.out, self._bench.tick)
             self._attempt(above, frame.name, frame.wanted, frame.path, folder=True)

@@ -9,13 +9,14 @@ as there is room for more.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, Final, Self
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry, EntryKind
-from labbox.files.transfer.asked import Spot, name_of, spot
+from labbox.files.transfer.asked import Spot, spot
 from labbox.files.transfer.deciding import (
     Deed,
     Side,
@@ -42,9 +43,11 @@ _TRIES: Final = 3
 _LONGEST_WAIT: Final = 30.0  # seconds between two attempts to reach a host
 
 
-async def bring(one: Run, source: Spot, target: Spot, wanted: str, *, moving: bool) -> None:
-    """Bring a source to `wanted` in the folder `target`; failures are rows, a host that is gone is raised."""
-    called = name_of(source.location)
+async def bring(one: Run, source: Spot, target: Spot, wanted: str, called: str, *, moving: bool) -> None:
+    """Bring a source to `wanted` in the folder `target`; failures are rows, a host that is gone is raised.
+
+    `called`: how reports call it.
+    """
     if source.place is target.place:
         try:
             inside = await _is_inside(source, target)
@@ -235,22 +238,25 @@ class PlaceTree:
             self._count(entry)
         if fresh:
             return
-        await self._put(entry, out, final, path, replace=replace)
+        await self._put(entry, source, out, final, path, replace=replace)
         self._parts.pop(out.path, None)
         if entry.kind is EntryKind.FOLDER and self._moving:
             await self._remove_copied(source, final, path)
         else:
             await self._gone(entry, source)
 
-    async def _put(self, entry: Entry, out: Spot, final: Spot, path: str, *, replace: bool) -> None:
+    async def _put(
+        self, entry: Entry, source: Spot, out: Spot, final: Spot, path: str, *, replace: bool
+    ) -> None:
         place, journal = out.place, self._run.journal
         if replace:
             journal.note_undo(Undoable("replaced", str(final.location)))
             await place.rename(out.path, final.path, replace=True)
             return
         made = await place.entry(out.path)
-        remote = entry.kind is EntryKind.FOLDER
-        journal.note_undo(Undoable("made", str(final.location), **_version(made), merged=remote))
+        what, was = ("moved", str(source.location)) if self._moving else ("made", "")
+        note = Undoable(what, str(final.location), was, at=time.time_ns(), **_version(made))
+        journal.note_undo(note)
         try:
             await place.rename(out.path, final.path)
         except LabboxError as error:
@@ -382,6 +388,23 @@ class PlaceTree:
 
     async def _remove_copied(self, source: Spot, target: Spot, path: str) -> None:
         """Remove the originals of a folder that was copied whole; what was not copied stays."""
+        way = [(source, target, await self._remove_files(source, target))]
+        while way:
+            here, there, waiting = way[-1]
+            name = next(waiting, None)
+            if name is not None:
+                one, other = here.below(name), there.below(name)
+                with suppress_missing():
+                    way.append((one, other, await self._remove_files(one, other)))
+                continue
+            way.pop()
+            try:
+                await here.place.remove(here.path)
+            except LabboxError as error:
+                if error.code not in ("conflict", "not_found"):
+                    self._run.reporter.fail(path, error, "move")
+
+    async def _remove_files(self, source: Spot, target: Spot) -> Iterator[str]:
         folders = Names()
         async for batch in source.place.list(source.path):
             for entry in batch:
@@ -391,12 +414,14 @@ class PlaceTree:
                     continue
                 with suppress_missing():
                     there = await target.place.entry(target.below(entry.name).path)
-                    if self._walls.is_copy(entry, there):
+                    if await self._is_copy(entry, there, source.below(entry.name)):
                         await source.place.remove(source.below(entry.name).path)
-        for name in folders.drain():
-            await self._remove_copied(source.below(name), target.below(name), f"{path}/{name}")
-        with suppress(LabboxError):
-            await source.place.remove(source.path)
+        return folders.drain()
+
+    async def _is_copy(self, entry: Entry, there: Entry, source: Spot) -> bool:
+        if entry.kind is there.kind is EntryKind.LINK and entry.target is None:
+            entry = entry._replace(target=await source.place.read_link(source.path))
+        return self._walls.is_copy(entry, there)
 
     async def remove_unfinished(self) -> None:
         """Nobody wants it any more, or it cannot go on: what has no final name yet goes."""

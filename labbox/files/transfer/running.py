@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from labbox.errors import LabboxError
 from labbox.files.places.opening import Places
 from labbox.files.transfer.control import Control, NoPause, Pause
 from labbox.files.transfer.journal import Journal
@@ -102,5 +101,35 @@ async def _verb(one: Run) -> None:
             from labbox.files.transfer.erasing import erase
 
             await erase(one)
-        case _:
-            raise LabboxError("invalid", f"cannot {one.spec.verb} yet", "")
+        case TransferVerb.TRASH:
+            from labbox.files.transfer.trashing import trash
+
+            await trash(one)
+        case TransferVerb.RESTORE:
+            from labbox.files.transfer.trashing import restore
+
+            await restore(one)
+        case TransferVerb.SYNC:
+            from labbox.files.transfer.syncing import sync
+
+            await sync(one)
+        case TransferVerb.COMPARE:
+            from labbox.files.transfer.comparing import compare
+
+            await compare(one)
+        case TransferVerb.CHECKSUM:
+            from labbox.files.transfer.checksums import checksum
+
+            await checksum(one)
+        case TransferVerb.FIND:
+            from labbox.files.transfer.finding import find
+
+            await find(one)
+        case TransferVerb.UNDO:
+            from labbox.files.transfer.undoing import undo
+
+            await undo(one)
+        case TransferVerb.PACK | TransferVerb.UNPACK:
+            from labbox.files.transfer.packing import pack, unpack
+
+            await (pack if one.spec.verb is TransferVerb.PACK else unpack)(one)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from labbox.files.transfer.excluding import excluding
 from labbox.locations import path_of, path_text
 from labbox.model import Conflict, TransferSpec
@@ -19,6 +21,7 @@ class Selection:
 
     def __init__(self, spec: TransferSpec) -> None:
         """Read the three from a spec."""
+        self._spec = spec
         self._only = frozenset(path_of(path) for path in spec.only)
         self._above = frozenset(_above(self._only))
         self._excluded = excluding(spec.exclude)
@@ -48,6 +51,10 @@ class Selection:
                     return self._decided[path]
                 path = path.rpartition("/")[0]
         return self._otherwise
+
+    def always(self, policy: Conflict) -> Selection:
+        """The same choice with one rule for whatever is in the way."""
+        return Selection(msgspec.structs.replace(self._spec, conflict=policy, decisions=()))
 
     def _chosen(self, path: str, *, folder: bool) -> bool:
         return (folder and path in self._above) or self._named(path)

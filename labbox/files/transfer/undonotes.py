@@ -19,14 +19,18 @@ class UndoNotes:
         """Notes go into the journal's folder."""
         self._journal, self._reporter = journal, reporter
         self._source = self._target = ""
+        self.moving = False
 
     def between(self, source: Location, target: Location) -> None:
         """Paths in the notes to come are below these two folders."""
         self._source, self._target = _text(source), _text(target)
 
-    def made(self, path: str, made: os.stat_result) -> None:
-        """Something new gets its name."""
-        self._note("made", path, "", made)
+    def made(self, path: str, was: str, made: os.stat_result) -> None:
+        """Something new gets its name: a copy of `was`, which leaves its place where things are moved."""
+        if self.moving:
+            self.moved(path, was, made)
+        else:
+            self._note("made", path, "", made)
 
     def moved(self, path: str, was: str, found: os.stat_result) -> None:
         """Something is renamed."""

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH - the paths here are bytes and descriptors, which pathlib cannot hold
+# ruff: noqa: PTH101, PTH102, PTH116, PTH118, PTH123, PTH208 - the paths here are bytes and descriptors
 from __future__ import annotations
 
 import os
