@@ -24,7 +24,7 @@ from labbox.files.places.scanning import Scan
 from labbox.files.places.threads import Threads
 
 _T = TypeVar("_T")
-_PARALLEL: Final = 4  # a disk is busy with so many; more gained nothing when measured
+_PARALLEL: Final = 4  # a guess: disks and file servers gain from some, small boxes lose by many
 _THREADS: Final = 8  # so that a slow folder does not hold up the others
 _BLOCK: Final = 1 << 20
 _OPEN: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -59,7 +59,10 @@ class LocalPlace(Place):
             while batch := await self._read("read", path, scan.batch):
                 yield batch
         finally:
-            await self._threads.change(scan.close)
+            if self._threads.closed:
+                scan.close()
+            else:
+                await self._threads.change(scan.close)
 
     async def entry(self, path: str, *, follow: bool = False) -> Entry:
         """One entry."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -112,7 +113,10 @@ class Places:
     async def _make(self, location: Location) -> Place:
         match location.kind:
             case Kind.BOX:
-                return await LocalPlace(home=self._roots.home).look()
+                box = LocalPlace(home=self._roots.home)
+                with suppress(LabboxError):  # whose home is out of reach can still look at all else
+                    await box.look()
+                return box
             case Kind.SHARED:
                 return await _rooted(self._roots.shared, "shared:", _NO_SHARED)
             case Kind.PROJECT:

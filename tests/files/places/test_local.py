@@ -574,6 +574,19 @@ async def test_closing_waits_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest
             await file.read(0, 1)
 
 
+async def test_a_place_may_be_closed_while_it_is_listed(tmp_path: Path) -> None:
+    top = str(build(tmp_path / "g", {f"{number}": b"" for number in range(1000)}))
+    before = _descriptors()
+    place = LocalPlace()
+    listing = place.list(top)
+    assert await anext(listing)
+    await place.close()
+    with refused(frozenset({"unavailable"})):
+        async for _ in listing:
+            pass
+    assert _descriptors() == before
+
+
 async def test_a_cancelled_change_is_over_when_its_caller_goes_on() -> None:
     threads = Threads(2)
     begun, go, done = threading.Event(), threading.Event(), []

@@ -56,6 +56,13 @@ async def test_every_place_of_the_box(roots: Roots, tmp_path: Path) -> None:
     assert (tmp_path / "shared" / "new").read_bytes() == b"new"
 
 
+async def test_without_a_home_all_else_is_there(roots: Roots, tmp_path: Path) -> None:
+    async with Places(Roots(home=str(tmp_path / "nowhere"))) as places:
+        assert await _read(places, f"{tmp_path}/home/study/f") == b"home"
+        with refused(NONE):
+            await _read(places, "~/x")
+
+
 async def test_what_is_not_there_is_told_with_a_way_out(roots: Roots) -> None:
     async def none(_job: int) -> str:
         return ""
