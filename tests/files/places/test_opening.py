@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
+import zipfile
 from pathlib import Path
 from typing import ClassVar
 
@@ -103,6 +104,31 @@ async def test_folders_of_jobs_are_asked_for_once(roots: Roots) -> None:
         found = await asyncio.gather(*(places.get(parse("job:8/output")) for _ in range(10)))
         assert len({id(place) for place, _ in found}) == 1
         assert asked == [8, 8]
+
+
+async def test_archives_are_opened_once_and_anew_when_they_changed(roots: Roots, tmp_path: Path) -> None:
+    def pack(data: bytes) -> None:
+        new = tmp_path / "new.zip"
+        with zipfile.ZipFile(new, "w") as archive:
+            archive.writestr("raw/a.csv", data)
+        new.replace(tmp_path / "shared" / "data.zip")
+
+    pack(b"1,2")
+    (tmp_path / "shared" / "latest.zip").symlink_to("data.zip")
+    async with Places(roots) as places:
+        assert await _read(places, "shared:/data.zip!/raw/a.csv") == b"1,2"
+        assert await _read(places, "shared:/latest.zip!/raw/a.csv") == b"1,2"
+        place, path = await places.get(parse("shared:/data.zip!/raw/a.csv"))
+        assert path == "raw/a.csv" and not place.traits.writable
+        found = await asyncio.gather(*(places.get(parse("shared:/data.zip!/")) for _ in range(5)))
+        assert all(one is place for one, _ in found)
+        file = await place.open(path)
+        pack(b"3,4,5")
+        assert await _read(places, "shared:/data.zip!/raw/a.csv") == b"3,4,5"
+        assert await file.read(0, 10) == b"1,2", "who reads the old one goes on"
+        await file.close()
+        with refused(NONE):
+            await places.get(parse("shared:/none.zip!/x"))
 
 
 class _Host(LocalPlace):
