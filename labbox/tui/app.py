@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import termios
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 os.environ.setdefault(
     "TEXTUAL_SMOOTH_SCROLL", "0"
@@ -13,9 +14,11 @@ os.environ.setdefault(
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
 from textual import events
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.app import App
 from textual.binding import Binding
 from textual.driver import Driver
+from textual.keys import Keys
 
 from labbox.errors import LabboxError
 from labbox.model import Role
@@ -26,6 +29,7 @@ from labbox.tui.graphics import Graphics
 from labbox.tui.joblist import PAGE
 from labbox.tui.link import Calls, Feed
 from labbox.tui.screens.base import Pane
+from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.jobs import JobsScreen
 
 if TYPE_CHECKING:
@@ -46,12 +50,21 @@ class LabboxApp(App[int]):
     CSS_PATH = "theme.tcss"
     TITLE = "labbox"
     ENABLE_COMMAND_PALETTE = False  # Textual's own key for it; ours is in the table of keys
-    BINDINGS: ClassVar[list[Any]] = [Binding("ctrl+c", "help_quit", show=False, priority=False)]
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("ctrl+c", "help_quit", show=False, priority=False),
+        Binding(
+            "ctrl+q", "nothing", show=False, priority=False
+        ),  # Textual's quit; the quick view of the files
+    ]
 
     def __init__(
-        self, client: Client, theme: str | None = None, driver_class: type[Driver] | None = None
+        self,
+        client: Client,
+        theme: str | None = None,
+        driver_class: type[Driver] | None = None,
+        start: str = "files",
     ) -> None:
-        """`theme`, `driver_class` None: what fits the terminal."""
+        """`theme`, `driver_class` None: what fits the terminal. `start`: the first screen, files or jobs."""
         super().__init__(driver_class)
         for each in look.THEMES:
             self.register_theme(each)
@@ -60,6 +73,8 @@ class LabboxApp(App[int]):
         self.stylesheet.set_variables(self._painted_with)
         self.animation_level = "none"
         self.client = client
+        self.start = start
+        self.awake = asyncio.Event()  # set when there is a client to ask
         self.calls = Calls()
         self.graphics = Graphics()
         self.caller: Caller | None = None
@@ -67,6 +82,7 @@ class LabboxApp(App[int]):
         self.trouble = ""
         self.notices: list[Notice] = []
         self.first_page: asyncio.Future[JobPage]
+        self._page_used = False
         self._feed: Feed | None = None
         self._seconds = 0
         self._status_asked: float | None = None
@@ -108,13 +124,49 @@ class LabboxApp(App[int]):
     def on_mount(self) -> None:
         """Show the first screen."""
         self.begin()
-        self.push_screen(JobsScreen())
+        self._show(JobsScreen if self.start == "jobs" else FilesScreen)
 
     def begin(self) -> None:
         """Ask for the first page at once, beside the making of the first screen."""
         self.first_page = asyncio.ensure_future(self.calls.ask(lambda: self.client.list_jobs(limit=PAGE)))
+        self.awake.set()
         self.run_worker(self.guarded(self._introduce()), group="app")
         self.set_interval(1.0, self._tick)
+
+    async def newest_jobs(self) -> JobPage:
+        """The newest jobs: what was asked for at the start, the first time."""
+        if self._page_used:
+            return await self.calls.ask(lambda: self.client.list_jobs(limit=PAGE))
+        self._page_used = True
+        return await self.first_page
+
+    # The two main screens stand on each other, and each keeps its state while the other is in front.
+
+    def _show(self, kind: type[JobsScreen] | type[FilesScreen]) -> None:
+        for place, screen in enumerate(self.screen_stack):
+            if isinstance(screen, kind):
+                for _ in self.screen_stack[place + 1 :]:
+                    self.pop_screen()
+                return
+        name = kind.KEYS
+        if self.is_screen_installed(name):
+            self.push_screen(name)
+            shown = self.get_screen(name)
+            if isinstance(shown, Pane):
+                shown.retitle()
+                shown.read_again()
+        else:
+            screen = kind()
+            self.install_screen(screen, name)
+            self.push_screen(screen)
+
+    def show_jobs(self) -> None:
+        """The job view."""
+        self._show(JobsScreen)
+
+    def show_files(self) -> None:
+        """The file manager."""
+        self._show(FilesScreen)
 
     async def _introduce(self) -> None:
         self.caller = await self.calls.ask(self.client.whoami)
@@ -337,6 +389,9 @@ class LabboxApp(App[int]):
         """End the session; jobs go on."""
         self.exit(0)
 
+    def action_nothing(self) -> None:
+        """A key of Textual's that means nothing here."""
+
     def action_help_quit(self) -> None:
         """Ctrl+C is no way out by accident."""
         self.say("F10 quits. Jobs go on without you.")
@@ -353,10 +408,24 @@ def preload() -> None:
     _prepared = load()
 
 
-def main(client: Client) -> int:
-    """Show the interface on the controlling terminal; returns the exit code."""
+def main(client: Client, start: str = "files") -> int:
+    """Show the interface on the controlling terminal; returns the exit code.
+
+    `start` is the first screen: files or jobs.
+    """
     global _prepared
     prepared, _prepared = _prepared, None
-    if prepared is not None and prepared.fits():
+    tell_backspace_from_ctrl_h()
+    if prepared is not None and start == "files" and prepared.fits():
         return prepared.run(client)
-    return LabboxApp(client).run() or 0
+    return LabboxApp(client, start=start).run() or 0
+
+
+def tell_backspace_from_ctrl_h() -> None:
+    """Both keys may send the same byte; the terminal says which one Backspace sends (its erase character)."""
+    try:
+        erase = termios.tcgetattr(0)[6][termios.VERASE]
+    except (termios.error, OSError):
+        return
+    if erase == b"\x7f":
+        cast("dict[str, Any]", ANSI_SEQUENCES_KEYS)["\x08"] = (Keys.ControlH,)

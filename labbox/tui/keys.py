@@ -88,11 +88,109 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("log", "from_start", "home,less_than_sign", "From the beginning", "Log"),
     Action("log", "to_end", "end,greater_than_sign", "To the end, and follow", "Log"),
     Action("log", "save_hint", "S", "How to save the log", "Log"),
+    Action("viewer", "wrap", "f2,w", "Wrap long lines, or cut them", "Viewer", "Wrap"),
+    Action("viewer", "back", "escape,f3,f10,q", "Close", "Viewer", "Quit"),
+    Action("viewer", "hex", "f4,h", "Bytes in hex, and back", "Viewer", "Hex"),
+    Action("viewer", "go", "f5,colon", "Go to a line, percentage or byte", "Viewer", "Goto"),
+    Action("viewer", "follow", "f6,f,F", "Follow the end as the file grows", "Viewer", "Follow"),
+    Action("viewer", "find", "f7,slash", "Search", "Viewer", "Search"),
+    Action("viewer", "next_match", "n", "Next match", "Viewer"),
+    Action("viewer", "previous_match", "N", "Match before", "Viewer"),
+    Action("viewer", "raw", "f8,r", "Plain text of a table or document, and back", "Viewer", "Raw"),
+    Action("viewer", "numbers", "l", "Line numbers", "Viewer"),
+    Action("viewer", "encoding", "e", "Next encoding", "Viewer"),
+    Action("viewer", "sibling(1)", "ctrl+f,right_square_bracket", "Next file", "Viewer"),
+    Action("viewer", "sibling(-1)", "ctrl+b,left_square_bracket", "File before", "Viewer"),
     Action("files", "open", "f3,enter", "Look at it", "Files", "View"),
     Action("files", "up", "backspace,left", "Up one folder", "Files"),
     Action("files", "copy_path", "y", "Copy the path to the clipboard", "Files"),
     Action("files", "fetch_hint", "f5,S", "How to fetch the files", "Files", "Fetch"),
     Action("files", "graphics", "V", "Pictures: half blocks or the terminal's graphics", "Files"),
+    Action("manager", "submit", "f2", "Submit this folder as a job", "Files", "Submit"),
+    Action("manager", "view", "f3", "View", "Files", "View"),
+    Action("manager", "edit", "f4", "Edit", "Files", "Edit"),
+    Action("manager", "copy", "f5", "Copy", "Files", "Copy"),
+    Action("manager", "move", "f6", "Move or rename", "Files", "Move"),
+    Action("manager", "make_folder", "f7", "Make a folder", "Files", "Mkdir"),
+    Action("manager", "trash", "f8,delete", "Delete to the trash", "Files", "Delete"),
+    Action("manager", "erase", "shift+f8,f20,shift+delete", "Delete for good", "Files"),
+    Action("manager", "rename", "shift+f6,f18", "Rename in place", "Files"),
+    Action("manager", "rename_many", "ctrl+n,ctrl+m", "Rename many, with a preview", "Files"),
+    Action("manager", "new_file", "shift+f4,f16", "New file", "Files"),
+    Action("manager", "undo", "alt+z", "Undo the last change", "Files"),
+    Action("manager", "copy_path", "alt+p", "Copy the path to the clipboard", "Files"),
+    Action("manager", "mark", "insert,space", "Mark or unmark", "Select"),
+    Action("manager", "mark_down", "shift+down", "Mark and go down", "Select"),
+    Action("manager", "mark_up", "shift+up", "Mark and go up", "Select"),
+    Action("manager", "mark_mask", "plus", "Mark by a mask", "Select"),
+    Action("manager", "unmark_mask", "minus", "Unmark by a mask", "Select"),
+    Action("manager", "invert_marks", "asterisk", "Invert the marks", "Select"),
+    Action("manager", "search", "ctrl+s", "Quick search", "Select"),
+    Action("manager", "filter", "ctrl+f", "Filter by name", "Select"),
+    Action("manager", "escape", "escape", "End search or filter, unmark all", "Select"),
+    Action("manager", "compare", "ctrl+x d", "Compare the two folders, mark what differs", "Select"),
+    Action("manager", "place('left')", "alt+f1", "Place of the left pane", "Go"),
+    Action("manager", "place('right')", "alt+f2", "Place of the right pane", "Go"),
+    Action("manager", "parent", "backspace", "Up one folder", "Go"),
+    Action("manager", "jump", "alt+c", "Go to a path", "Go"),
+    Action("manager", "often", "alt+g", "Go where one often is", "Go"),
+    Action("manager", "bookmarks", "ctrl+backslash", "Bookmarks", "Go"),
+    Action("manager", "bookmark", "alt+b", "Bookmark this folder", "Go"),
+    Action("manager", "history_back", "alt+y,alt+left", "Back", "Go"),
+    Action("manager", "history_forward", "alt+u,alt+right", "Forward", "Go"),
+    Action("manager", "find", "alt+f7", "Find by name or content", "Go"),
+    Action("manager", "other_pane", "tab,shift+tab", "The other pane", "Panes"),
+    Action("manager", "swap", "ctrl+u", "Swap the panes", "Panes"),
+    Action("manager", "same_here", "alt+i", "The same folder in the other pane", "Panes"),
+    Action("manager", "open_other", "alt+o", "Open this in the other pane", "Panes"),
+    Action("manager", "new_tab", "ctrl+t", "New tab", "Panes"),
+    Action("manager", "close_tab", "ctrl+w", "Close the tab", "Panes"),
+    Action("manager", "turn_tab(1)", "ctrl+pagedown", "Next tab", "Panes"),
+    Action("manager", "turn_tab(-1)", "ctrl+pageup", "Previous tab", "Panes"),
+    Action("manager", "sort('name')", "", "Sort by name", "Panes"),
+    Action("manager", "sort('extension')", "", "Sort by extension", "Panes"),
+    Action("manager", "sort('size')", "", "Sort by size", "Panes"),
+    Action("manager", "sort('time')", "", "Sort by time", "Panes"),
+    Action("manager", "reverse", "", "Reverse the order", "Panes"),
+    Action("manager", "hidden", "ctrl+h", "Hidden files", "Panes"),
+    Action("manager", "flat", "ctrl+b", "Flat view: everything below", "Panes"),
+    Action("manager", "quick_view", "ctrl+q", "Quick view in the other pane", "Panes"),
+    Action("manager", "info", "ctrl+l", "Information in the other pane", "Panes"),
+    Action("manager", "reread", "ctrl+r", "Read again", "Panes"),
+    Action("manager", "folder_size", "ctrl+@", "Size of the folder", "Tools"),
+    Action("manager", "sync", "ctrl+x y", "Synchronise the panes, with a preview", "Tools"),
+    Action("manager", "pack", "alt+f5", "Pack", "Tools"),
+    Action("manager", "unpack", "alt+f6", "Unpack", "Tools"),
+    Action("manager", "checksums", "ctrl+x h", "Checksums", "Tools"),
+    Action("manager", "chmod", "ctrl+x c", "Change the mode", "Tools"),
+    Action("manager", "chown", "ctrl+x o", "Change owner and group", "Tools"),
+    Action("manager", "symlink", "ctrl+x s", "Make a symbolic link", "Tools"),
+    Action("manager", "trash_bin", "", "Trash: look, restore", "Tools"),
+    Action("manager", "transfers", "ctrl+x j", "Transfers: pause, resume, cancel, retry", "Tools"),
+    Action("manager", "jobs", "ctrl+o,f12", "Jobs", "Box"),
+    Action("jobs", "manager", "ctrl+o,f12", "File manager", "Box"),
+    Action("transfers", "reread", "ctrl+r", "Read again", "View"),
+    Action("editor", "save", "f2,ctrl+s", "Save", "Files", "Save"),
+    Action("editor", "save_as", "shift+f2,f14,f12", "Save as", "Files"),
+    Action("editor", "reload", "", "Read again from the disk", "Files"),
+    Action("editor", "external", "alt+e", "Open in my own editor", "Files"),
+    Action("editor", "close", "f10,escape", "Close", "Files", "Quit"),
+    Action("editor", "mark", "f3", "Begin or end to mark", "Select", "Mark"),
+    Action("editor", "select_all", "ctrl+a", "Select everything", "Select"),
+    Action("editor", "undo", "ctrl+z,ctrl+u", "Undo", "Text"),
+    Action("editor", "redo", "ctrl+y,alt+r", "Redo", "Text"),
+    Action("editor", "copy", "ctrl+c", "Copy to the clipboard", "Text"),
+    Action("editor", "cut", "ctrl+x", "Cut to the clipboard", "Text"),
+    Action("editor", "paste", "ctrl+v", "Paste", "Text"),
+    Action("editor", "copy_block", "f5", "Copy what is marked to here", "Text", "Copy"),
+    Action("editor", "move_block", "f6", "Move what is marked to here", "Text", "Move"),
+    Action("editor", "delete_block", "f8", "Delete what is marked, or the line", "Text", "Delete"),
+    Action("editor", "find", "f7,ctrl+f", "Search", "Go", "Search"),
+    Action("editor", "find_next", "shift+f7,f19,ctrl+n", "Search on", "Go"),
+    Action("editor", "find_previous", "ctrl+b", "Search backwards", "Go"),
+    Action("editor", "replace", "f4,ctrl+r", "Replace", "Go", "Replace"),
+    Action("editor", "goto_line", "ctrl+l,alt+l", "Go to a line", "Go"),
+    Action("editor", "wrap", "alt+w", "Wrap long lines", "View"),
     Action("submit", "send", "f2,ctrl+s", "Submit", "Submit", "Submit"),
     Action("submit", "choose", "f3", "Choose another folder", "Submit", "Folder"),
     Action("submit", "check", "f5", "Inspect the folder again", "Submit", "Inspect"),
@@ -109,15 +207,22 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("pane", "back", "escape,q", "Back", "Box"),
 )
 
-MENUS: Final = ("Jobs", "Act", "Select", "View", "Log", "Files", "Submit", "Users", "Account", "Box")
+MENUS: Final = (
+    "Jobs", "Act", "Viewer", "Files", "Select", "Text", "Go", "Panes", "Tools", "View", "Log", "Submit", "Users",
+    "Account", "Box",
+)  # fmt: skip
 
 # What each screen offers, the nearer scope first.
 SCREENS: Final[dict[str, tuple[str, ...]]] = {
+    "manager": ("manager", "app"),
+    "transfers": ("transfers", "job", "pane", "app"),
+    "editor": ("editor", "app"),
     "jobs": ("jobs", "job", "app"),
     "log": ("log", "job", "pane", "app"),
     "detail": ("job", "pane", "app"),
     "array": ("job", "pane", "app"),
     "files": ("files", "pane", "app"),
+    "viewer": ("viewer", "app"),
     "submit": ("submit", "pane", "app"),
     "users": ("users", "pane", "app"),
     "account": ("account", "pane", "app"),
@@ -127,10 +232,12 @@ SCREENS: Final[dict[str, tuple[str, ...]]] = {
 _NAMES: Final = {
     "question_mark": "?",
     "slash": "/",
+    "colon": ":",
     "backslash": "\\",
     "plus": "+",
     "minus": "-",
     "asterisk": "*",
+    "@": "Space",  # as Ctrl+Space arrives
     "equals_sign": "=",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
@@ -151,8 +258,24 @@ _NAMES: Final = {
 }
 
 
+# Screens on which letters search: what the app does by a letter elsewhere is in menu and palette there.
+TYPING: Final = frozenset({"manager", "editor"})
+
+# How terminals send F-keys with Shift: the sequences are those of F13 to F24.
+_SHIFTED: Final = {
+    "f14": "shift+f2",
+    "f16": "shift+f4",
+    "f18": "shift+f6",
+    "f19": "shift+f7",
+    "f20": "shift+f8",
+}
+
+
 def key_name(key: str) -> str:
-    """A key as people call it: ``F8``, ``Ctrl+P``, ``[``."""
+    """A key as people call it: ``F8``, ``Ctrl+P``, ``[``, ``Ctrl+X D``."""
+    first, _, then = key.partition(" ")
+    if then:
+        return f"{key_name(first)} {then.upper()}"
     *modifiers, last = key.split("+")
     name = _NAMES.get(last, last.upper() if len(last) > 1 or modifiers else last)
     return "+".join([*(part.capitalize() for part in modifiers), name])
@@ -160,17 +283,34 @@ def key_name(key: str) -> str:
 
 def key_names(action: Action) -> str:
     """All keys of an action for people: ``F8 c Del``."""
-    return " ".join(key_name(key) for key in action.keys.split(",") if key)
+    keys = [key for key in action.keys.split(",") if key]
+    return " ".join(key_name(key) for key in keys if _SHIFTED.get(key) not in keys)
 
 
 def actions_of(screen: str, admin: bool = True) -> list[Action]:
     """Every action that a screen offers; where two have a key in common, the nearer scope's comes first."""
     return [
-        action
+        _without_letters(action) if screen in TYPING and scope == "app" else action
         for scope in SCREENS[screen]
         for action in ACTIONS
         if action.scope == scope and (admin or not action.admin)
     ]
+
+
+def _without_letters(action: Action) -> Action:
+    keys = [key for key in action.keys.split(",") if len(key) > 1 and key != "question_mark"]
+    return action._replace(keys=",".join(keys))
+
+
+def chords(screen: str) -> dict[str, dict[str, str]]:
+    """Keys of two strokes: by the first and then the second one, the action's name."""
+    found: dict[str, dict[str, str]] = {}
+    for action in actions_of(screen):
+        for key in action.keys.split(","):
+            first, _, then = key.partition(" ")
+            if then:
+                found.setdefault(first, {})[then] = action.name
+    return found
 
 
 def bindings(screen: str) -> list[Binding]:
@@ -178,7 +318,7 @@ def bindings(screen: str) -> list[Binding]:
     taken: set[str] = set()
     found: list[Binding] = []
     for action in actions_of(screen):
-        keys = [key for key in action.keys.split(",") if key and key not in taken]
+        keys = [key for key in action.keys.split(",") if key and " " not in key and key not in taken]
         taken.update(keys)
         where = "app." if action.scope == "app" else ""
         found += [Binding(key, where + action.name, action.title, show=False) for key in keys]

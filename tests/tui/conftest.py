@@ -76,9 +76,9 @@ def running() -> Running:
 
     @asynccontextmanager
     async def run(
-        box: Any, size: tuple[int, int] = (100, 30), theme: str = "labbox-dark"
+        box: Any, size: tuple[int, int] = (100, 30), theme: str = "labbox-dark", start: str = "jobs"
     ) -> AsyncIterator[Pilot[int]]:
-        app = LabboxApp(box, theme)
+        app = LabboxApp(box, theme, start=start)
         async with app.run_test(size=size, notifications=True) as pilot:
             await until(pilot, lambda: app.status is not None and len(app.screen_stack) > 1)
             await until(pilot, lambda: "Reading…" not in text(pilot))

@@ -238,6 +238,36 @@ class FakeClient:
 
     # What a test does to the box.
 
+    def add_transfer(self, state: JobState = JobState.RUNNING, name: str = "Copy raw") -> Job:
+        """A transfer of ada's, half done."""
+        running = state is JobState.RUNNING
+        progress = Progress(
+            phase="copying",
+            done=3 << 29,
+            total=3 << 30,
+            unit="bytes",
+            rate=float(120 << 20),
+            remaining=12.0,
+            files=412,
+            files_total=1000,
+            current="raw/sub-07/eeg.bin",
+        )
+        number = max(self.jobs, default=0) + 1
+        job = msgspec.structs.replace(
+            make_job(number, 8, self.now),
+            kind=JobKind.TRANSFER,
+            owner="ada",
+            name=name,
+            state=state,
+            started_at=self.now if running else None,
+            ended_at=None,
+            exit_code=None,
+            progress=progress if running else None,
+            after=(),
+        )
+        self.put(job)
+        return job
+
     def change(self, job_id: int, kind: str = "job", **fields: Any) -> Job:
         job = msgspec.structs.replace(self.jobs[job_id], **fields)
         self.put(job, kind)
@@ -496,6 +526,7 @@ class FakeClient:
             make_job(number, 3, self.now),
             name=spec.name or (spec.path or "job").rsplit("/", 1)[-1],
             owner="ada",
+            kind=JobKind.TRANSFER if spec.transfer else JobKind.CONTAINER,
             after=(),
         )
         self.specs[number] = spec

@@ -19,7 +19,7 @@ from labbox.tui.app import LabboxApp
 async def draw(scene: scenes.Scene, folder: Path) -> None:
     """One picture."""
     box = fake_client.full_box(60)
-    app = LabboxApp(box, scene.theme)
+    app = LabboxApp(box, scene.theme, start=scene.start)
     async with app.run_test(size=scene.size, notifications=True) as pilot:
 
         def text() -> str:

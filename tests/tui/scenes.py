@@ -18,6 +18,7 @@ class Scene(NamedTuple):
     arrived: str
     size: tuple[int, int] = (100, 30)
     theme: str = "labbox-dark"
+    start: str = "jobs"
 
 
 SCENES = (

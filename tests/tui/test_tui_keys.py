@@ -14,6 +14,8 @@ from labbox.tui.screens.array import ArrayScreen
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.box import BoxScreen
 from labbox.tui.screens.detail import DetailScreen
+from labbox.tui.screens.files import FilesScreen
+from labbox.tui.screens.files_transfers import TransfersScreen
 from labbox.tui.screens.log import LogScreen
 from labbox.tui.screens.palette import rank
 from labbox.tui.screens.results import ResultsScreen
@@ -22,6 +24,8 @@ from labbox.tui.screens.users import UsersScreen
 
 SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "jobs": None,
+    "manager": lambda box: FilesScreen(),
+    "transfers": lambda box: (box.add_transfer(), TransfersScreen())[1],
     "log": lambda box: LogScreen(box.jobs[1000]),
     "detail": lambda box: DetailScreen(box.jobs[1000]),
     "array": lambda box: ArrayScreen(box.jobs[996]),
@@ -60,13 +64,13 @@ async def test_every_key_reaches_its_action(
             monkeypatch.setattr(owner, method, note)
         taken: set[str] = set()
         for action in keys.actions_of(name):
-            wanted = action.name.replace("')", "',)")
+            wanted = action.name.replace(")", ",)")
             for key in (key for key in action.keys.split(",") if key and key not in taken):
                 taken.add(key)
                 if name == "submit" and (len(key) == 1 or key in ("question_mark", "escape")):
                     continue  # the focus is in a line of text, which takes letters
                 done.clear()
-                await pilot.press(key)
+                await pilot.press(*key.split())
                 await pilot.pause()
                 assert done == [wanted], f"{keys.key_name(key)} on the screen {name}"
 

@@ -26,7 +26,7 @@ def test_picture(
 ) -> None:
     scenes.furnish(tmp_path)
     box = fakes.full_box(60)
-    app = LabboxApp(box, scene.theme)
+    app = LabboxApp(box, scene.theme, start=scene.start)
 
     async def act(pilot: Pilot[int]) -> None:
         await wait(pilot, lambda: app.status is not None and "ada (admin)@lab" in shown(pilot))

@@ -100,7 +100,7 @@ class Terminal:
 
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); import fake_client; box = fake_client.full_box(60); "
-MAIN = "from labbox.tui.app import main; raise SystemExit(main(box))"
+MAIN = "from labbox.tui.app import main; raise SystemExit(main(box, {start!r}))"
 
 # As the spawner does it: prepare, fork, and only then say who is there and what terminal it is.
 FORKED = (
@@ -117,7 +117,7 @@ FORKED = (
 def whole(page: str) -> bool:
     """The first screen has been painted, from its first line to its last."""
     first, *_, last = page.splitlines()
-    return all(text in page for text in ("reaction-t", "All 60", "CPU")) and "ada" in first and "F10" in last
+    return all(text in page for text in ("Name ↑", "notes.txt", "Up")) and "ada" in first and "F10" in last
 
 
 COLOURS = [
@@ -133,8 +133,8 @@ COLOURS = [
 def terminal() -> Iterator[Callable[..., Terminal]]:
     made: list[Terminal] = []
 
-    def start(script: str = "", **options: Any) -> Terminal:
-        made.append(Terminal(START + script + MAIN, **options))
+    def start(script: str = "", start: str = "jobs", **options: Any) -> Terminal:
+        made.append(Terminal(START + script + MAIN.format(start=start), **options))
         return made[-1]
 
     yield start
@@ -227,13 +227,18 @@ def test_esc_and_a_key_in_one_packet_are_two_keys(terminal: Any) -> None:
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(24, 80), (40, 120)])
-def test_an_app_prepared_before_the_fork_is_a_whole_one(terminal: Any, rows: int, columns: int) -> None:
-    shown = terminal(FORKED, rows=rows, columns=columns)
+def test_an_app_prepared_before_the_fork_is_a_whole_one(
+    terminal: Any, rows: int, columns: int, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").touch()
+    shown = terminal(FORKED, rows=rows, columns=columns, start="files")
     page = shown.wait(whole)
     assert page.splitlines()[-1].startswith("F1Help") and "ada" in page.splitlines()[0]
     shown.resize(30, 100)
     os.killpg(shown.process.pid, signal.SIGWINCH)
     shown.wait(lambda page: "F10Quit" in page.splitlines()[-1] and len(page.splitlines()) == 30)
+    shown.press("\x0f")
+    shown.wait(lambda page: "All 60" in page and "reaction-t" in page)
     shown.press("\x1b[B\x1b[Bl")
     shown.wait(lambda page: "Log of job 998" in page and "labbox:progress" in page)
     shown.press("\x1b[21~")
@@ -243,14 +248,18 @@ def test_an_app_prepared_before_the_fork_is_a_whole_one(terminal: Any, rows: int
 
 @pytest.mark.parametrize("colours", COLOURS, ids=lambda colours: " ".join(colours.values()))
 def test_an_app_prepared_before_the_fork_has_the_colours_of_its_terminal(
-    terminal: Any, colours: dict[str, str]
+    terminal: Any, colours: dict[str, str], tmp_path: Path
 ) -> None:
+    (tmp_path / "notes.txt").touch()
+
     def looks(shown: Any) -> list[tuple[object, ...]]:
         shown.take(0.05)
         cells = [shown.screen.buffer[y][x] for y in range(24) for x in range(80)]
         return [(cell.fg, cell.bg, cell.bold, cell.reverse) for cell in cells]
 
-    own, prepared = (terminal(script, **{"COLORTERM": "", **colours}) for script in ("", FORKED))
+    own, prepared = (
+        terminal(script, start="files", **{"COLORTERM": "", **colours}) for script in ("", FORKED)
+    )
     own.wait(whole)
     prepared.wait(lambda page: whole(page) and looks(prepared) == looks(own))
     assert len(set(looks(own))) > 3
@@ -262,7 +271,7 @@ def test_an_app_prepared_before_the_fork_tells_why_there_is_no_first_page(termin
         "def refuse(**question): raise LabboxError('internal', 'cannot list the jobs', 'Wait a little.')\n"
         "box.list_jobs = refuse\n"
     )
-    shown = terminal(FORKED + refuse)
+    shown = terminal(FORKED + refuse, start="files")
     shown.wait(lambda page: "cannot list the jobs" in page and "Wait a little." in page)
     shown.press("\r\x1b[21~")
     assert shown.ended() == 0

@@ -20,6 +20,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Begun:
+    """Work that the next one of its group may take the place of before it has begun: then it is dropped."""
+
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, None],
+        wrap: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]],
+    ) -> None:
+        self._work, self._wrap = work, wrap
+        self._begun = False
+
+    async def run(self) -> None:
+        self._begun = True
+        await self._wrap(self._work)
+
+    def drop(self) -> None:
+        if not self._begun:
+            self._work.close()
+
+
 class Pane(Screen[None]):
     """A full screen between the title bar and the function keys."""
 
@@ -31,6 +51,11 @@ class Pane(Screen[None]):
         if "KEYS" in cls.__dict__ or not cls.__dict__.get("BINDINGS"):
             cls.BINDINGS = list(keys.bindings(cls.KEYS))
         super().__init_subclass__(**options)
+
+    def __init__(self) -> None:
+        """Nothing is asked for before it stands."""
+        super().__init__()
+        self._latest: dict[str, _Begun] = {}
 
     @property
     def lab(self) -> LabboxApp:
@@ -82,8 +107,12 @@ class Pane(Screen[None]):
         self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False
     ) -> None:
         """Do something that may fail; a failure is shown at the one boundary."""
-        work = self.lab.guarded(self._while_shown(work))
-        self.run_worker(work, group=group, exclusive=exclusive, exit_on_error=True)
+        begun = _Begun(work, lambda work: self.lab.guarded(self._while_shown(work)))
+        if exclusive:
+            if group in self._latest:
+                self._latest[group].drop()
+            self._latest[group] = begun
+        self.run_worker(begun.run, group=group, exclusive=exclusive, exit_on_error=True)
 
     async def _while_shown(self, work: Coroutine[Any, Any, None]) -> None:
         """An answer that comes while the screen goes away finds its widgets gone; nothing is left to do."""

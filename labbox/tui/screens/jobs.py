@@ -68,7 +68,7 @@ class JobsScreen(JobPane):
         self.attempt(self._first(), group="list")
 
     async def _first(self) -> None:
-        page = await self.lab.first_page
+        page = await self.lab.newest_jobs()
         self._take_first(page)
         self.lab.follow(page.cursor)
         await self._count()
@@ -245,6 +245,10 @@ class JobsScreen(JobPane):
     def chosen(self) -> None:
         """Enter opens the details, or the grid of an array."""
         self.action_info()
+
+    def action_manager(self) -> None:
+        """The file manager."""
+        self.lab.show_files()
 
     def action_submit(self) -> None:
         """Open the submit screen."""

@@ -26,6 +26,7 @@ INKS: Final[dict[str, tuple[str, str, bool]]] = {
     "mark": ("mark", "background", True),
     "violet": ("violet", "background", False),
     "bold": ("foreground", "background", True),
+    "folder": ("primary", "background", True),
     "cursor": ("cursor-text", "cursor", True),
     "cursor-off": ("foreground", "panel", False),
     "bar-key": ("bar-key", "bar-key-back", True),

@@ -1,0 +1,88 @@
+"""All files below a folder of this machine, or those among them that fit: for flat views and searches."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Callable
+from typing import Final
+
+from labbox.files.directory import Kind, Row, kind_of, matcher
+
+BATCH: Final = 400
+MOST: Final = 200_000  # entries that are gathered
+
+
+def gather(
+    folder: str,
+    found: Callable[[list[Row]], None],
+    going_on: Callable[[], bool],
+    *,
+    mask: str = "*",
+    text: str = "",
+    hidden: bool = False,
+    folders: bool = False,
+) -> bool:
+    """Hand over entries below a folder in batches, their names relative to it; whether that was all.
+
+    `text`: only files that hold it, in UTF-8, case aside for ASCII. Links are not followed.
+    """
+    fits, wanted = matcher(mask or "*"), text.encode()
+    waiting, batch, count = [""], list[Row](), 0
+    while waiting:
+        if not going_on():
+            return False
+        below = waiting.pop()
+        try:
+            entries = list(os.scandir(os.path.join(folder, below)))  # noqa: PTH118 - as text, many
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.name[0] == "." and not hidden:
+                continue
+            name = f"{below}/{entry.name}" if below else entry.name
+            try:
+                about = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            kind = kind_of(entry.path, about.st_mode)
+            if kind is Kind.FOLDER:
+                waiting.append(name)
+                if not folders or wanted:
+                    continue
+            if not fits(entry.name) or (wanted and not (kind is Kind.FILE and _holds(entry.path, wanted))):
+                continue
+            batch.append(Row(name, kind, about.st_size, about.st_mtime_ns, about.st_mode & 0o7777))
+            count += 1
+            if len(batch) == BATCH:
+                found(batch)
+                batch = []
+            if count == MOST:
+                found(batch)
+                return False
+            if not going_on():
+                return False
+    found(batch)
+    return True
+
+
+def _holds(path: str, wanted: bytes) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        size = os.fstat(descriptor).st_size
+        if size < len(wanted):
+            return False
+        if size <= 1 << 20:
+            return wanted.lower() in os.read(descriptor, 1 << 20).lower()
+        with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as whole:
+            step, over = 1 << 22, len(wanted) - 1
+            return any(
+                wanted.lower() in whole[start : start + step + over].lower() for start in range(0, size, step)
+            )
+    except (OSError, ValueError):
+        return False
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,440 @@
+"""What the file manager does with files: transfers are jobs, small things are done at once."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from labbox.errors import LabboxError
+from labbox.files.counting import count
+from labbox.locations import Location, archive_ending, check_name, path_text
+from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, TransferSpec, TransferVerb
+from labbox.protocol import Job
+from labbox.text import format_bytes, visible_line
+from labbox.tui.browsing import location_below
+from labbox.tui.screens.files_base import FilesBase
+from labbox.tui.screens.files_dialogs import RenameMany, TransferDialog, Wish
+from labbox.tui.widgets.dialog import Confirm, Prompt
+
+AHEAD: Final = 1  # priority of what is started at once: before what was queued
+_WORDS: Final = {
+    TransferVerb.COPY: "Copy",
+    TransferVerb.MOVE: "Move",
+    TransferVerb.TRASH: "Delete",
+    TransferVerb.ERASE: "Delete for good",
+    TransferVerb.SYNC: "Synchronise",
+    TransferVerb.PACK: "Pack",
+    TransferVerb.UNPACK: "Unpack",
+    TransferVerb.CHECKSUM: "Checksums",
+    TransferVerb.UNDO: "Undo",
+    TransferVerb.RESTORE: "Restore",
+}
+
+
+class FilesDeeds(FilesBase):
+    """Copy, move, delete, make, rename, undo."""
+
+    # Transfers.
+
+    async def submit(self, spec: TransferSpec, at_once: bool = True, undoable: bool = True) -> Job:
+        """Hand a transfer to the box, and remember its way back."""
+        what = visible_line(spec.sources[0].rpartition("/")[2] or spec.sources[0]) if spec.sources else ""
+        more = f" and {len(spec.sources) - 1} more" if len(spec.sources) > 1 else ""
+        name = f"{_WORDS.get(spec.verb, spec.verb.value)} {what}{more}".strip()[:100]
+        job = await self.ask(
+            lambda: self.lab.client.submit_job(
+                JobSpec(name=name, transfer=spec, priority=AHEAD if at_once else 0)
+            )
+        )
+        if undoable and spec.verb in (TransferVerb.COPY, TransferVerb.MOVE, TransferVerb.TRASH):
+            self.remember_undo(name, partial(self._undo_job, job.id))
+        self.transfer_submitted(job)
+        return job
+
+    def transfer_submitted(self, job: Job) -> None:
+        """A transfer is on its way."""
+        raise NotImplementedError
+
+    async def _undo_job(self, number: int) -> None:
+        await self.submit(TransferSpec(verb=TransferVerb.UNDO, sources=(), undo=number), undoable=False)
+
+    def action_copy(self) -> None:
+        """Copy what is meant to the other pane's folder, or wherever is said."""
+        self.attempt(self._send(TransferVerb.COPY), group="dialog")
+
+    def action_move(self) -> None:
+        """Move what is meant; a single entry may get another name."""
+        self.attempt(self._send(TransferVerb.MOVE), group="dialog")
+
+    async def _send(self, verb: TransferVerb) -> None:
+        if self.nothing_meant():
+            return
+        names, sources = self.meant(), self.meant_locations()
+        base = self.here.location
+        target = str(self.there.location)
+        if len(names) == 1 and self.there.location == base:
+            target = names[0] if "/" not in names[0] else target
+            target = path_text(target)
+
+        def spec_of(wish: Wish) -> TransferSpec:
+            text = wish.target.strip()
+            to = location_below(text, base)
+            exact = len(names) == 1 and not text.endswith("/") and not self._is_known_folder(to)
+            if verb is TransferVerb.MOVE and any(source.holds(to) for source in sources):
+                raise LabboxError("invalid", "cannot move a folder into itself", "choose another target")
+            return TransferSpec(
+                verb=verb,
+                sources=tuple(map(str, sources)),
+                target=str(to),
+                exact=exact,
+                conflict=wish.conflict,
+                verify=wish.verify,
+            )
+
+        word = _WORDS[verb]
+        wish = await self.app.push_screen_wait(
+            TransferDialog(
+                word,
+                f"{word} {self.what(names)} to:",
+                target,
+                lambda wish: self.plan_text(spec_of(wish), sources),
+            )
+        )
+        if wish is None:
+            return
+        if verb is TransferVerb.MOVE and len(names) == 1 and await self._renamed(names[0], wish):
+            return
+        await self.submit(spec_of(wish), wish.at_once)
+        self.unmark()
+
+    async def _renamed(self, name: str, wish: Wish) -> bool:
+        """A move within the folder is a new name, and done at once."""
+        to = location_below(wish.target.strip(), self.here.location)
+        source = self.location_of(name)
+        listing = self.here.listing
+        if to.parent != source.parent or to == source or wish.conflict is not Conflict.FAIL:
+            return False
+        if listing is not None and listing.find(to.name) is not None:
+            return False
+        await self._rename([(source, to)])
+        return True
+
+    def _is_known_folder(self, location: Location) -> bool:
+        """Whether a folder of that name is known to be there: then things go into it."""
+        for _, browser in self.both():
+            listing = browser.listing
+            if browser.location == location:
+                return True
+            if listing is not None and browser.location == location.parent:
+                number = listing.find(location.name)
+                if number is not None:
+                    return listing.is_folder(number)
+        return location.name == ""
+
+    async def plan_text(self, spec: TransferSpec, sources: list[Location]) -> str:
+        """What a transfer amounts to: files, bytes, what is in the way."""
+        paths = [path for source in sources if (path := await self.here.system_path(source)) is not None]
+        parts: list[str] = []
+        if len(paths) == len(sources):
+            going = asyncio.current_task()
+            found = await self.disk.ask(
+                lambda: count(paths, lambda: going is None or not (going.cancelling() or going.done()))
+            )
+            parts.append(
+                f"{found.files:,} files, {found.folders:,} folders, {format_bytes(found.size)}".replace(
+                    ",", " ", 1
+                )
+                if found.folders
+                else f"{found.files:,} files, {format_bytes(found.size)}"
+            )
+            if found.unread:
+                parts.append(f"{found.unread} could not be read")
+        else:
+            parts.append(f"{len(sources)} entries")
+        if spec.target is not None and not spec.exact:
+            to = location_below(spec.target, self.here.location)
+            if to == self.there.location and (listing := self.there.listing) is not None:
+                there = sum(listing.find(source.name) is not None for source in sources)
+                parts.append(f"{there} of that name are there already" if there else "nothing in the way")
+            if to == self.there.location and self.there.free is not None:
+                parts.append(f"{format_bytes(self.there.free)} free")
+        return " · ".join(parts)
+
+    # Deleting.
+
+    def action_trash(self) -> None:
+        """Delete; the trash has it for a while."""
+        self.attempt(self._delete(TransferVerb.TRASH), group="dialog")
+
+    def action_erase(self) -> None:
+        """Delete for good."""
+        self.attempt(self._delete(TransferVerb.ERASE), group="dialog")
+
+    async def _delete(self, verb: TransferVerb) -> None:
+        if self.nothing_meant():
+            return
+        names, sources = self.meant(), self.meant_locations()
+        spec = TransferSpec(verb=verb, sources=tuple(map(str, sources)))
+        good = verb is TransferVerb.ERASE
+        wish = await self.app.push_screen_wait(
+            TransferDialog(
+                "Delete for good" if good else "Delete",
+                f"Delete {self.what(names)} for good? Nothing brings it back."
+                if good
+                else f"Delete {self.what(names)}?\nIt goes to the trash; Alt+Z brings it back.",
+                None,
+                lambda _wish: self.plan_text(spec, sources),
+                conflicts=False,
+                verify=False,
+                danger=good,
+                verb="Delete",
+            )
+        )
+        if wish is not None:
+            await self.submit(spec, wish.at_once)
+            self.unmark()
+
+    # Small things, done at once.
+
+    async def _after(self) -> None:
+        """Read again where the kernel does not tell of changes."""
+        for _, browser in self.both():
+            if browser.folder is None:
+                await browser.read()
+
+    def action_make_folder(self) -> None:
+        """Make a folder, and those above it that are missing."""
+        self.attempt(self._make_folder(), group="dialog")
+
+    async def _make_folder(self) -> None:
+        answer = await self.app.push_screen_wait(Prompt("Make a folder", "Name", "", "raw/2026", verb="Make"))
+        if answer is None or not str(answer["text"]).strip():
+            return
+        wanted = location_below(str(answer["text"]), self.here.location)
+        made: list[Location] = []
+        missing = [wanted]
+        while True:
+            place, path = await self.here.place_of(missing[-1])
+            try:
+                await place.make_folder(path)
+            except LabboxError as error:
+                above = missing[-1].parent
+                if error.code != "not_found" or above == missing[-1]:
+                    raise
+                missing.append(above)
+                continue
+            made.append(missing.pop())
+            if not missing:
+                break
+        self.remember_undo(f"make {wanted.name}", partial(self._unmake, made))
+        await self._after()
+        await self._stand_on_new(wanted)
+
+    async def _unmake(self, made: list[Location]) -> None:
+        for location in reversed(made):
+            place, path = await self.here.place_of(location)
+            await place.remove(path)
+        await self._after()
+
+    async def _stand_on_new(self, location: Location) -> None:
+        """The cursor goes to what was just made, where it is in this folder."""
+        base = self.here.location
+        while location.parent not in (base, location):
+            location = location.parent
+        if location.parent != base:
+            return
+        if self.here.listing is not None and self.here.listing.find(location.name) is None:
+            await self.here.read(stand_on=location.name)
+        self.pane.table.stand_on(location.name)
+
+    def action_rename(self) -> None:
+        """Rename what is under the cursor."""
+        self.attempt(self._rename_one(), group="dialog")
+
+    async def _rename_one(self) -> None:
+        row = self.row
+        if row is None:
+            return
+        source = self.location_of(row.name)
+        answer = await self.app.push_screen_wait(
+            Prompt("Rename", "New name", path_text(source.name), check=_name_of, verb="Rename")
+        )
+        if answer is None or str(answer["text"]) == source.name:
+            return
+        await self._rename([(source, source.parent.joined(str(answer["text"])))])
+
+    async def _rename(self, pairs: list[tuple[Location, Location]]) -> None:
+        """Rename each; those whose new names are others' old ones go by a name between."""
+        done: list[tuple[Location, Location]] = []
+        sources = {source for source, _ in pairs}
+        try:
+            waiting = []
+            for number, (source, target) in enumerate(pairs):
+                between = target in sources
+                to = target.parent.joined(f".labbox-rename-{number}") if between else target
+                await self._move(source, to)
+                done.append((source, to))
+                if between:
+                    waiting.append((to, target))
+            for source, target in waiting:
+                await self._move(source, target)
+                done.append((source, target))
+        finally:
+            if done:
+                back = [(target, source) for source, target in reversed(done)]
+                words = done[0][0].name if len(pairs) == 1 else f"{len(pairs)} names"
+                self.remember_undo(f"rename {words}", partial(self._rename_back, back))
+                await self._after()
+        await self._stand_on_new(pairs[-1][1])
+
+    async def _rename_back(self, pairs: list[tuple[Location, Location]]) -> None:
+        for source, target in pairs:
+            await self._move(source, target)
+        await self._after()
+
+    async def _move(self, source: Location, target: Location) -> None:
+        place, path = await self.here.place_of(source)
+        _, to = await self.here.place_of(target)
+        await place.rename(path, to)
+
+    def action_rename_many(self) -> None:
+        """Rename what is marked by a pattern."""
+        self.attempt(self._rename_many(), group="dialog")
+
+    async def _rename_many(self) -> None:
+        if self.nothing_meant():
+            return
+        names = self.meant()
+        if self.here.tab.flat or self.here.tab.title:
+            raise LabboxError("invalid", "cannot rename many in a flat view", "go into the folder")
+        pairs = await self.app.push_screen_wait(RenameMany(names))
+        if pairs:
+            base = self.here.location
+            await self._rename([(base.joined(old), base.joined(new)) for old, new in pairs])
+            self.unmark()
+
+    def action_new_file(self) -> None:
+        """Make an empty file and edit it."""
+        self.attempt(self._new_file(), group="dialog")
+
+    async def _new_file(self) -> None:
+        answer = await self.app.push_screen_wait(Prompt("New file", "Name", "", "notes.txt", verb="Make"))
+        if answer is None or not str(answer["text"]).strip():
+            return
+        wanted = location_below(str(answer["text"]), self.here.location)
+        place, path = await self.here.place_of(wanted)
+        handle = await place.open(path, write=True, create=True, exclusive=True)
+        await handle.close()
+        self.remember_undo(f"make {wanted.name}", partial(self._unmake, [wanted]))
+        await self._after()
+        await self._stand_on_new(wanted)
+        self.edit(wanted)
+
+    def edit(self, location: Location) -> None:
+        """Open the editor."""
+        raise NotImplementedError
+
+    # Archives.
+
+    def action_pack(self) -> None:
+        """Pack what is meant into an archive."""
+        self.attempt(self._pack(), group="dialog")
+
+    async def _pack(self) -> None:
+        if self.nothing_meant():
+            return
+        names, sources = self.meant(), self.meant_locations()
+        name = (names[0] if len(names) == 1 else self.here.location.name or "files").rpartition("/")[2]
+        target = self.there.location if self.there.location.inner is None else self.here.location
+
+        def spec_of(wish: Wish) -> TransferSpec:
+            to = location_below(wish.target, self.here.location)
+            if not archive_ending(to.name):
+                raise LabboxError(
+                    "invalid",
+                    "cannot tell the kind of archive",
+                    "end the name in .zip, .tar.zst, .tar.gz or .7z",
+                )
+            return TransferSpec(
+                verb=TransferVerb.PACK,
+                sources=tuple(map(str, sources)),
+                target=str(to),
+                exact=True,
+                conflict=wish.conflict,
+            )
+
+        wish = await self.app.push_screen_wait(
+            TransferDialog(
+                "Pack",
+                f"Pack {self.what(names)} into:",
+                str(target.joined(f"{name}.zip")),
+                lambda wish: self.plan_text(spec_of(wish), sources),
+                verify=False,
+            )
+        )
+        if wish is not None:
+            await self.submit(spec_of(wish), wish.at_once)
+            self.unmark()
+
+    def action_unpack(self) -> None:
+        """Unpack the archives that are meant into the other pane's folder."""
+        self.attempt(self._unpack(), group="dialog")
+
+    async def _unpack(self) -> None:
+        if self.nothing_meant():
+            return
+        names, sources = self.meant(), self.meant_locations()
+        wrong = [name for name in names if not archive_ending(name)]
+        if wrong:
+            raise LabboxError(
+                "invalid", f"cannot unpack “{visible_line(wrong[0])}”: it is no archive", "mark archives only"
+            )
+        wish = await self.app.push_screen_wait(
+            TransferDialog(
+                "Unpack", f"Unpack {self.what(names)} into:", str(self.there.location), verify=False
+            )
+        )
+        if wish is not None:
+            to = location_below(wish.target, self.here.location)
+            await self.submit(
+                TransferSpec(
+                    verb=TransferVerb.UNPACK,
+                    sources=tuple(map(str, sources)),
+                    target=str(to),
+                    conflict=wish.conflict,
+                ),
+                wish.at_once,
+            )
+            self.unmark()
+
+    # Undo.
+
+    def action_undo(self) -> None:
+        """Take back the last change."""
+        self.attempt(self._undo(), group="dialog")
+
+    async def _undo(self) -> None:
+        if not self.undoable:
+            self.lab.say("There is nothing to undo.")
+            return
+        what, back = self.undoable[-1]
+        if await self.app.push_screen_wait(
+            Confirm("Undo", f"Undo: {visible_line(what)}?", "Undo", danger=False)
+        ):
+            self.undoable.pop()
+            await back()
+            self.lab.say(f"Undone: {what}")
+
+
+def is_transfer(job: Job) -> bool:
+    """Whether a job moves files and has not ended."""
+    return job.kind is JobKind.TRANSFER and job.state in ACTIVE | WAITING
+
+
+def _name_of(text: str) -> str:
+    from labbox.locations import path_of
+
+    name = path_of(text)
+    check_name(name)
+    return name

@@ -1,0 +1,404 @@
+"""The further tools of the file manager: find, flat view, compare, synchronise, modes, links, sums, sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
+
+from labbox.errors import LabboxError
+from labbox.files.counting import count
+from labbox.files.directory import Kind, Listing, Row
+from labbox.files.finding import gather
+from labbox.files.places.base import Attributes
+from labbox.locations import Location, path_text
+from labbox.model import TransferSpec, TransferVerb
+from labbox.text import visible_line
+from labbox.tui.browsing import location_below
+from labbox.tui.screens.files_deeds import FilesDeeds
+from labbox.tui.screens.files_dialogs import TransferDialog, Wish
+from labbox.tui.widgets.dialog import Field, Form
+
+
+class FilesTools(FilesDeeds):
+    """Tools."""
+
+    # Everything below a folder.
+
+    def action_find(self) -> None:
+        """Find by name or content; what is found is shown as a panel."""
+        self.attempt(self._find(), group="dialog")
+
+    async def _find(self) -> None:
+        answer = await self.app.push_screen_wait(
+            Form(
+                "Find",
+                [
+                    Field("mask", "Names", "*", "*.csv;run?.txt"),
+                    Field("text", "That hold", "", "a text in the files"),
+                    Field("hidden", "Hidden ones too", flag=False),
+                ],
+                "Find",
+                note=f"Below {self.here.location.shown()}",
+            )
+        )
+        if answer is not None:
+            mask, text = str(answer["mask"]) or "*", str(answer["text"])
+            title = f"Found: {mask}" + (f" with “{text}”" if text else "")
+            self._start_gathering(title, mask=mask, text=text, hidden=bool(answer["hidden"]), folders=True)
+
+    def action_flat(self) -> None:
+        """Everything below in one list; once more: the folder again."""
+        tab = self.here.tab
+        if tab.flat or tab.title:
+            self.attempt(self.here.read(), group=f"go-{self.active}", exclusive=True)
+        else:
+            self._start_gathering("", mask="*", text="", hidden=tab.arrangement.hidden, folders=False)
+
+    def _start_gathering(self, title: str, *, mask: str, text: str, hidden: bool, folders: bool) -> None:
+        self.attempt(
+            self._gather(title, mask, text, hidden, folders), group=f"go-{self.active}", exclusive=True
+        )
+
+    async def _gather(self, title: str, mask: str, text: str, hidden: bool, folders: bool) -> None:
+        browser, side = self.here, self.active
+        folder = await browser.system_path(browser.location)
+        if folder is None:
+            raise LabboxError(
+                "invalid",
+                "cannot search here: only folders of the box can be searched",
+                "copy it to the box first",
+            )
+        tab = browser.tab
+        how = tab.arrangement._replace(hidden=True, filter="")
+        listing = Listing(how)
+        tab.listing, tab.flat, tab.title = listing, not title, title
+        browser.reading = True
+        self.pane_changed(side, None)
+        loop, context = asyncio.get_running_loop(), copy_context()  # Textual's, which a thread has not
+        going = True
+
+        def take(rows: list[Row]) -> None:
+            if tab.listing is listing:
+                listing.add(rows)
+                if len(listing) <= 4000:
+                    listing.arrange()
+                self.pane_changed(side, None)
+
+        def work() -> bool:
+            return gather(
+                folder,
+                lambda rows: _quietly(partial(loop.call_soon_threadsafe, take, rows, context=context)),
+                lambda: going and tab.listing is listing,
+                mask=mask,
+                text=text,
+                hidden=hidden,
+                folders=folders,
+            )
+
+        try:
+            whole = await self.disk.ask(work)
+        finally:
+            going = False
+            browser.reading = False
+        if tab.listing is listing:
+            await asyncio.sleep(0)  # the last batch is on its way
+            listing.complete = True
+            await browser.arrange(how)
+            if not whole:
+                self.lab.say("There are more; these are the first ones.")
+
+    # Two folders.
+
+    def action_compare(self) -> None:
+        """Mark in both panes what the other one lacks or has in another size or from another time."""
+        self.attempt(self._compare(), group="dialog")
+
+    async def _compare(self) -> None:
+        left, right = self.here.listing, self.there.listing
+        if left is None or right is None:
+            return
+        one, other = await self.disk.ask(lambda: different(left, right))
+        left.marks, right.marks = one, other
+        for side in self.browsers:
+            self.pane_changed(side, None)
+        if one or other:
+            self.lab.say(f"{len(one)} here and {len(other)} there differ; they are marked.")
+        else:
+            self.lab.say("The folders hold the same, by size and time.")
+
+    def action_sync(self) -> None:
+        """Make the other pane's folder like this one, after a look at what that takes."""
+        self.attempt(self._sync(), group="dialog")
+
+    async def _sync(self) -> None:
+        source, target = self.here.location, self.there.location
+        if source == target:
+            raise LabboxError(
+                "invalid", "cannot synchronise a folder with itself", "choose another in one pane"
+            )
+
+        def spec_of(wish: Wish) -> TransferSpec:
+            return TransferSpec(
+                verb=TransferVerb.SYNC,
+                sources=(str(source),),
+                target=str(location_below(wish.target, source)),
+                exact=True,
+                verify=wish.verify,
+                mirror=wish.flags["mirror"],
+                content=wish.flags["content"],
+            )
+
+        async def preview(wish: Wish) -> str:
+            return await self.sync_text(spec_of(wish), source)
+
+        wish = await self.app.push_screen_wait(
+            TransferDialog(
+                "Synchronise",
+                f"Make this like {source.shown()}:",
+                str(target),
+                preview,
+                conflicts=False,
+                flags={
+                    "mirror": ("what only the target has goes to its trash", False),
+                    "content": ("compare by content, not by size and time", False),
+                },
+            )
+        )
+        if wish is not None:
+            await self.submit(spec_of(wish), wish.at_once)
+
+    async def sync_text(self, spec: TransferSpec, source: Location) -> str:
+        """What would be copied, replaced and removed, by the panes' own listings."""
+        here, there = self.here.listing, self.there.listing
+        target = location_below(spec.target or "", source)
+        if here is None or there is None or target != self.there.location:
+            return await self.plan_text(spec, [source])
+        one, other = await self.disk.ask(lambda: different(here, there))
+        mine = [number for number in here.shown if number in one]
+        new = [number for number in mine if there.find(here.name(number)) is None]
+        gone = [number for number in there.shown if number in other and here.find(there.name(number)) is None]
+        lines = [f"  + {visible_line(here.name(number))}" for number in new[:6]]
+        lines += [f"  ~ {visible_line(here.name(number))}" for number in mine if number not in new][:6]
+        if spec.mirror:
+            lines += [f"  - {visible_line(there.name(number))}" for number in gone[:6]]
+        removed = f", {len(gone)} go to the trash" if spec.mirror else ""
+        head = f"At the top: {len(new)} new, {len(one) - len(new)} changed{removed}; folders in full."
+        return "\n".join([head, *lines])
+
+    # Modes, owners, links.
+
+    def action_chmod(self) -> None:
+        """Change the permission bits of what is meant."""
+        self.attempt(self._chmod(), group="dialog")
+
+    async def _chmod(self) -> None:
+        if self.nothing_meant():
+            return
+        names = self.meant()
+        row = (
+            self.here.listing.row(number)
+            if (number := self._number(names[0])) is not None and self.here.listing
+            else None
+        )
+        answer = await self.app.push_screen_wait(
+            Form(
+                "Mode",
+                [Field("mode", "Octal", f"{row.mode:03o}" if row else "644", "644", _octal)],
+                "Change",
+                note=f"Of {self.what(names)}. 4 read, 2 write, 1 execute: owner, group, others.",
+            )
+        )
+        if answer is None:
+            return
+        mode = answer["mode"]
+        before = [
+            (name, self.here.listing.row(at).mode)
+            for name in names
+            if self.here.listing and (at := self._number(name)) is not None
+        ]
+        await self._change(names, lambda _name: Attributes(mode=mode if isinstance(mode, int) else None))
+        old = dict(before)
+        self.remember_undo(
+            f"mode of {self.what(names)}",
+            partial(self._change, names, lambda name: Attributes(mode=old.get(name))),
+        )
+
+    def _number(self, name: str) -> int | None:
+        return self.here.listing.find(name) if self.here.listing is not None else None
+
+    async def _change(self, names: list[str], wanted: Callable[[str], Attributes]) -> None:
+        failed: list[LabboxError] = []
+        for name in names:
+            place, path = await self.here.place_of(self.location_of(name))
+            try:
+                await place.change(path, wanted(name))
+            except LabboxError as error:
+                failed.append(error)
+        await self._after()
+        if failed:
+            more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+            raise LabboxError(failed[0].code, failed[0].message + more, failed[0].hint)
+        self.unmark()
+
+    def action_chown(self) -> None:
+        """Change owner and group of what is meant, where the system allows it."""
+        self.attempt(self._chown(), group="dialog")
+
+    async def _chown(self) -> None:
+        if self.nothing_meant():
+            return
+        names = self.meant()
+        answer = await self.app.push_screen_wait(
+            Form(
+                "Owner and group",
+                [
+                    Field(
+                        "uid", "Owner", "", "a name or number; empty: as it is", partial(_number_of, "owner")
+                    ),
+                    Field(
+                        "gid", "Group", "", "a name or number; empty: as it is", partial(_number_of, "group")
+                    ),
+                ],
+                "Change",
+                note=f"Of {self.what(names)}.",
+            )
+        )
+        if answer is not None:
+            uid, gid = answer["uid"], answer["gid"]
+            wanted = Attributes(
+                uid=uid if isinstance(uid, int) else None, gid=gid if isinstance(gid, int) else None
+            )
+            await self._change(names, lambda _name: wanted)
+
+    def action_symlink(self) -> None:
+        """Make a symbolic link to what is under the cursor, in the other pane's folder."""
+        self.attempt(self._symlink(), group="dialog")
+
+    async def _symlink(self) -> None:
+        row = self.row
+        source = self.location_of(row.name) if row else self.here.location
+        leads = await self.here.system_path(source) or source.path
+        into = self.there.location if self.there.location.inner is None else self.here.location
+        answer = await self.app.push_screen_wait(
+            Form(
+                "Symbolic link",
+                [
+                    Field("at", "Link", str(into.joined(source.name or "link"))),
+                    Field("target", "Leads to", path_text(leads)),
+                ],
+                "Make",
+            )
+        )
+        if answer is None:
+            return
+        at = location_below(str(answer["at"]), self.here.location)
+        place, path = await self.here.place_of(at)
+        from labbox.locations import path_of
+
+        await place.link(path, path_of(str(answer["target"])))
+        self.remember_undo(f"link {at.name}", partial(self._unmake, [at]))
+        await self._after()
+
+    # Sizes and sums.
+
+    def action_folder_size(self) -> None:
+        """Count what the folder under the cursor holds, or every marked one."""
+        self.attempt(self._folder_size(), group="size")
+
+    async def _folder_size(self) -> None:
+        listing, browser = self.here.listing, self.here
+        if listing is None or browser.folder is None:
+            raise LabboxError("invalid", "cannot count here: only folders of the box are counted")
+        numbers = [at for name in self.meant() if (at := listing.find(name)) is not None]
+        numbers = numbers or list(listing.shown)
+        going = asyncio.current_task()
+        for number in numbers:
+            if listing.kinds[number] != Kind.FOLDER:
+                continue
+            path = os.path.join(browser.folder, listing.name(number))  # noqa: PTH118 - as text
+            found = await self.disk.ask(
+                partial(count, [path], lambda: going is None or not (going.cancelling() or going.done()))
+            )
+            listing.set_size(number, found.size)
+            self.pane.table.refresh_number(number)
+            self.tell_status(self.active)
+
+    def action_checksums(self) -> None:
+        """Have the sums of what is meant computed by a job."""
+        self.attempt(self._checksums(), group="dialog")
+
+    async def _checksums(self) -> None:
+        if self.nothing_meant():
+            return
+        sources = self.meant_locations()
+        answer = await self.app.push_screen_wait(
+            Form(
+                "Checksums", [Field("algorithm", "Algorithm", "blake3", "blake3, sha256, sha1, md5")], "Start"
+            )
+        )
+        if answer is not None:
+            job = await self.submit(
+                TransferSpec(
+                    verb=TransferVerb.CHECKSUM,
+                    sources=tuple(map(str, sources)),
+                    algorithm=str(answer["algorithm"]).strip().lower(),
+                )
+            )
+            self.lab.say(f"Job {job.id} computes the sums; they are shown when it ends.")
+            self.unmark()
+
+
+def different(one: Listing, other: Listing) -> tuple[set[int], set[int]]:
+    """The files of two listings that differ by name, size or time (of two seconds and more)."""
+
+    def known(listing: Listing) -> dict[str, int]:
+        return {listing.name(at): at for at in listing.shown if not listing.is_folder(at)}
+
+    left, right = known(one), known(other)
+
+    def unlike(a: int, b: int) -> bool:
+        return one.sizes[a] != other.sizes[b] or abs(one.mtimes[a] - other.mtimes[b]) > 2_000_000_000
+
+    differing = {name for name in left.keys() & right.keys() if unlike(left[name], right[name])}
+    mine = {at for name, at in left.items() if name not in right or name in differing}
+    theirs = {at for name, at in right.items() if name not in left or name in differing}
+    return mine, theirs
+
+
+def _octal(text: str) -> int:
+    try:
+        mode = int(text.strip(), 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o7777:
+        raise LabboxError(
+            "invalid", f"cannot read “{text}” as a mode", "three or four digits from 0 to 7: 644"
+        )
+    return mode
+
+
+def _number_of(what: str, text: str) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return int(text)
+    import grp
+    import pwd
+
+    try:
+        return pwd.getpwnam(text).pw_uid if what == "owner" else grp.getgrnam(text).gr_gid
+    except KeyError:
+        raise LabboxError(
+            "invalid", f"cannot find the {what} “{visible_line(text)}”", "give its number"
+        ) from None
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except RuntimeError:  # the loop has closed
+        pass
