@@ -15,6 +15,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,9 @@ class Terminal:
         return self.process.wait(timeout=5)
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        with suppress(ProcessLookupError):  # a forked session outlives the one that was started
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
         os.close(self.master)
 
 
