@@ -2,7 +2,8 @@
 
 The box as a whole is as the kernel shows it to its caller. A place with a root of its own (a shared folder, a
 project, what a job left) is left only through links that its caller or root made: others who write there
-cannot lead a copy or a removal astray by putting a link where a folder was, at whatever moment.
+cannot lead a copy or a removal astray by putting a link where a folder was, at whatever moment. (Who
+may rename what stands there can also rename a link that leads out: leave none of your own in such a place.)
 """
 
 from __future__ import annotations
