@@ -1,4 +1,4 @@
-# ruff: noqa: PTH101, PTH102, PTH115, PTH116, PTH118, PTH123, PTH208 - the paths here are bytes and descriptors
+# ruff: noqa: PTH115, PTH118, PTH123 - the paths here are bytes and descriptors
 """A home with sources and targets, and transfers between them."""
 
 from __future__ import annotations

@@ -41,9 +41,9 @@ class Control:
         self._unwanted = threading.Event()
 
     async def breathe(self, progress: Progress) -> None:
-        """On the loop: report, and wait while there is a pause."""
-        self._report(progress)
+        """On the loop: wait while there is a pause, and report."""
         await self._gate.passed()
+        self._report(progress)
 
     def breathe_in_thread(self, progress: Progress) -> None:
         """In a thread: the same; `Unwanted` where the transfer was cancelled."""

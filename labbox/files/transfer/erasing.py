@@ -195,7 +195,8 @@ async def _files_of(found: Spot, entry: Entry, one: Run, path: str, *, counted: 
     folders = Names()
     async for batch in found.place.list(found.path, full=False):
         for child in batch:
-            await one.tick()
+            if counted:  # tidying up waits in no pause
+                await one.tick()
             if child.kind is EntryKind.FOLDER:
                 folders.append(child.name)
                 continue

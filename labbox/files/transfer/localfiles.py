@@ -17,7 +17,7 @@ from labbox.files.transfer.journal import Journal
 from labbox.files.transfer.reporting import Reporter
 from labbox.files.transfer.system import CREATE, READ, REOPEN
 
-LARGE: Final = 4 << 20  # bytes; half of such a file is worth keeping
+LARGE: Final = 1 << 20  # bytes; half of such a file is worth keeping
 
 
 @dataclass

@@ -17,12 +17,14 @@ from labbox.files.transfer.deciding import changing, damaged, no_beginning
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.walls import Walls
 
-BLOCK: Final = 1 << 20  # bytes asked for at once
+BLOCK: Final = 1 << 20  # bytes asked for at once, at most
 LARGE: Final = 1 << 20  # bytes; half of such a file is worth keeping
 _NOTED: Final = 256  # a large file's progress is written down so often
 _LEAST: Final = 256 << 10  # bytes between two such notes
 _MOST: Final = 16 << 20
-_UNDER_WAY: Final = 8 << 20  # bytes read ahead of what is written
+_AHEAD: Final = 256  # so small a part of a file is read ahead of what is written, since a cut loses that
+_LEAST_AHEAD: Final = 512 << 10
+_MOST_AHEAD: Final = 8 << 20
 _TAIL: Final = 64 << 10  # bytes compared before going on behind them
 
 
@@ -171,8 +173,9 @@ class PlaceFiles:
 
 async def blocks(opened: Handle, start: int, end: int) -> AsyncIterator[bytes]:
     """The bytes of a stretch in order, several blocks of it being read at once; ends where the file does."""
-    size = min(BLOCK, max(1, end - start))
-    most = max(1, _UNDER_WAY // size) if end - start > size else 1
+    ahead = min(_MOST_AHEAD, max(_LEAST_AHEAD, (end - start) // _AHEAD))
+    size = min(BLOCK, ahead // 4, max(1, end - start))
+    most = ahead // size if end - start > size else 1
     waiting: deque[tuple[int, asyncio.Task[bytes]]] = deque()
     asked = start
     try:

@@ -177,7 +177,8 @@ class PlaceTree:
             self._run.reporter.moved += entry.size
             return await self._gone(entry, source)
         elif fresh:
-            await erase_entry(target.below(wanted), self._run)
+            if entry.kind is not there.kind:  # half a file is gone on with
+                await erase_entry(target.below(wanted), self._run)
             return await self._place(entry, source, target, wanted, path, fresh=fresh, depth=depth)
         sides = Side(entry.kind, entry.size, entry.mtime), Side(there.kind, there.size, there.mtime)
         deed = decide(self._run.selection.conflict(path), *sides, path, self._walls.step)
