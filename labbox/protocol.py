@@ -100,6 +100,7 @@ class Caller(Value):
     home: str = ""  # on the box; empty for root itself
     shared: str = ""  # the lab's shared folder, as the caller's processes see it
     projects: dict[str, str] = msgspec.field(default_factory=dict)  # the caller's projects and their folders
+    external_editor: bool = False  # whether the screens may start an editor of the caller's own
 
 
 class EngineStatus(Value):

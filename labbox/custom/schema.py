@@ -130,6 +130,12 @@ class IndexSettings(Value, forbid_unknown_fields=True):
     no_proxy: str = ""
 
 
+class TuiSettings(Value, forbid_unknown_fields=True):
+    """What the screens may do."""
+
+    external_editor: bool = False  # it runs on the box with the person's rights: more than the screens allow
+
+
 class Settings(Value, forbid_unknown_fields=True):
     """All of box.toml."""
 
@@ -142,6 +148,7 @@ class Settings(Value, forbid_unknown_fields=True):
     jobs: JobSettings = JobSettings()
     containers: ContainerSettings = ContainerSettings()
     index: IndexSettings = IndexSettings()
+    tui: TuiSettings = TuiSettings()
 
 
 class TemplateFile(Value, forbid_unknown_fields=True):

@@ -164,6 +164,7 @@ class _Box:
                 jobs=self._jobs,
                 status=self._health.status,
                 login_of=self._gate.sessions.of_pid,
+                external_editor=settings.tui.external_editor,
             ),
             state.socket,
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from labbox.locations import parse
 from labbox.tui import keys
 from labbox.tui.app import LabboxApp
 from labbox.tui.screens.account import AccountScreen
@@ -14,6 +15,7 @@ from labbox.tui.screens.array import ArrayScreen
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.box import BoxScreen
 from labbox.tui.screens.detail import DetailScreen
+from labbox.tui.screens.editor import EditorScreen
 from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.files_transfers import TransfersScreen
 from labbox.tui.screens.log import LogScreen
@@ -25,6 +27,7 @@ from labbox.tui.screens.users import UsersScreen
 SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "jobs": None,
     "manager": lambda box: FilesScreen(),
+    "editor": lambda box: EditorScreen(parse("~/notes.txt")),
     "transfers": lambda box: (box.add_transfer(), TransfersScreen())[1],
     "log": lambda box: LogScreen(box.jobs[1000]),
     "detail": lambda box: DetailScreen(box.jobs[1000]),

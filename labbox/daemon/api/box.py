@@ -27,6 +27,7 @@ async def whoami(call: Call) -> Caller:
         role=caller.role,
         scope=caller.scope,
         home=str(account.home) if caller.person else "",
+        external_editor=call.services.external_editor,
     )
 
 

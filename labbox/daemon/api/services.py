@@ -149,4 +149,5 @@ class Services:
     jobs: JobsService
     status: Callable[[], Awaitable[Status]]
     login_of: Callable[[int], Login | None]
+    external_editor: bool = False  # may the screens start an editor of the person's own
     shells: OpenShells = field(default_factory=OpenShells)

@@ -15,6 +15,7 @@ from typing import Final
 from asyncssh.misc import TermModes, TermSize
 
 _TERM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}", re.ASCII)
+_EDITOR: Final = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./ +-]{0,99}", re.ASCII)
 _LANG: Final = re.compile(r"[A-Za-z]{1,8}(_[A-Za-z]{2,4})?\.(UTF-8|utf8|utf-8)(@[a-z]{1,16})?", re.ASCII)
 _TRUE_COLOUR_TERMS: Final = re.compile(
     r"-direct|truecolor|kitty|alacritty|ghostty|wezterm|foot|contour|iterm"
@@ -106,6 +107,7 @@ def variables(term: str | None, sent: Mapping[str, str]) -> dict[str, str]:
         found["COLORTERM"] = "truecolor"
     if sent.get("NO_COLOR"):
         found["NO_COLOR"] = "1"
+    found.update({key: sent[key] for key in ("EDITOR", "VISUAL") if _EDITOR.fullmatch(sent.get(key, ""))})
     return found
 
 

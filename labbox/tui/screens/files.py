@@ -311,7 +311,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         """Open the editor."""
         from labbox.tui.screens.editor import EditorScreen
 
-        self.app.push_screen(EditorScreen(location))
+        self.app.push_screen(EditorScreen(location, self.places))
 
     def action_quick_view(self) -> None:
         """What is under the cursor, in the other pane; once more: the files."""

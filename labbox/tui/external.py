@@ -1,0 +1,64 @@
+"""A person's own editor: the screens step aside for it, where whoever runs the box allows it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+from labbox.errors import LabboxError
+
+if TYPE_CHECKING:
+    from labbox.locations import Location
+    from labbox.tui.app import LabboxApp
+
+USUAL: Final = ("editor", "nano", "vim", "vi")
+
+
+def command(allowed: bool, path: str | None, location: Location) -> list[str]:
+    """What to run; LabboxError where it may not be, or cannot."""
+    if not allowed:
+        raise LabboxError(
+            "forbidden",
+            "cannot start another editor: this box does not allow it",
+            "whoever runs it can: external_editor = true under [tui] in custom/box.toml",
+        )
+    if path is None or not path.startswith("/"):
+        raise LabboxError(
+            "invalid",
+            f"cannot open {location.shown()} in another editor",
+            "it works for files of the box alone",
+        )
+    wanted = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ""
+    try:
+        words = shlex.split(wanted)
+    except ValueError:
+        words = []
+    words = words or [found for name in USUAL if (found := shutil.which(name))][:1]
+    if not words:
+        raise LabboxError(
+            "not_found",
+            "cannot find an editor: EDITOR names none, and none of the usual ones is installed",
+            "whoever runs the box can install one",
+        )
+    return [*words, path]
+
+
+async def edit(app: LabboxApp, allowed: bool, path: str | None, location: Location) -> None:
+    """Run it with the session's own rights, and come back to the screens."""
+    words = command(allowed, path, location)
+    if app.is_headless:
+        raise LabboxError("unavailable", "cannot start an editor without a terminal", "use ssh -t")
+    failed: OSError | None = None
+    with app.suspend():
+        try:
+            subprocess.run(words, check=False)  # noqa: S603, ASYNC221 - the person's own; the screens wait for it
+        except OSError as error:
+            failed = error  # raised in here it would leave the screens suspended
+    app.refresh(layout=True)
+    if failed is not None:
+        raise LabboxError(
+            "not_found", f"cannot start the editor {words[0]}: {failed.strerror}", "check EDITOR"
+        ) from failed

@@ -1,0 +1,377 @@
+"""F4: a text is changed where it lies, with the keys of mcedit."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from textual import on
+from textual.strip import Strip
+from textual.widget import Widget
+
+from labbox.errors import LabboxError
+from labbox.files.editing import ChangedBeneathError, EditedFile, FolderClosedError
+from labbox.files.plaintext import Encoding, PlainText
+from labbox.files.standins import name_of
+from labbox.locations import Kind, Location, parse
+from labbox.protocol import Caller
+from labbox.tui.screens.editor_dialogs import Choose
+from labbox.tui.screens.editor_searching import EditorSearching
+from labbox.tui.screens.folder import home
+from labbox.tui.widgets.dialog import Confirm, Prompt
+from labbox.tui.widgets.paint import Painted
+from labbox.tui.widgets.textedit import TextEdit
+
+if TYPE_CHECKING:
+    from labbox.files.places.opening import Places
+
+LOOK_EVERY: Final = 3  # seconds between two looks whether somebody else changed the file
+BENEATH: Final = "Somebody else has changed this file meanwhile; F2 asks what to do."
+
+
+class EditStatus(Painted):
+    """The line under the text: where the cursor is, what stands there, how the file is made."""
+
+    DEFAULT_CSS = "EditStatus { height: 1; width: 1fr; }"
+
+    def __init__(self) -> None:
+        """Blank until told."""
+        super().__init__(id="edit-status")
+        self._parts: list[tuple[str, str]] = []
+        self._note = ""
+
+    def say(self, parts: list[tuple[str, str]], note: str) -> None:
+        """Show parts at the left, a note at the right."""
+        if (parts, note) != (self._parts, self._note):
+            self._parts, self._note = parts, note
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The one line."""
+        width = self.size.width
+        used = sum(len(text) for text, _ in self._parts)
+        gap = max(1, width - used - len(self._note) - 1)
+        return self.strip([*self._parts, (" " * gap, "text"), (self._note, "dim")], width)
+
+
+class EditorScreen(EditorSearching):
+    """One file, to be changed."""
+
+    KEYS = "editor"
+    AUTO_FOCUS = "TextEdit"
+
+    def __init__(
+        self, location: Location, places: Callable[[], Awaitable[Places]] | None = None, *, line: int = 1
+    ) -> None:
+        """`places` None: opens what it needs itself, and lets go of it; `line` is where to begin."""
+        super().__init__()
+        self.location = location
+        self.file: EditedFile | None = None
+        self._lent = places
+        self._own: Places | None = None
+        self._line = line
+        self._as = PlainText()
+        self._saved: object = None  # the state of the text that is in the file
+        self._kept = True  # whether the file holds that state at all: not, where it was removed
+        self._saving = False
+        self._beneath = False
+        self._seconds = 0
+
+    def body(self) -> Iterator[Widget]:
+        """The text and the line under it."""
+        yield TextEdit()
+        yield EditStatus()
+
+    @property
+    def modified(self) -> bool:
+        """Whether the text is another than the file's."""
+        return self.file is not None and (self.text.state is not self._saved or not self._kept)
+
+    def heading(self) -> str:
+        """Which file."""
+        return f"Edit {self.location.shown()}"
+
+    def begin(self) -> None:
+        """Read it."""
+        self.attempt(self._load())
+
+    def on_unmount(self) -> None:
+        """Let go of what was opened."""
+        if self._own is not None:
+            self.app.run_worker(self._own.close(), exit_on_error=True)
+
+    async def _places(self) -> Places:
+        if self._lent is not None:
+            return await self._lent()
+        if self._own is None:
+            from labbox.files.places.opening import Places, Roots
+
+            caller = await self._caller()
+            self._own = Places(
+                Roots(home=str(home()), shared=caller.shared, projects=dict(caller.projects), jobs={})
+            )
+        return self._own
+
+    async def _caller(self) -> Caller:
+        known = self.lab.caller
+        return known if known is not None else await self.ask(self.lab.client.whoami)
+
+    async def _load(self) -> None:
+        try:
+            file = await EditedFile.at(await self._places(), self.location)
+            plain = await file.read()
+        except LabboxError:
+            self.dismiss(None)
+            raise
+        self._take(file, plain)
+        self.text.take_up(plain.text)
+        self._saved = self.text.state
+        self.text.read_only = not file.writable
+        if not file.writable:
+            self.show_trouble("Nothing can be written here: look, copy, and save it elsewhere.")
+        self.text.move_cursor(self.text.clamp_visitable((self._line - 1, 0)), center=True)
+        self.tell()
+
+    def _take(self, file: EditedFile, plain: PlainText) -> None:
+        self.file, self._as = file, plain._replace(text="")
+        self.location = file.location
+        self.retitle()
+
+    # The line under the text.
+
+    @on(TextEdit.Changed)
+    @on(TextEdit.SelectionChanged)
+    @on(TextEdit.Moved)
+    def tell(self) -> None:
+        """Write it anew."""
+        if self.file is None:
+            return
+        text = self.text
+        row, column = text.cursor_location
+        line = text.document.get_line(row)
+        here = name_of(line[column]) if column < len(line) else "end of line"
+        state = ("modified", "mark") if self.modified else ("saved" if self.file.exists else "new", "dim")
+        if text.read_only:
+            state = ("read-only", "warn")
+        parts = [
+            (f" {row + 1}", "bold"),
+            (f"/{text.document.line_count}  ", "dim"),
+            (f"{column + 1}", "bold"),
+            (f"  {here}  ", "text"),
+            state,
+        ]
+        if text.marking:
+            parts.append(("  marking: F3 ends", "note"))
+        elif (block := text.marked()) is not None:
+            lines = block.end[0] - block.start[0] + 1
+            parts.append((f"  {lines} lines marked" if lines > 1 else "  marked", "note"))
+        self.query_one(EditStatus).say(parts, f"{self._as.encoding}  {self._as.ends}")
+
+    def tick(self) -> None:
+        """Look whether somebody else changed it."""
+        self._seconds += 1
+        if self.file is not None and not self._saving and self.location.kind is not Kind.SFTP:
+            if self._seconds % LOOK_EVERY == 0 and not self._beneath:
+                self.run_worker(self._look(self.file), group="look", exclusive=True)
+
+    async def _look(self, file: EditedFile) -> None:
+        try:
+            changed = await file.changed()
+        except LabboxError:
+            return  # a save will tell it
+        if changed and file is self.file and not self._saving:
+            self._beneath = True
+            self.show_trouble(BENEATH)
+
+    # Saving.
+
+    def action_save(self) -> None:
+        """Save."""
+        self.attempt(self._save_here(), group="save")
+
+    async def _save_here(self) -> None:
+        await self._save()
+
+    async def _save(self, *, over: bool = False, in_place: bool = False) -> bool:
+        """Save, asking what must be asked; whether it is saved now."""
+        file, text = self.file, self.text
+        if file is None or self._saving:
+            return False
+        text.history.checkpoint()
+        state = text.state
+        plain = self._as._replace(text=text.document.text)
+        self._saving = True
+        try:
+            await file.save(plain, over=over, in_place=in_place)
+        except ChangedBeneathError as error:
+            self._saving = False
+            return await self._beneath_asked(error)
+        except FolderClosedError as error:
+            self._saving = False
+            question = f"{error.message}.\n\n{error.hint}."
+            if await self.app.push_screen_wait(Confirm("Write into the file?", question, "Write")):
+                return await self._save(over=over, in_place=True)
+            return False
+        except LabboxError as error:
+            self._saving = False
+            if error.code != "invalid" or plain.encoding is Encoding.UTF8 or not file.writable:
+                raise
+            answer = await self.app.push_screen_wait(
+                Choose("Another encoding?", f"{error.message}.", {"utf8": "Save as UTF-8"})
+            )
+            if answer is None:
+                return False
+            self._as = self._as._replace(encoding=Encoding.UTF8)
+            return await self._save(over=over, in_place=in_place)
+        finally:
+            self._saving = False
+        self._now_saved(state)
+        return True
+
+    def _now_saved(self, state: object) -> None:
+        self._saved, self._kept, self._beneath = state, True, False
+        self.show_trouble("")
+        self.tell()
+
+    async def _beneath_asked(self, error: LabboxError) -> bool:
+        answer = await self.app.push_screen_wait(
+            Choose(
+                "Changed underneath",
+                f"{error.message}.",
+                {"over": "Overwrite", "reload": "Read again", "elsewhere": "Save as…"},
+            )
+        )
+        match answer:
+            case "over":
+                return await self._save(over=True)
+            case "reload":
+                await self._reload()
+                return True
+            case "elsewhere":
+                return await self._save_as()
+        return False
+
+    def action_save_as(self) -> None:
+        """Save under another name."""
+        self.attempt(self._save_elsewhere(), group="save")
+
+    async def _save_elsewhere(self) -> None:
+        await self._save_as()
+
+    async def _save_as(self) -> bool:
+        if self.file is None:
+            return False
+        parent = self.location.parent
+        answer = await self.app.push_screen_wait(
+            Prompt(
+                "Save as", "Where", str(self.location), check=lambda text: parse(text, parent), verb="Save"
+            )
+        )
+        if answer is None or not isinstance(answer["text"], Location):
+            return False
+        file = await EditedFile.at(await self._places(), answer["text"])
+        if file.exists:
+            question = f"{file.location.shown()} is there already. Write over it?"
+            if not await self.app.push_screen_wait(Confirm("Write over it?", question, "Overwrite")):
+                return False
+        self._take(file, self._as)
+        self._kept = False
+        saved = await self._save()
+        self.text.read_only = not file.writable
+        self.tell()
+        return saved
+
+    def action_reload(self) -> None:
+        """Read the file again; undo brings the present text back."""
+        self.attempt(self._reload(), group="save")
+
+    async def _reload(self) -> None:
+        file = await EditedFile.at(await self._places(), self.location)
+        plain = await file.read()
+        self._take(file, plain)
+        self.text.exchange(plain.text)
+        self._now_saved(self.text.state)
+        self.lab.say("Read again. Ctrl+Z brings your text back.")
+
+    def action_close(self) -> None:
+        """Back, after a question where something would be lost."""
+        self.attempt(self._close(), group="save")
+
+    async def _close(self) -> None:
+        if self.text.marking:
+            self.text.drop_block()
+            return
+        if self.modified:
+            answer = await self.app.push_screen_wait(
+                Choose(
+                    "Not saved",
+                    f"{self.location.shown()} has changes that are not saved.",
+                    {"save": "Save", "discard": "Discard"},
+                )
+            )
+            if answer is None or (answer == "save" and not await self._save()):
+                return
+        self.dismiss(None)
+
+    def action_external(self) -> None:
+        """Edit in the person's own editor."""
+        self.attempt(self._external(), group="save")
+
+    async def _external(self) -> None:
+        from labbox.tui.external import edit
+
+        if self.file is None or (self.modified and not await self._save()):
+            return
+        allowed = (await self._caller()).external_editor
+        await edit(self.lab, allowed, self.file.system_path, self.location)
+        await self._reload()
+
+    # The rest of the keys.
+
+    def action_mark(self) -> None:
+        """Begin or end to mark."""
+        self.text.toggle_mark()
+
+    def action_copy_block(self) -> None:
+        """Copy what is marked to the cursor."""
+        if not self.text.copy_block():
+            self.lab.say("Mark something with F3, go elsewhere, then press F5.")
+
+    def action_move_block(self) -> None:
+        """Move what is marked to the cursor."""
+        if not self.text.copy_block(move=True):
+            self.lab.say("Mark something with F3, go elsewhere, then press F6.")
+
+    def action_delete_block(self) -> None:
+        """Delete what is marked, or the line."""
+        self.text.delete_block()
+
+    def action_undo(self) -> None:
+        """Take back."""
+        if not self.text.read_only:
+            self.text.undo()
+
+    def action_redo(self) -> None:
+        """Do again."""
+        if not self.text.read_only:
+            self.text.redo()
+
+    def action_copy(self) -> None:
+        """To the clipboard."""
+        self.text.action_copy()
+
+    def action_cut(self) -> None:
+        """To the clipboard and away."""
+        self.text.action_cut()
+
+    def action_paste(self) -> None:
+        """From the clipboard."""
+        self.text.action_paste()
+
+    def action_select_all(self) -> None:
+        """Select everything."""
+        self.text.select_all()
+
+    def action_wrap(self) -> None:
+        """Wrap long lines, or not."""
+        self.text.soft_wrap = not self.text.soft_wrap
