@@ -12,6 +12,10 @@ from labbox.errors import LabboxError
 from labbox.text import visible_line
 
 MOST_AT_ONCE: Final = 1_000_000
+TRANSFERS: Final = "transfers"  # the group of transfers that were put into no other one
+TRANSFERS_AT_ONCE: Final = (
+    2  # of it, unless its owner says otherwise: more copies at once only wait for the disk
+)
 _FORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", re.ASCII)
 _RESERVED: Final = frozenset({"none"})  # says "in no group" where a job is changed
 
@@ -26,6 +30,11 @@ def parse_group(text: str) -> str:
             "letters a-z and digits, then also . _ and -, 40 in all, as in sims-2026",
         )
     return name
+
+
+def default_parallel(name: str) -> int | None:
+    """How many jobs of a group of this name run at once as long as nobody has said anything of it."""
+    return TRANSFERS_AT_ONCE if name == TRANSFERS else None
 
 
 def parse_change(text: str) -> str:

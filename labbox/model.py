@@ -73,6 +73,8 @@ class ReasonCode(StrEnum):
     DEPENDENCY_FAILED = "dependency_failed"
     GONE = "gone"  # the container vanished
     START = "start"  # the engine refused to start it
+    FILES = "files"  # a transfer could not do all that it was to do
+    HOST = "host"  # another machine does not answer
     INTERNAL = "internal"
 
 

@@ -26,6 +26,7 @@ from labbox.protocol import (
     LogRecord,
     SizeBody,
     Templates,
+    TransferSummary,
     UsagePage,
     Why,
 )
@@ -154,6 +155,15 @@ class JobCalls:
                 if not follow:
                     return
                 time.sleep(0.1)  # the box ended the stream without saying that the log ended: it restarts
+
+    def transfer_summary(self, id: int) -> TransferSummary:  # noqa: A002 - the word that people use for it
+        """What a transfer did and did not, also while it runs.
+
+        Example:
+            for failure in box.transfer_summary(17).failures:
+                print(failure.path, failure.text)
+        """
+        return self._transport.get(f"/v1/jobs/{id}/transfer", TransferSummary)
 
     def cancel_job(self, id: int) -> Job:  # noqa: A002 - the word that people use for it
         """End a job: asked politely, then by force after the box's grace time.

@@ -37,6 +37,7 @@ from labbox.daemon.processes import Processes
 from labbox.daemon.reporting import notify_systemd, set_up_log
 from labbox.daemon.state import StateFolder
 from labbox.daemon.store import Store
+from labbox.daemon.transferring import WorkerTransfers
 from labbox.daemon.workers import Workers, start_through
 from labbox.errors import LabboxError
 
@@ -145,6 +146,7 @@ class _Box:
             self._environments,
             WorkerFolders(self._workers, configuration, state.path, self._threads),
             self._logs,
+            WorkerTransfers(self._workers, people),
             configuration,
             state.path,
             state.box_id,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Final, Protocol
 
 import msgspec
@@ -19,8 +19,9 @@ from labbox.daemon.people.accounts import Account
 from labbox.daemon.processes import Processes
 from labbox.errors import LabboxError
 from labbox.files import work
-from labbox.files.work import Ask, Done, Failed, Report, Request, Result
+from labbox.files.work import Ask, Done, Failed, Report, Request, Result, Steer
 from labbox.model import GIB, Progress
+from labbox.protocol import TransferSummary
 from labbox.text import visible_line
 
 IDLE_SECONDS: Final = 30.0  # a worker lives on so long without work
@@ -29,6 +30,7 @@ SILENT_SECONDS: Final = (
     600.0  # without a word while it works; flushing gigabytes to a slow disk takes minutes
 )
 WAIT_SECONDS: Final = 1800.0  # for one of the person's workers to become free
+_STEER_SECONDS: Final = 30.0  # for a worker to hear that it is to pause
 _END_SECONDS: Final = 5.0  # for a worker to end once its socket is closed; then it is killed
 _MEMORY: Final = 2 * GIB
 _PROCESSES: Final = 32
@@ -71,6 +73,7 @@ class _Worker:
         self._sock = sock
         self._process = process
         self._asked = 0
+        self._steering = asyncio.Lock()
         self.idle: asyncio.TimerHandle | None = None
 
     async def ask(
@@ -81,6 +84,16 @@ class _Worker:
         progress: Callable[[Progress], None] | None,
     ) -> Result:
         """One request and its answer; ConnectionError where the worker has ended."""
+
+        def told(report: Report) -> None:
+            if progress is not None:
+                progress(report.progress)
+
+        await self.begin(home, request, descriptors)
+        return await self.answer(told)
+
+    async def begin(self, home: str, request: Request, descriptors: Sequence[int]) -> None:
+        """Ask, and leave the answer for `answer`."""
         loop = asyncio.get_running_loop()
         self._asked += 1
         message = work.frame(Ask(id=self._asked, home=home, request=request))
@@ -90,17 +103,24 @@ class _Worker:
                 self._sock, [message[:head]], list(descriptors)
             )  # an idle socket has room for 4 bytes
             await loop.sock_sendall(self._sock, message[head:])
+
+    async def answer(self, told: Callable[[Report], None]) -> Result:
+        """Its reports, and then its answer."""
         while True:
             async with asyncio.timeout(SILENT_SECONDS):
                 answer = await self._receive()
             match answer:
                 case Report():
-                    if progress is not None:
-                        progress(answer.progress)
+                    told(answer)
                 case Done():
                     return answer.result
                 case Failed():
                     raise LabboxError(answer.code, answer.message, answer.hint)
+
+    async def steer(self, wish: Steer) -> None:
+        """Say something to a worker that transfers."""
+        async with self._steering:
+            await asyncio.get_running_loop().sock_sendall(self._sock, work.frame(wish))
 
     async def _receive(self) -> Report | Done | Failed:
         (length,) = work.HEADER.unpack(await self._exactly(work.HEADER.size))
@@ -137,6 +157,51 @@ class _Worker:
                 await self._process.wait()
         except TimeoutError:
             await self._process.kill()
+
+
+class Dedicated:
+    """A worker that does one transfer and ends with it; made by `Workers.dedicated`."""
+
+    def __init__(self, worker: _Worker, home: str) -> None:
+        """It has not been asked for anything yet."""
+        self._worker = worker
+        self._home = home
+        self._begun = asyncio.Event()
+
+    async def transfer(
+        self,
+        request: work.Transfer,
+        descriptors: Sequence[int],
+        told: Callable[[Progress, TransferSummary | None], None],
+    ) -> TransferSummary | None:
+        """Have it done; None where it was cancelled. The caller keeps `descriptors`.
+
+        LabboxError in the worker's words where nothing can be done; ConnectionError where the worker ends,
+        TimeoutError where it is silent for long.
+        """
+        await self._worker.begin(self._home, request, descriptors)
+        self._begun.set()
+        result = await self._worker.answer(lambda report: told(report.progress, report.summary))
+        if not isinstance(result, work.Transferred):
+            raise ConnectionError(f"the worker answers with {type(result).__name__}")
+        return result.summary
+
+    async def pause(self, *, paused: bool) -> None:
+        """Have it wait at the next block, or go on."""
+        try:
+            await self._steer(Steer(paused=paused))
+        except OSError as error:
+            raise LabboxError("conflict", "cannot steer the transfer: it is just ending") from error
+
+    async def cancel(self) -> None:
+        """Have it remove what is unfinished and end; nothing happens where it has ended."""
+        with suppress(OSError, TimeoutError):
+            await self._steer(Steer(cancel=True))
+
+    async def _steer(self, wish: Steer) -> None:
+        async with asyncio.timeout(_STEER_SECONDS):
+            await self._begun.wait()  # what comes before the request would be taken for one
+            await self._worker.steer(wish)
 
 
 class _Crew:
@@ -197,6 +262,16 @@ class Workers:
                 return await self._call(account, crew, request, descriptors, progress)
             finally:
                 crew.places.release()
+
+    @asynccontextmanager
+    async def dedicated(self, account: Account) -> AsyncIterator[Dedicated]:
+        """A worker for one transfer, beside the others of the person; it ends with the context."""
+        worker = await self._fork(account)
+        try:
+            yield Dedicated(worker, str(account.home))
+        finally:
+            worker.close()
+            self._ending.put_nowait(worker)
 
     @contextmanager
     def _crew(self, account: Account) -> Iterator[_Crew]:

@@ -2,7 +2,8 @@
 
 A stream socket carries frames: four bytes of length (network order), then one JSON message. Descriptors come
 with the length; each request says which ones it takes, in order. One request is asked at a time and gets any
-number of `Report`s, then one `Done` or `Failed`. Closing the socket cancels what is being done.
+number of `Report`s, then one `Done` or `Failed`. Closing the socket ends what is being done. A `Transfer` is
+steered meanwhile.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from labbox.errors import Code
 from labbox.files.project import Defaults, ProjectPlan, TemplateView
 from labbox.files.removing import Usage
 from labbox.files.tree import Tree
-from labbox.model import JobSpec, Progress, Value
-from labbox.protocol import Inspection
+from labbox.locations import SSH_PORT
+from labbox.model import JobSpec, Progress, TransferSpec, Value
+from labbox.protocol import Inspection, TransferSummary
 
 MAX_FRAME: Final = 32 << 20  # bytes; the files that describe an environment travel in one
 MAX_DESCRIPTORS: Final = 4
@@ -64,7 +66,37 @@ class Export(Value, tag="export"):
     commit: str
 
 
-Request = Inspect | HandIn | Prune | Measure | Remove | Export
+class HostLogin(Value):
+    """How to log in to another machine; `name` is the host as locations write it."""
+
+    name: str
+    user: str
+    host: str
+    port: int = SSH_PORT
+    private_key: str | None = None
+    password: str | None = None
+    host_keys: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"HostLogin({self.name!r}, …)"
+
+
+class Transfer(Value, tag="transfer"):
+    """Do a transfer, or go on with it where its folder holds a journal.
+
+    Descriptors: the folder; of an undo, that of the transfer which it takes back too.
+    """
+
+    spec: TransferSpec
+    shared: str = ""  # the folders behind shared:, project: and job:, where there are such
+    projects: dict[str, str] = msgspec.field(default_factory=dict)
+    jobs: dict[int, str] = msgspec.field(default_factory=dict)
+    logins: tuple[HostLogin, ...] = ()
+    paused: bool = False  # begin so
+
+
+Request = Inspect | HandIn | Prune | Measure | Remove | Export | Transfer
 
 
 class Looked(Value, tag="looked"):
@@ -107,7 +139,13 @@ class Exported(Value, tag="exported"):
     skipped: tuple[str, ...] = ()
 
 
-Result = Looked | HandedIn | Pruned | Measured | Removed | Exported
+class Transferred(Value, tag="transferred"):
+    """The transfer has ended; None: it was cancelled before its end."""
+
+    summary: TransferSummary | None
+
+
+Result = Looked | HandedIn | Pruned | Measured | Removed | Exported | Transferred
 
 
 class Ask(Value, tag="ask"):
@@ -118,11 +156,19 @@ class Ask(Value, tag="ask"):
     request: Request
 
 
+class Steer(Value, tag="steer"):
+    """To the worker, while it transfers: pause or go on; `cancel`: clean up and end."""
+
+    paused: bool = False
+    cancel: bool = False
+
+
 class Report(Value, tag="report"):
-    """From the worker: how far it is."""
+    """From the worker: how far it is; of a transfer now and then what it did so far, too."""
 
     id: int
     progress: Progress
+    summary: TransferSummary | None = None
 
 
 class Done(Value, tag="done"):
@@ -145,10 +191,11 @@ FromWorker = Report | Done | Failed
 
 encode: Final = msgspec.json.Encoder().encode
 decode_ask: Final = msgspec.json.Decoder(Ask).decode
+decode_steer: Final = msgspec.json.Decoder(Steer).decode
 decode_from_worker: Final = msgspec.json.Decoder(FromWorker).decode
 
 
-def frame(message: Ask | FromWorker) -> bytes:
+def frame(message: Ask | Steer | FromWorker) -> bytes:
     """A message with its length in front; ValueError above MAX_FRAME."""
     data = encode(message)
     if len(data) > MAX_FRAME:

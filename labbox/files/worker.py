@@ -39,6 +39,7 @@ from labbox.files.work import (
     Removed,
     Report,
     Result,
+    Transfer,
 )
 from labbox.text import visible_line
 
@@ -85,7 +86,7 @@ def _answer(sock: socket.socket, ask: Ask, descriptors: Sequence[int]) -> FromWo
         lambda progress: _send(sock, Report(id=ask.id, progress=progress)), lambda: _check_wanted(sock)
     )
     try:
-        return Done(id=ask.id, result=_do(ask, descriptors, meter))
+        return Done(id=ask.id, result=_do(sock, ask, descriptors, meter))
     except LabboxError as error:
         return Failed(id=ask.id, code=error.code, message=error.message, hint=error.hint)
     except (ConnectionError, TimeoutError):
@@ -105,8 +106,12 @@ def _check_wanted(sock: socket.socket) -> None:
         raise _Gone
 
 
-def _do(ask: Ask, descriptors: Sequence[int], meter: Meter) -> Result:
+def _do(sock: socket.socket, ask: Ask, descriptors: Sequence[int], meter: Meter) -> Result:
     match ask.request:
+        case Transfer():
+            from labbox.files.transferring import transfer  # most workers never see one
+
+            return transfer(sock, ask, ask.request, descriptors)
         case Inspect():
             with ExitStack() as stack:
                 seen = _look(ask.request, ask.home, descriptors, meter, stack)

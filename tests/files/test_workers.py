@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import os
 import random
-import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blake3 import blake3
+from nursery import Nursery
 
 from labbox.daemon import workers as workers_module
 from labbox.daemon.people.accounts import Account
@@ -19,39 +19,6 @@ from labbox.errors import LabboxError
 from labbox.files import work
 from labbox.files.project import Defaults
 from labbox.model import JobSpec, Limits, Progress
-
-SERVE = "import socket, sys; from labbox.files.worker import serve; serve(socket.socket(fileno=3))"
-
-
-class Child:
-    """A worker as a plain child process; stands for labbox.daemon.processes.Process."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._ended = asyncio.ensure_future(asyncio.to_thread(os.waitpid, pid, 0))
-
-    async def wait(self) -> int:
-        _, status = await asyncio.shield(self._ended)
-        return os.waitstatus_to_exitcode(status)
-
-    async def kill(self) -> None:
-        if not self._ended.done():
-            os.kill(self.pid, 9)
-        await self.wait()
-
-
-class Nursery:
-    """Starts workers and remembers them."""
-
-    def __init__(self) -> None:
-        self.children: list[Child] = []
-
-    async def __call__(self, account: Account, descriptors: Sequence[int]) -> Child:
-        actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(descriptors)]
-        environment = {**os.environ, "HOME": str(account.home)}
-        pid = os.posix_spawn(sys.executable, [sys.executable, "-c", SERVE], environment, file_actions=actions)
-        self.children.append(Child(pid))
-        return self.children[-1]
 
 
 @pytest.fixture

@@ -21,14 +21,15 @@ from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.handed import Handed, Project
 from labbox.daemon.jobs.logs import Logs
-from labbox.daemon.jobs.ports import Terminal
+from labbox.daemon.jobs.ports import Reach, Terminal
 from labbox.daemon.jobs.service import Jobs
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import Store
 from labbox.daemon.store.audit import Trail
 from labbox.errors import LabboxError
+from labbox.files import work
 from labbox.model import FINAL, GIB, JobSpec, JobState, Limits, Progress, Resources
-from labbox.protocol import Finding, Inspection, Job
+from labbox.protocol import Finding, Inspection, Job, TransferSummary
 
 PATIENCE = 20.0  # seconds after which something that should happen has failed to
 
@@ -295,6 +296,85 @@ class FakeFolders:
         return self.size
 
 
+class FakeWorker:
+    """A worker of one transfer: it says and ends as a test wants it to."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.request: work.Transfer | None = None
+        self.paused = False
+        self.cleaned = False
+        self.alive = True
+        self.answer: asyncio.Future[TransferSummary | None] = asyncio.get_running_loop().create_future()
+        self._told: Callable[[Progress, TransferSummary | None], None] = lambda *_: None
+
+    async def transfer(
+        self,
+        request: work.Transfer,
+        descriptors: Sequence[int],
+        told: Callable[[Progress, TransferSummary | None], None],
+    ) -> TransferSummary | None:
+        for descriptor in descriptors:
+            os.fstat(descriptor)
+        self.request, self.paused, self._told = request, request.paused, told
+        return await asyncio.shield(self.answer)
+
+    async def pause(self, *, paused: bool) -> None:
+        self.paused = paused
+
+    async def cancel(self) -> None:
+        self.cleaned = True
+        if not self.answer.done():
+            self.answer.set_result(None)
+
+    def tell(self, progress: Progress) -> None:
+        self._told(progress, None)
+
+    def end(self, **summary: Any) -> None:
+        self.answer.set_result(TransferSummary(**summary))
+
+    def fail(self, error: BaseException) -> None:
+        self.answer.set_exception(error)
+
+
+class FakeTransfers:
+    """Workers that tests speak for; with `at_once` each ends by itself, having done it."""
+
+    def __init__(self) -> None:
+        self.workers: list[FakeWorker] = []
+        self.at_once = False
+        self.folders = Reach(shared="/lab/shared", projects={"atlas": "/lab/projects/atlas"})
+        self._changed = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def dedicated(self, account: Account) -> AsyncIterator[FakeWorker]:
+        worker = FakeWorker(account)
+        self.workers.append(worker)
+        if self.at_once:
+            worker.end(files=1)
+        self._changed.set()
+        try:
+            yield worker
+        finally:
+            worker.alive = False
+
+    async def reach(self, account: Account) -> Reach:
+        return self.folders
+
+    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[work.HostLogin, ...]:
+        return tuple(work.HostLogin(name=host, user="me", host=host, password="x") for host in hosts)
+
+    async def worker(self, number: int) -> FakeWorker:
+        """The so manyth worker, from 0, once it has been asked."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.workers) <= number or self.workers[number].request is None:
+                self._changed.clear()
+                if len(self.workers) <= number:
+                    await self._changed.wait()
+                await asyncio.sleep(0)
+        return self.workers[number]
+
+
 class FakePeople:
     """ada and grace are users, root is an administrator."""
 
@@ -352,6 +432,7 @@ class Lab:
     environments: FakeEnvironments
     folders: FakeFolders
     logs: Logs
+    transfers: FakeTransfers
     people: FakePeople
     clock: FakeClock
     settings: JobSettings
@@ -382,6 +463,7 @@ class Lab:
             "environments": self.environments,
             "folders": self.folders,
             "logs": self.logs,
+            "transfers": self.transfers,
             **wrapped,
         }
         self.service = Jobs(
@@ -454,6 +536,7 @@ def make_lab(state: Path, **settings: Any) -> Lab:
         environments=environments,
         folders=folders,
         logs=Logs(),
+        transfers=FakeTransfers(),
         people=FakePeople(state),
         clock=FakeClock(),
         settings=JobSettings(**given),

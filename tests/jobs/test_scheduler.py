@@ -14,6 +14,7 @@ from labbox.daemon.jobs.scheduler import Amount, Box, Plan, Running, Share, posi
 from labbox.model import GIB, Limits, ReasonCode, Resources
 
 TOTAL = Resources(cpus=8.0, memory=32 * GIB, gpus=2)
+NOTHING = Resources(cpus=0.0, memory=0, gpus=0)
 
 
 def need(cpus: float = 1.0, memory: int = GIB, gpus: int = 0) -> Resources:
@@ -115,6 +116,37 @@ def test_a_groups_limit_holds_up_its_own_jobs_only() -> None:
     assert schedule(without, Queue(sims)).starts == (1, 2, 3, 4, 5)
 
 
+def copy(number: int, owner: str = "ada", **more: object) -> Waiting:
+    return job(number, owner, **{"need": NOTHING, "group": "transfers", "transfer": True, **more})
+
+
+def test_transfers_need_neither_engine_nor_disk_nor_room_and_two_run_at_once() -> None:
+    full = (Running(job=90, owner="eve", need=need(8)),)
+    here = box(running=full, engine="it is stopped", disk="the disk is full")
+    queue = Queue([job(1), *(copy(n) for n in range(2, 6)), copy(6, "grace"), copy(7, priority=9)])
+    plan = schedule(here, queue)
+    assert set(plan.starts) == {7, 2, 6}
+    assert plan.held == {"eve": plan.held["eve"]}
+    (reason,) = all_reasons(here, queue, plan, copy(5))
+    assert (reason.code, reason.text) == (
+        ReasonCode.LIMIT,
+        "2 of group transfers run already, its limit is 2",
+    )
+    limited = {"ada": Share(limits=Limits(running_jobs=0, cpus=0.0, memory=0))}
+    assert schedule(box(shares=limited), Queue([copy(1)])).starts == (1,)
+    for limit, starts in ((None, 4), (3, 3), (1, 1)):
+        there = box(groups={("ada", "transfers"): limit})
+        assert len(schedule(there, Queue([copy(n) for n in range(1, 5)])).starts) == starts
+    assert len(schedule(box(), Queue([copy(n, group="sims") for n in range(1, 5)])).starts) == 4
+
+
+def test_a_transfer_takes_nothing_from_the_runs_of_its_owner() -> None:
+    copies = tuple(Running(job=-n, owner="ada", need=NOTHING, transfer=True) for n in range(50))
+    queue = Queue([job(1, "ada", need=need(8)), job(2, "grace", need=need(8))])
+    shares = {"ada": Share(limits=Limits(running_jobs=1)), "grace": Share(recent=1.0)}
+    assert schedule(box(running=copies, shares=shares), queue).starts == (1,)
+
+
 def test_the_queue_stands_jobs_aside_until_their_time() -> None:
     queue = Queue([job(1, not_before=10.0), job(2, held=True), job(3, after=frozenset({1}))])
     assert schedule(box(), queue).starts == ()
@@ -167,6 +199,9 @@ _LIMITS = st.builds(
     gpus=st.none() | st.integers(0, 1),
 )
 _GROUPS = st.sampled_from([None, "sims", "sims", "plots"])
+_TRANSFER_GROUPS = st.sampled_from(["transfers", "transfers", "sims"])
+_PARALLEL = st.sampled_from([None, None, 1, 2])
+_SOME = st.sampled_from([False, False, True])
 _TIMES = st.none() | st.sampled_from([10.0, 60.0, 600.0])
 
 
@@ -199,26 +234,33 @@ def worlds(draw: st.DrawFn) -> tuple[Box, list[Waiting]]:
         )
         for owner in ("ada", "grace", "eve")
     }
+    running += [
+        Running(
+            job=200 + number, owner=draw(_OWNERS), need=NOTHING, group=draw(_TRANSFER_GROUPS), transfer=True
+        )
+        for number in range(draw(st.integers(0, 3)))
+    ]
     waiting = [
         Waiting(
             id=number,
             owner=draw(_OWNERS),
-            need=draw(_NEEDS),
+            need=NOTHING if (transfer := draw(_SOME)) else draw(_NEEDS),
+            transfer=transfer,
             priority=draw(st.integers(-1, 1)),
             time_limit=draw(_TIMES),
             held=draw(st.sampled_from([False, False, False, True])),
             not_before=draw(st.sampled_from([None, None, None, 5.0])),
             after=draw(st.sampled_from([frozenset[int](), frozenset[int](), frozenset({999})])),
-            array=500 if (parallel := draw(st.sampled_from([None, None, 1, 2]))) else None,
+            array=500 if (parallel := None if transfer else draw(_PARALLEL)) else None,
             parallel=parallel,
-            group=draw(_GROUPS),
+            group=draw(_TRANSFER_GROUPS if transfer else _GROUPS),
         )
         for number in range(1, draw(st.integers(1, 10)) + 1)
     ]
     engine = draw(st.sampled_from(["", "", "", "it is stopped"]))
     disk = draw(st.sampled_from(["", "", "", "the disk is full"]))
-    names = st.tuples(_OWNERS, st.sampled_from(["sims", "plots"]))
-    groups = draw(st.dictionaries(names, st.integers(1, 2), min_size=3))
+    names = st.tuples(_OWNERS, st.sampled_from(["sims", "plots", "transfers"]))
+    groups = draw(st.dictionaries(names, st.none() | st.integers(1, 2), min_size=3))
     return box(running=tuple(running), shares=shares, groups=groups, engine=engine, disk=disk), waiting
 
 
@@ -233,6 +275,7 @@ def after(plan: Plan, here: Box, waiting: list[Waiting]) -> tuple[Box, list[Wait
             ends_at=None if one.time_limit is None else here.now + one.time_limit,
             array=one.array,
             group=one.group,
+            transfer=one.transfer,
         )
         for one in started
     )
@@ -248,20 +291,24 @@ def test_never_more_than_there_is(world: tuple[Box, list[Waiting]]) -> None:
     by_id = {one.id: one for one in waiting}
     assert len(set(plan.starts)) == len(plan.starts)
     assert all(part >= 0 for part in plan.free)
-    assert not plan.starts or not (here.engine or here.disk)
+    assert all(by_id[n].transfer for n in plan.starts) or not (here.engine or here.disk)
     for number in plan.starts:
         one = by_id[number]
         assert not one.held
         assert not one.after
         assert one.not_before is None
     for owner, held in plan.held.items():
-        before = sum(1 for one in here.running if one.owner == owner)
+        before = sum(1 for one in here.running if one.owner == owner and not one.transfer)
         limits = here.shares[owner].limits
         assert held.jobs == before or limits.running_jobs is None or held.jobs <= limits.running_jobs
-    for (owner, name), limit in here.groups.items():
+    named = {(one.owner, one.group or "") for one in here.running}
+    named |= {(one.owner, one.group or "") for one in waiting}
+    named -= {(owner, "") for owner in ("ada", "grace", "eve")}
+    for owner, name in named:
+        limit = here.groups.get((owner, name), 2 if name == "transfers" else None)
         before = sum(1 for one in here.running if (one.owner, one.group) == (owner, name))
         started = sum((by_id[n].owner, by_id[n].group) == (owner, name) for n in plan.starts)
-        assert started == 0 or before + started <= limit
+        assert started == 0 or limit is None or before + started <= limit
         assert plan.grouped.get((owner, name), 0) == before + started
 
 
@@ -337,7 +384,7 @@ def _starts_without(here: Box, left: list[Waiting], one: Waiting, removed: set[R
     if ReasonCode.LIMIT in removed:
         changed = msgspec.structs.replace(changed, parallel=None)
         shares[one.owner] = msgspec.structs.replace(shares[one.owner], limits=Limits())
-        groups = {key: limit for key, limit in groups.items() if key != (one.owner, one.group)}
+        groups[one.owner, one.group or ""] = None
     if ReasonCode.NO_ROOM in removed:
         total = Resources(
             cpus=total.cpus + one.need.cpus,

@@ -59,6 +59,7 @@ from labbox.protocol import (
     Status,
     TemplateInfo,
     Templates,
+    TransferSummary,
     Usage,
     UsagePage,
     Why,
@@ -96,6 +97,7 @@ class FakeJobs:
     def __init__(self) -> None:
         self.jobs: dict[int, Job] = {}
         self.specs: dict[int, JobSpec] = {}
+        self.transferred: dict[int, TransferSummary] = {}
         self.logs: dict[int, list[LogRecord]] = {}
         self.stored: list[Event] = []
         self.inputs: list[tuple[int, InputBody]] = []
@@ -240,6 +242,12 @@ class FakeJobs:
     async def why(self, account: Account, number: int) -> Why:
         job = self._find(account, number)
         return Why(id=number, state=job.state, reasons=(job.reason,) if job.reason else (), position=3)
+
+    async def transfer(self, account: Account, number: int) -> TransferSummary:
+        self._find(account, number)
+        if number not in self.transferred:
+            raise LabboxError("conflict", f"cannot show what job {number} transferred: it is no transfer")
+        return self.transferred[number]
 
     async def history(self, account: Account, number: int) -> JobHistory:
         self._find(account, number)

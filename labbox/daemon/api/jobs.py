@@ -26,6 +26,7 @@ from labbox.protocol import (
     JobPage,
     LogRecord,
     Templates,
+    TransferSummary,
     UsagePage,
     Why,
 )
@@ -70,6 +71,11 @@ async def why(call: Call) -> Why:
 async def history(call: Call) -> JobHistory:
     """A job's changes."""
     return await call.services.jobs.history(call.caller.account, call.id)
+
+
+async def transfer(call: Call) -> TransferSummary:
+    """What a transfer did."""
+    return await call.services.jobs.transfer(call.caller.account, call.id)
 
 
 async def log(call: Call) -> web.StreamResponse:
@@ -141,6 +147,7 @@ routes: Final = (
     reads("/v1/jobs/{id}/why", why),
     reads("/v1/jobs/{id}/log", log),
     reads("/v1/jobs/{id}/history", history),
+    reads("/v1/jobs/{id}/transfer", transfer),
     submits("/v1/jobs/{id}/cancel", _act(lambda jobs: jobs.cancel)),
     submits("/v1/jobs/{id}/kill", _act(lambda jobs: jobs.kill)),
     submits("/v1/jobs/{id}/hold", _act(lambda jobs: jobs.hold)),

@@ -27,6 +27,7 @@ from labbox.protocol import (
     Notices,
     Status,
     Templates,
+    TransferSummary,
     UsagePage,
     Why,
 )
@@ -65,6 +66,9 @@ class JobsService(Protocol):
 
     async def history(self, account: Account, number: int, /) -> JobHistory:
         """Its changes."""
+
+    async def transfer(self, account: Account, number: int, /) -> TransferSummary:
+        """What a transfer did, or did so far."""
 
     def log(
         self,

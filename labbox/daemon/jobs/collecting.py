@@ -112,7 +112,8 @@ async def finish(
     steps = [Step(to=outcome.state, at=now, reason=outcome.reason, exit_code=outcome.exit_code)]
     if wait is not None:
         why = outcome.reason.text if outcome.reason is not None else "it failed"
-        reason = Reason(code=ReasonCode.RETRY, text=f"attempt {attempt.number} failed: {why}")
+        text = why if outcome.again is not None else f"attempt {attempt.number} failed: {why}"
+        reason = Reason(code=ReasonCode.RETRY, text=text)
         steps.append(Step(to=JobState.QUEUED, at=now, reason=reason))
 
     def store(connection: Connection) -> tuple[list[jobs.JobRow], usage.UsageRow]:

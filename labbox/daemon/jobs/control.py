@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,19 +12,19 @@ from labbox.daemon.jobs import submit
 from labbox.daemon.jobs.handed import Handed, decode_handed, decode_spec, encode
 from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.parts import Parts
-from labbox.daemon.jobs.runner import Run
+from labbox.daemon.jobs.transfers import read_summary
+from labbox.daemon.jobs.trying import Try
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import attempts, dependencies, events, groups, jobs
 from labbox.daemon.store.jobs import JobRow
 from labbox.errors import LabboxError
-from labbox.groups import parse_change
+from labbox.groups import TRANSFERS, parse_change
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Resources
 from labbox.protocol import JobEdit
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-_ENGINE: Final = 30.0  # seconds that the engine may take to freeze or thaw a container
 S = JobState
 
 Act = Callable[["Connection", JobRow], list[JobRow]]
@@ -40,7 +39,7 @@ def allowed(account: Account, row: JobRow, doing: str) -> None:
 class Control:
     """Changes to jobs, on behalf of people."""
 
-    def __init__(self, parts: Parts, runs: Mapping[int, Run]) -> None:
+    def __init__(self, parts: Parts, runs: Mapping[int, Try]) -> None:
         """`runs`: the attempts under way, by job."""
         self._parts = parts
         self._runs = runs
@@ -80,6 +79,7 @@ class Control:
     async def retry(self, account: Account, job: int, origin: str) -> JobRow:
         """A new attempt of a job that did not succeed."""
         at, by = self._parts.clock.now(), account.name
+        failed = await self._failed_paths(job)
 
         def act(connection: Connection, row: JobRow) -> list[JobRow]:
             for other, state in dependencies.after(connection, row.id).items():
@@ -91,6 +91,8 @@ class Control:
                     )
             jobs.set_stop(connection, row.id, None, None)
             jobs.clear_back_off(connection, row.id)
+            if row.kind is JobKind.TRANSFER:
+                _narrow(connection, row, failed)
             return move(connection, row.id, Step(to=S.QUEUED, at=at, by=by))
 
         row = await self._find(job)
@@ -100,6 +102,17 @@ class Control:
             await hold_trees(self._parts, owner, job, decode_handed(handed), "retry")
         rows = await self._change(account, job, "retry", origin, act, fits=FINAL - {S.SUCCEEDED})
         return rows[0]
+
+    async def _failed_paths(self, job: int) -> tuple[str, ...]:
+        """What a transfer could not do, if all of it is known: no more than that is tried again."""
+        row = await self._find(job)
+        if row.kind is not JobKind.TRANSFER or row.state is not S.FAILED:
+            return ()
+        folder = self._parts.state / "results" / row.owner / row.results
+        summary = await self._parts.in_thread(read_summary, folder)
+        if summary is None or summary.failed > len(summary.failures):
+            return ()
+        return tuple(dict.fromkeys(one.path for one in summary.failures))
 
     async def pause(self, account: Account, job: int, origin: str) -> JobRow:
         """Freeze a running job; it keeps what it holds."""
@@ -118,13 +131,17 @@ class Control:
 
         def act(connection: Connection, row: JobRow) -> list[JobRow]:
             need = edited_resources(row.resources, edit)
-            submit.check_resources(need, self._parts.dispatcher.total, limits)
             spec, handed = jobs.submission(connection, row.submission)
             number = row.submission
+            if row.kind is JobKind.TRANSFER:
+                edited_transfer(decode_spec(spec), row, edit, "edit")
+            else:
+                submit.check_resources(need, self._parts.dispatcher.total, limits)
             if edit.command is not None or edit.env is not None or edit.network is not None:
                 new_spec, new_handed = edited(decode_spec(spec), decode_handed(handed), edit)
                 number = jobs.add_submission(connection, spec=encode(new_spec), handed=encode(new_handed))
-            if group := new_group(row, edit):
+            group = new_group(row, edit)
+            if group is not None and group != TRANSFERS:
                 groups.ensure(connection, row.owner, group)
             jobs.change(
                 connection,
@@ -136,7 +153,7 @@ class Control:
                 time_limit=row.time_limit
                 if edit.time_limit is None
                 else submit.check_time(edit.time_limit, self._parts.settings),
-                retries=row.retries if edit.retries is None else edit.retries,
+                retries=row.retries if edit.retries is None else submit.check_retries(edit.retries),
                 group=group,
             )
             events.append(connection, at=self._parts.clock.now(), kind="job", owner=row.owner, job=row.id)
@@ -215,13 +232,13 @@ class Control:
         run = self._runs.get(row.id)
         if run is None:
             raise LabboxError("conflict", f"cannot {verb} job {row.id}: it is just ending")
-        engine, clock = self._parts.engine, self._parts.clock
+        clock = self._parts.clock
         try:
-            async with asyncio.timeout(_ENGINE):
-                await (engine.pause(run.name) if new is S.PAUSED else engine.resume(run.name))
+            await run.freeze(frozen=new is S.PAUSED)
         except TimeoutError as error:
+            what = "worker" if row.kind is JobKind.TRANSFER else "engine"
             raise LabboxError(
-                "unavailable", f"cannot {verb} job {row.id}: the engine does not answer"
+                "unavailable", f"cannot {verb} job {row.id}: the {what} does not answer"
             ) from error
         at, seconds = clock.now(), clock.seconds()
 
@@ -241,6 +258,16 @@ class Control:
         run.follow(rows[0], attempt)
         self._parts.dispatcher.set_attempt(attempt)
         await self._parts.apply(rows)
+
+
+def _narrow(connection: Connection, row: JobRow, failed: tuple[str, ...]) -> None:
+    """Let the next attempt try what failed, and nothing else; all of it where that is not known."""
+    spec, handed = jobs.submission(connection, row.submission)
+    now = decode_handed(handed)
+    if now.only != failed:
+        handed = encode(msgspec.structs.replace(now, only=failed))
+        number = jobs.add_submission(connection, spec=spec, handed=handed)
+        jobs.set_submission(connection, row.id, number)
 
 
 async def hold_trees(parts: Parts, owner: Account, job: int, handed: Handed, verb: str) -> None:
@@ -264,8 +291,27 @@ def edited_resources(need: Resources, edit: JobEdit) -> Resources:
 
 
 def new_group(row: JobRow, edit: JobEdit) -> str | None:
-    """The group after an edit."""
-    return row.group if edit.group is None else parse_change(edit.group) or None
+    """The group after an edit; a transfer that is put into none stands in that of transfers."""
+    nothing = TRANSFERS if row.kind is JobKind.TRANSFER else None
+    return row.group if edit.group is None else parse_change(edit.group) or nothing
+
+
+def edited_transfer(spec: JobSpec, row: JobRow, edit: JobEdit, verb: str) -> JobSpec:
+    """The spec of a transfer after an edit; LabboxError for what only runs have."""
+    for name in ("command", "cpus", "memory", "gpus", "env", "network"):
+        if getattr(edit, name) is not None:
+            raise LabboxError("invalid", f"cannot {verb} job {row.id} with another {name}: it is a transfer")
+    return msgspec.structs.replace(
+        spec,
+        after=(),
+        hold=False,
+        start_at=None,
+        name=edit.name or row.name,
+        time_limit=row.time_limit if edit.time_limit is None else edit.time_limit,
+        priority=row.priority if edit.priority is None else edit.priority,
+        retries=(spec.retries or 0) if edit.retries is None else edit.retries,
+        group=new_group(row, edit),
+    )
 
 
 def edited(spec: JobSpec, handed: Handed, edit: JobEdit) -> tuple[JobSpec, Handed]:

@@ -69,7 +69,7 @@ class Dispatcher:
         self._half_life = settings.half_life_hours * 3600.0
         self._running: dict[int, tuple[jobs.JobRow, attempts.AttemptRow]] = {}
         self._usage: dict[str, usage.UsageRow] = {}
-        self._groups: dict[tuple[str, str], int] = {}  # limits, by owner and name
+        self._groups: dict[tuple[str, str], int | None] = {}  # limits that were set, by owner and name
         self._dirty = asyncio.Event()
         self._retry_at: float | None = None
         self._last: tuple[Box, Plan] | None = None
@@ -120,7 +120,7 @@ class Dispatcher:
             else {}
         )
         for row in changed:
-            if row.state in WAITING and row.kind is JobKind.CONTAINER:
+            if row.state in WAITING and row.kind is not JobKind.ARRAY:
                 self._wait_for_turn(row, after.get(row.id))
                 continue
             self.queue.remove(row.id)
@@ -159,11 +159,13 @@ class Dispatcher:
         self._usage[row.owner] = row
 
     def limit_group(self, owner: str, name: str, parallel: int | None) -> None:
-        """Let memory follow a stored limit of a group; None: it has none."""
-        if parallel is None:
-            self._groups.pop((owner, name), None)
-        else:
-            self._groups[owner, name] = parallel
+        """Let memory follow a stored limit of a group; None: it is said to have none."""
+        self._groups[owner, name] = parallel
+        self.wake()
+
+    def forget_group(self, owner: str, name: str) -> None:
+        """Let memory follow a removed group: nothing is said of it any more."""
+        self._groups.pop((owner, name), None)
         self.wake()
 
     def recent(self, owner: str) -> float:
@@ -224,6 +226,8 @@ class Dispatcher:
                 array=row.array,
                 parallel=row.parallel,
                 group=row.group,
+                transfer=row.kind is JobKind.TRANSFER,
+                because=_because(row),
             )
         )
 
@@ -279,6 +283,7 @@ class Dispatcher:
             ends_at=ends_at,
             array=row.array,
             group=row.group,
+            transfer=row.kind is JobKind.TRANSFER,
         )
 
     def set_attempt(self, attempt: attempts.AttemptRow) -> None:
@@ -340,3 +345,10 @@ class Dispatcher:
         for row, attempt in begun:
             self._running[row.id] = (row, attempt)
             self._start(row, attempt)
+
+
+def _because(row: jobs.JobRow) -> str:
+    """Why a transfer tries again: its host does not answer."""
+    return (
+        row.reason.text if row.kind is JobKind.TRANSFER and row.backing_off and row.reason is not None else ""
+    )

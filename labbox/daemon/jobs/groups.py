@@ -68,12 +68,12 @@ class GroupLimits:
             )
 
         await self._parts.store.write(write)
-        self._parts.dispatcher.limit_group(owner, name, None)
+        self._parts.dispatcher.forget_group(owner, name)
 
     async def forget(self, owner: str) -> None:
         """Remove the groups of somebody who leaves: whoever gets the name later begins without."""
         for name in await self._parts.store.write(lambda c: groups.remove_all(c, owner)):
-            self._parts.dispatcher.limit_group(owner, name, None)
+            self._parts.dispatcher.forget_group(owner, name)
 
 
 def _check_owner(account: Account, owner: str | None, doing: str) -> None:

@@ -15,7 +15,8 @@ class Handed(Value):
     """A submission after inspection; what a run of it needs.
 
     `code` and `input` name trees below the owner's snapshots; None where there is no such folder.
-    `template` is None for a command that runs in the base image or in `image`.
+    `template` is None for a command that runs in the base image or in `image`. `only` is a transfer's: what
+    its last attempt could not do, in the form of `TransferSpec.only`; empty: all of it.
     """
 
     command: tuple[str, ...]
@@ -28,6 +29,7 @@ class Handed(Value):
     stdin: bool = False
     code: str | None = None
     input: str | None = None
+    only: tuple[str, ...] = ()
 
 
 class Project(Value):

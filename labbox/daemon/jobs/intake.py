@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from labbox.daemon.jobs import submit as submitting
-from labbox.daemon.jobs.control import allowed, edited, edited_resources, hold_trees, new_group
+from labbox.daemon.jobs.control import (
+    allowed,
+    edited,
+    edited_resources,
+    edited_transfer,
+    hold_trees,
+    new_group,
+)
 from labbox.daemon.jobs.expand import Element
 from labbox.daemon.jobs.handed import Handed, Project, decode_handed, decode_spec
 from labbox.daemon.jobs.parts import Parts
@@ -39,6 +46,11 @@ class Intake:
         owner = await self._parts.people.account(row.owner)
         if owner is None:
             raise LabboxError("conflict", f"cannot rerun job {job}: {row.owner} was removed from the box")
+        if row.kind is JobKind.TRANSFER:
+            order = submitting.transfer_order(
+                self._parts, edited_transfer(decode_spec(spec_text), row, edit, "rerun")
+            )
+            return await self._store(owner, order, by=account.name, origin=origin)
         spec, handed = edited(decode_spec(spec_text), decode_handed(handed_text), edit)
         need = edited_resources(row.resources, edit)
         spec = msgspec.structs.replace(

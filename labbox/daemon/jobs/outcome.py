@@ -16,7 +16,10 @@ _MOST_LOST: Final = 5  # attempts that may vanish through no fault of the job's 
 
 
 class Outcome(Value):
-    """The end of an attempt; `ours`: through no fault of the job's, so the retry rule does not count it."""
+    """The end of an attempt; `ours`: through no fault of the job's, so the retry rule does not count it.
+
+    `again`: seconds until another attempt, where something else than the retry rule says so.
+    """
 
     state: JobState
     reason: Reason | None = None
@@ -24,6 +27,7 @@ class Outcome(Value):
     cpu_seconds: float | None = None
     peak_memory: int | None = None
     ours: bool = False
+    again: float | None = None
 
 
 def judge(ended: ContainerState, memory: int, asked: Outcome | None) -> Outcome:
@@ -129,6 +133,8 @@ def back_off(outcome: Outcome, *, attempt: int, retries: int, lost: int) -> floa
     `retries`: how many the job's own rule still allows; `lost`: earlier attempts that ended through no fault
     of its. Times out, cancelled, too large an output or log: another attempt would end the same way.
     """
+    if outcome.again is not None:
+        return outcome.again
     if outcome.ours:
         if outcome.reason is not None and outcome.reason.code is ReasonCode.NO_ENGINE:
             return min(LONGEST_BACK_OFF, FIRST_BACK_OFF * 2.0 ** min(lost, 10))

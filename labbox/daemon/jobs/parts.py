@@ -16,7 +16,7 @@ from labbox.custom import Configuration, JobSettings
 from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.dispatch import Dispatcher
 from labbox.daemon.jobs.following import Feed
-from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People
+from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Transfers
 from labbox.daemon.jobs.storage import Storage
 from labbox.daemon.store import Store, attempts, jobs, usage
 from labbox.errors import LabboxError
@@ -41,6 +41,7 @@ class Parts:
     environments: Environments
     folders: Folders
     logs: Logs
+    transfers: Transfers
     configuration: Configuration
     dispatcher: Dispatcher
     feed: Feed

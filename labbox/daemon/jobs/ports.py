@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from labbox.daemon.containers.environments import EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs.handed import Project
 from labbox.daemon.people.accounts import Account
-from labbox.model import JobSpec, Progress
-from labbox.protocol import Inspection, LogRecord
+from labbox.files import work
+from labbox.model import JobSpec, Progress, Value
+from labbox.protocol import Inspection, LogRecord, TransferSummary
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -139,6 +143,44 @@ class Folders(Protocol):
 
     async def output_bytes(self, account: Account, output: int) -> int:
         """The bytes on disk below an open folder."""
+
+
+class Reach(Value):
+    """The folders that somebody shares with others, as their processes see them; "" where there is none."""
+
+    shared: str = ""
+    projects: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class TransferWorker(Protocol):
+    """A process with a person's ids that does one transfer."""
+
+    async def transfer(
+        self,
+        request: work.Transfer,
+        descriptors: Sequence[int],
+        told: Callable[[Progress, TransferSummary | None], None],
+    ) -> TransferSummary | None:
+        """Do it; None where it was cancelled. ConnectionError or TimeoutError where the process is lost."""
+
+    async def pause(self, *, paused: bool) -> None:
+        """Have it wait at the next block, or go on."""
+
+    async def cancel(self) -> None:
+        """Have it remove what is unfinished and end."""
+
+
+class Transfers(Protocol):
+    """What transfers need of the rest of the box."""
+
+    def dedicated(self, account: Account) -> AbstractAsyncContextManager[TransferWorker]:
+        """A worker with the person's ids for one transfer; it ends with the context."""
+
+    async def reach(self, account: Account) -> Reach:
+        """The shared folders of a person."""
+
+    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[work.HostLogin, ...]:
+        """How the person logs in to these hosts; those that nothing is kept for are left out."""
 
 
 class RunLog(Protocol):

@@ -30,6 +30,8 @@ class Waiting(Value):
     array: int | None = None
     parallel: int | None = None  # elements of its array that may run at once
     group: str | None = None  # of its owner's groups
+    transfer: bool = False  # done beside the containers: takes none of their room and needs no engine
+    because: str = ""  # why another attempt is to come, where that says more than when it comes
 
     @property
     def key(self) -> tuple[int, int]:
@@ -52,13 +54,16 @@ class Shape(NamedTuple):
     array: int | None  # only where the array limits how many run at once
     parallel: int | None
     group: str | None  # whether or not it has a limit: limits come and go
+    transfer: bool
 
 
 def shape_of(job: Waiting) -> Shape:
     """The group in which a job stands."""
     need = job.need
     limited = job.array if job.parallel is not None else None
-    return Shape(need.cpus, need.memory, need.gpus, job.time_limit, limited, job.parallel, job.group)
+    return Shape(
+        need.cpus, need.memory, need.gpus, job.time_limit, limited, job.parallel, job.group, job.transfer
+    )
 
 
 Key = tuple[int, int]

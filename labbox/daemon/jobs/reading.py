@@ -10,6 +10,7 @@ from labbox.daemon.jobs import reasons, results
 from labbox.daemon.jobs.handed import decode_handed, decode_spec
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.scheduler import position
+from labbox.daemon.jobs.transfers import read_summary
 from labbox.daemon.jobs.views import Views, detail
 from labbox.daemon.store import attempts, events, jobs, notices, pages, usage
 from labbox.daemon.store.jobs import JobRow
@@ -23,6 +24,7 @@ from labbox.protocol import (
     JobPage,
     LogRecord,
     Notices,
+    TransferSummary,
     Usage,
     UsagePage,
     Why,
@@ -177,6 +179,20 @@ async def log(
             await changed.wait()
             row = await _row(parts, row.id)
     yield LogRecord(cursor=cursor, at=now(), stream=Stream.BOX, attempt=number, end=True)
+
+
+async def transfer(parts: Parts, row: JobRow, present: TransferSummary | None) -> TransferSummary:
+    """What a transfer did: `present` while it runs, else what was kept."""
+    if row.kind is not JobKind.TRANSFER:
+        raise LabboxError(
+            "conflict",
+            f"cannot show what job {row.id} transferred: it is no transfer",
+            f"labbox job show {row.id}",
+        )
+    if present is not None and row.state in ACTIVE:
+        return present
+    folder = parts.state / "results" / row.owner / row.results
+    return await parts.in_thread(read_summary, folder) or TransferSummary()
 
 
 async def usage_page(parts: Parts, owner: str | None) -> UsagePage:

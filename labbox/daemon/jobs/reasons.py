@@ -49,7 +49,7 @@ def _unhindered(box: Box, job: Waiting, own: frozenset[ReasonCode]) -> Box:
     if ReasonCode.LIMIT in own:
         share = msgspec.structs.replace(shares.get(job.owner, Share()), limits=Limits())
         shares = {**shares, job.owner: share}
-        groups = {key: limit for key, limit in groups.items() if key != (job.owner, job.group)}
+        groups = {**groups, (job.owner, job.group or ""): None}
     return msgspec.structs.replace(box, total=total, engine="", disk="", shares=shares, groups=groups)
 
 
@@ -59,13 +59,21 @@ def _own_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Iterator[R
     if job.not_before is not None and job.not_before > box.now:
         when = datetime.fromtimestamp(job.not_before, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         if job.retry:
-            yield _reason(ReasonCode.RETRY, f"the next attempt starts at {when}")
+            text = (
+                f"{job.because}, trying again at {when}"
+                if job.because
+                else f"the next attempt starts at {when}"
+            )
+            yield _reason(ReasonCode.RETRY, text)
         else:
             yield _reason(ReasonCode.DELAYED, f"to start at {when}")
     if job.after:
         names = ", ".join(str(other) for other in sorted(job.after)[:5])
         more = f" and {len(job.after) - 5} more" if len(job.after) > 5 else ""
         yield _reason(ReasonCode.DEPENDENCY, f"starts when job {names}{more} has succeeded")
+    if job.transfer:
+        yield from _group_limit(box, plan, job)
+        return
     if box.engine:
         yield _reason(ReasonCode.NO_ENGINE, f"the container engine does not answer: {box.engine}")
     if box.disk:
@@ -94,8 +102,12 @@ def _limits(box: Box, plan: Plan, job: Waiting) -> Iterator[Reason]:
     if job.array is not None and job.parallel is not None:
         if plan.elements.get(job.array, 0) >= job.parallel:
             yield _reason(ReasonCode.LIMIT, f"{job.parallel} of array {job.array} run already")
+    yield from _group_limit(box, plan, job)
+
+
+def _group_limit(box: Box, plan: Plan, job: Waiting) -> Iterator[Reason]:
     if job.group is not None:
-        limit, running = box.groups.get((job.owner, job.group)), plan.grouped.get((job.owner, job.group), 0)
+        limit, running = box.limit_of(job.owner, job.group), plan.grouped.get((job.owner, job.group), 0)
         if limit is not None and running >= limit:
             text = f"{running} of group {job.group} run already, its limit is {limit}"
             yield _reason(ReasonCode.LIMIT, text)

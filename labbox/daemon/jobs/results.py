@@ -4,6 +4,7 @@
     log.txt        both streams as they came
     job.json       everything needed to run it again, and how it went
     attempts/N/    the same of earlier attempts
+    transfer.json  of a transfer, what it did and did not
     .attempt       which attempt the first three belong to: so moving them aside can be done in several tries
 
 Nobody but root can rearrange these folders, so the daemon may use their paths. What is inside output/ is the
@@ -25,12 +26,12 @@ from labbox.files.removing import remove_below
 
 _log = logging.getLogger(__name__)
 
-_MOVED: Final = ("output", "log.txt", "log.index", "job.json")
+MOVED: Final = ("output", "log.txt", "log.index", "job.json")
 _PROGRESS_BYTES: Final = 256
 
 
-def make(state: Path, owner: Account, results: str, attempt: int) -> Path:
-    """Make the folder ready for an attempt: an empty output/, and what earlier attempts left moved aside."""
+def make(state: Path, owner: Account, results: str, attempt: int, moved: tuple[str, ...] = MOVED) -> Path:
+    """Make the folder ready for an attempt, with output/; what earlier ones left (`moved`) is put aside."""
     folder = state / "results"
     folder.mkdir(mode=0o711, exist_ok=True)
     folder /= owner.name
@@ -43,7 +44,7 @@ def make(state: Path, owner: Account, results: str, attempt: int) -> Path:
         kept = folder / "attempts"
         _folder(kept, owner)
         _folder(kept / str(before), owner)
-        for name in _MOVED:
+        for name in moved:
             with suppress(FileNotFoundError):
                 (folder / name).rename(kept / str(before) / name)
     if before != attempt:

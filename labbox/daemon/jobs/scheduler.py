@@ -20,6 +20,10 @@ users.
 *Limits.* A job that would exceed a limit of its owner, its array's `parallel`, or the limit of its group, is
 passed over and holds nobody up.
 
+*Transfers* are done by processes of their owners, beside the containers: they cost nothing, take no room,
+count against no limit but that of their group, and wait neither for the engine nor for disk, which a deletion
+is to make free. The group of those that were put into none has a limit by itself (`groups.default_parallel`).
+
 *Room.* The first job in this order for which there is no room gets the one reservation (EASY): the earliest
 time at which it surely has room, from the time limits of what runs. A later job may start before it only
 where that surely does not move the reservation: it ends by its time limit before that, or it fits beside the
@@ -35,6 +39,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from labbox.daemon.jobs.queue import Key, Queue, Shape, Waiting, shape_of
+from labbox.groups import default_parallel
 from labbox.model import Limits, Resources, Value
 
 LOOKAHEAD: Final = 60.0  # seconds: how much of its future a running job is charged in advance
@@ -49,6 +54,7 @@ class Running(Value):
     ends_at: float | None = None
     array: int | None = None
     group: str | None = None
+    transfer: bool = False
 
 
 class Share(Value):
@@ -60,15 +66,23 @@ class Share(Value):
 
 
 class Box(Value):
-    """The box at one moment; `engine` and `disk` say in a sentence why nothing may start, or are empty."""
+    """The box at one moment; `engine` and `disk` say in a sentence why no container may start, or are empty.
+
+    `groups` says how many jobs of an owner's group run at once, None where it is said that any number may.
+    """
 
     now: float
     total: Resources
     running: tuple[Running, ...] = ()
     shares: Mapping[str, Share] = {}
-    groups: Mapping[tuple[str, str], int] = {}  # jobs at once of an owner's group, where it has a limit
+    groups: Mapping[tuple[str, str], int | None] = {}
     engine: str = ""
     disk: str = ""
+
+    def limit_of(self, owner: str, group: str) -> int | None:
+        """How many jobs of a group may run at once; None: no limit."""
+        key = (owner, group)
+        return self.groups[key] if key in self.groups else default_parallel(group)
 
 
 class Reservation(Value):
@@ -184,11 +198,17 @@ class _Pass:
         self._head = NOTHING
         self._beside: Amount | None = None  # what the reserved job leaves free at its time
         for running in box.running:
-            self._take(running.owner, running.need, running.ends_at, running.array, running.group)
+            self._take(
+                running.owner,
+                running.need,
+                running.ends_at,
+                running.array,
+                running.group,
+                transfer=running.transfer,
+            )
 
     def run(self) -> Plan:
-        if not (self._box.engine or self._box.disk):
-            self._start_all()
+        self._start_all()
         return Plan(
             tuple(self._starts), self._reservation, self._free, self._held, self._elements, self._grouped
         )
@@ -223,7 +243,7 @@ class _Pass:
         candidates = self._candidates()
         line = [(self._score(owner), heads[0][0][1], owner) for owner, heads in candidates.items()]
         heapq.heapify(line)
-        while line and self._free.cpus > 0 and self._free.memory > 0:
+        while line:
             score, _, owner = heapq.heappop(line)
             heads = candidates[owner]
             key, place, shape, keys = heapq.heappop(heads)
@@ -233,23 +253,25 @@ class _Pass:
                 need = _need(shape)
                 ends = None if shape.time_limit is None else self._box.now + shape.time_limit
                 self._starts.append(key[1])
-                self._take(owner, need, ends, shape.array, shape.group)
+                self._take(owner, need, ends, shape.array, shape.group, transfer=shape.transfer)
                 _push_next(heads, shape, keys, place)
                 score = self._score(owner)
             if heads:
                 heapq.heappush(line, (score, heads[0][0][1], owner))
 
     def _may_start(self, owner: str, job: int, shape: Shape) -> bool:
-        if shape in self._refused:
+        if shape in self._refused or not (shape.transfer or self._containers_start):
             return False
         need = Amount.of(_need(shape))
         if shape.array is not None and shape.parallel is not None:
             if self._elements.get(shape.array, 0) >= shape.parallel:
                 return False
         if shape.group is not None:
-            limit = self._box.groups.get((owner, shape.group))
+            limit = self._box.limit_of(owner, shape.group)
             if limit is not None and self._grouped.get((owner, shape.group), 0) >= limit:
                 return False
+        if shape.transfer:
+            return True
         share = self._box.shares.get(owner)
         if share is not None and exceeds(share.limits, self._held.get(owner, Held(0, NOTHING)), need):
             return False
@@ -259,6 +281,12 @@ class _Pass:
         if self._reservation is None and need.fits(self._total):
             self._reserve(owner, job, need)
         return False
+
+    @property
+    def _containers_start(self) -> bool:
+        """Whether any container could: without CPUs or memory left, none fits and none need be looked at."""
+        box = self._box
+        return not (box.engine or box.disk) and self._free.cpus > 0 and self._free.memory > 0
 
     def _reserve(self, owner: str, job: int, need: Amount) -> None:
         """Find the earliest time at which the job surely has room."""
@@ -295,8 +323,19 @@ class _Pass:
         return False
 
     def _take(
-        self, owner: str, need: Resources, ends: float | None, array: int | None, group: str | None
+        self,
+        owner: str,
+        need: Resources,
+        ends: float | None,
+        array: int | None,
+        group: str | None,
+        *,
+        transfer: bool,
     ) -> None:
+        if group is not None:
+            self._grouped[owner, group] = self._grouped.get((owner, group), 0) + 1
+        if transfer:
+            return
         amount = Amount.of(need)
         self._free = self._free.minus(amount)
         held = self._held.get(owner, Held(0, NOTHING))
@@ -304,8 +343,6 @@ class _Pass:
         self._ends.append((ends, amount))
         if array is not None:
             self._elements[array] = self._elements.get(array, 0) + 1
-        if group is not None:
-            self._grouped[owner, group] = self._grouped.get((owner, group), 0) + 1
         self._charge(owner, need)
 
     def _charge(self, owner: str, need: Resources) -> None:

@@ -29,14 +29,16 @@ from labbox.daemon.jobs.handed import decode_handed
 from labbox.daemon.jobs.housekeeping import Housekeeping
 from labbox.daemon.jobs.intake import Intake, submission
 from labbox.daemon.jobs.parts import Parts
-from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Terminal
+from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Terminal, Transfers
 from labbox.daemon.jobs.runner import Run
 from labbox.daemon.jobs.storage import Storage
+from labbox.daemon.jobs.transfers import TransferRun
+from labbox.daemon.jobs.trying import Try
 from labbox.daemon.jobs.views import Views
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import Store, attempts, jobs, pages
 from labbox.errors import LabboxError
-from labbox.model import JobSpec, JobState, Limits, Resources, Value
+from labbox.model import JobKind, JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import (
     Event,
     Group,
@@ -53,6 +55,7 @@ from labbox.protocol import (
     LogRecord,
     Notices,
     Templates,
+    TransferSummary,
     UsagePage,
     Why,
 )
@@ -83,6 +86,7 @@ class Jobs:
         environments: Environments,
         folders: Folders,
         logs: Logs,
+        transfers: Transfers,
         configuration: Configuration,
         state: Path,
         box_id: str,
@@ -92,7 +96,7 @@ class Jobs:
     ) -> None:
         """Take the parts; nothing is read or started before `run`."""
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, Try] = {}
         self._group: asyncio.TaskGroup | None = None
         self._loaded = asyncio.Event()
         feed = Feed(store)
@@ -116,6 +120,7 @@ class Jobs:
             environments=environments,
             folders=folders,
             logs=logs,
+            transfers=transfers,
             configuration=configuration,
             dispatcher=dispatcher,
             feed=feed,
@@ -169,12 +174,13 @@ class Jobs:
     def _start(self, row: jobs.JobRow, attempt: attempts.AttemptRow, *, adopted: bool) -> None:
         if self._group is None:
             return  # the daemon is ending: the attempt is taken up at the next start
-        run = Run(self._parts, row, attempt, adopted=adopted)
+        kind = TransferRun if row.kind is JobKind.TRANSFER else Run
+        run = kind(self._parts, row, attempt, adopted=adopted)
         self._runs[row.id] = run
         self._group.create_task(self._guard(run), name=f"job {row.id}")
         self._parts.feed.wake()
 
-    async def _guard(self, run: Run) -> None:
+    async def _guard(self, run: Try) -> None:
         """A fault in one run must not end the others."""
         try:
             await run.execute()
@@ -397,6 +403,12 @@ class Jobs:
             self._parts, row, after=after, follow=follow, attempt=attempt, tail=tail
         ):
             yield record
+
+    async def transfer(self, account: Account, id: int) -> TransferSummary:  # noqa: A002 - the API's word
+        """What a transfer did, or did so far."""
+        row = await self._row(account, id, "show")
+        run = self._runs.get(id)
+        return await reading.transfer(self._parts, row, run.summary if isinstance(run, TransferRun) else None)
 
     async def usage(self, account: Account, owner: str | None = None) -> UsagePage:
         """What people took; of others, only administrators see it."""

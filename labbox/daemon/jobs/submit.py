@@ -10,6 +10,7 @@ import msgspec
 
 from labbox.custom import JobSettings
 from labbox.daemon.jobs import expand
+from labbox.daemon.jobs.asking import check_transfer, jobs_named, transfer_name
 from labbox.daemon.jobs.handed import Handed, Project, encode
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
@@ -17,8 +18,8 @@ from labbox.daemon.store import events, groups, jobs, usage
 from labbox.daemon.store.jobs import JobRow, NewJob
 from labbox.daemon.store.times import stamp
 from labbox.errors import LabboxError
-from labbox.groups import parse_group
-from labbox.model import FINAL, MIB, JobKind, JobSpec, JobState, Limits, Resources, Value
+from labbox.groups import TRANSFERS, parse_group
+from labbox.model import FINAL, MIB, JobKind, JobSpec, JobState, Limits, Resources, TransferSpec, Value
 from labbox.protocol import Inspection
 from labbox.text import format_bytes, format_duration, visible_line
 
@@ -45,6 +46,7 @@ class Order(Value):
     time_limit: float | None
     retries: int
     elements: tuple[expand.Element, ...] = ()
+    kind: JobKind = JobKind.CONTAINER
     added: int = 0  # bytes that the snapshot took
     alone: expand.Element | None = None  # one element of an array that is run again by itself
 
@@ -52,6 +54,8 @@ class Order(Value):
 async def understand(parts: Parts, account: Account, spec: JobSpec) -> Order:
     """Check a spec, hand in its folder, and fill in what it leaves open."""
     check_spec(spec)
+    if spec.transfer is not None:
+        return transfer_order(parts, spec)
     await parts.storage.check(account)
     if spec.path is None:
         return complete(parts, account, spec, without_folder(spec))
@@ -90,9 +94,7 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
     )
     check_resources(resources, parts.dispatcher.total, account.limits)
     check_env(asked.env)
-    retries = asked.retries or 0
-    if not 0 <= retries <= _MOST_RETRIES:
-        raise LabboxError("invalid", f"cannot retry {retries} times", f"from 0 to {_MOST_RETRIES}")
+    retries = check_retries(asked.retries or 0)
     whole = msgspec.structs.replace(
         spec,
         priority=asked.priority,
@@ -121,6 +123,24 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
     )
 
 
+def transfer_order(parts: Parts, spec: JobSpec) -> Order:
+    """What is to be stored of a transfer. Storage limits do not hold it up: it may be what makes room."""
+    asked = check_transfer(spec)
+    return Order(
+        spec=msgspec.structs.replace(
+            spec,
+            transfer=asked,
+            group=TRANSFERS if spec.group is None else parse_group(spec.group),
+        ),
+        handed=Handed(command=()),
+        name=job_name(spec.name or transfer_name(asked)),
+        resources=Resources(cpus=0.0, memory=0, gpus=0),
+        time_limit=None if spec.time_limit is None else check_time(spec.time_limit, parts.settings),
+        retries=check_retries(spec.retries or 0),
+        kind=JobKind.TRANSFER,
+    )
+
+
 def store(
     connection: Connection,
     parts: Parts,
@@ -138,12 +158,14 @@ def store(
     """
     spec = order.spec
     _check_after(connection, account, spec.after)
-    if spec.group is not None:
+    if spec.transfer is not None:
+        _check_jobs_of(connection, account, spec.transfer)
+    if spec.group is not None and spec.group != TRANSFERS:
         groups.ensure(connection, account.name, spec.group)
     number = jobs.add_submission(connection, spec=encode(spec), handed=encode(order.handed))
     state = JobState.HELD if spec.hold else JobState.QUEUED
     new = NewJob(
-        kind=JobKind.ARRAY if order.elements else JobKind.CONTAINER,
+        kind=JobKind.ARRAY if order.elements else order.kind,
         name=order.name,
         owner=account.name,
         project=spec.project,
@@ -229,6 +251,13 @@ def _refused(inspection: Inspection) -> LabboxError:
     return LabboxError("invalid", f"cannot submit {visible_line(inspection.path)}: {what}", hint)
 
 
+def check_retries(retries: int) -> int:
+    """How many new attempts a job's rule allows."""
+    if not 0 <= retries <= _MOST_RETRIES:
+        raise LabboxError("invalid", f"cannot retry {retries} times", f"from 0 to {_MOST_RETRIES}")
+    return retries
+
+
 def check_time(limit: float | None, settings: JobSettings) -> float | None:
     """A time limit in seconds, the box's default where none is given."""
     if limit is None:
@@ -283,6 +312,24 @@ def _check_after(connection: Connection, account: Account, after: tuple[int, ...
                 "conflict",
                 f"cannot submit after job {job}: it has ended as {row.state.replace('_', ' ')}",
                 f"labbox job retry {job} first",
+            )
+
+
+def _check_jobs_of(connection: Connection, account: Account, asked: TransferSpec) -> None:
+    """A transfer reads results, and undoes other transfers, with its owner's rights alone."""
+    for job in sorted(jobs_named(asked)):
+        row = jobs.get(connection, job)
+        if row.owner != account.name:
+            raise LabboxError("forbidden", f"cannot use the results of job {job}: it is {row.owner}'s")
+    if asked.undo is not None:
+        row = jobs.get(connection, asked.undo)
+        if row.owner != account.name:
+            raise LabboxError("forbidden", f"cannot undo job {row.id}: it is {row.owner}'s")
+        if row.kind is not JobKind.TRANSFER:
+            raise LabboxError("invalid", f"cannot undo job {row.id}: it is no transfer")
+        if row.state not in FINAL:
+            raise LabboxError(
+                "conflict", f"cannot undo job {row.id}: it has not ended", f"labbox job cancel {row.id} first"
             )
 
 

@@ -32,10 +32,10 @@ def all_after(connection: Connection) -> dict[int, dict[int, JobState]]:
 
 
 def waiting_dependants(connection: Connection, job: int) -> list[int]:
-    """The container jobs that wait for this one, oldest first."""
+    """The jobs that wait for this one, oldest first; an array is none, its elements wait themselves."""
     rows = connection.execute(
         "SELECT job FROM dependencies JOIN jobs ON jobs.id = job"
-        " WHERE other = ? AND state IN ('held', 'queued') AND kind = 'container' ORDER BY job",
+        " WHERE other = ? AND state IN ('held', 'queued') AND kind != 'array' ORDER BY job",
         (job,),
     )
     return [row["job"] for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from labbox.errors import LabboxError
+from labbox.groups import TRANSFERS, default_parallel
 from labbox.model import ACTIVE, WAITING, JobState
 from labbox.protocol import Group
 
@@ -15,10 +16,12 @@ MOST: Final = 1_000  # groups of one user: a slip in a script must not fill the 
 _OPEN: Final = (*WAITING, *ACTIVE)
 
 
-def limits(connection: Connection) -> dict[tuple[str, str], int]:
-    """The groups that have a limit, by owner and name."""
-    rows = connection.execute("SELECT owner, name, parallel FROM job_groups WHERE parallel IS NOT NULL")
-    return {(row["owner"], row["name"]): int(row["parallel"]) for row in rows}
+def limits(connection: Connection) -> dict[tuple[str, str], int | None]:
+    """What was said of groups, by owner and name: those with a limit, and those that would have one else."""
+    rows = connection.execute(
+        "SELECT owner, name, parallel FROM job_groups WHERE parallel IS NOT NULL OR name = ?", (TRANSFERS,)
+    )
+    return {(row["owner"], row["name"]): row["parallel"] for row in rows}
 
 
 def ensure(connection: Connection, owner: str, name: str) -> None:
@@ -67,7 +70,7 @@ def listed(connection: Connection, owner: str | None = None, name: str | None = 
         found[key] = Group(owner=row["owner"], name=row["name"], parallel=row["parallel"])
     query = (
         f"SELECT owner, job_group AS name, state, count(*) AS n FROM jobs"  # noqa: S608 - constants only
-        f" WHERE state IN ({','.join('?' * len(_OPEN))}) AND job_group IS NOT NULL AND kind = 'container'"
+        f" WHERE state IN ({','.join('?' * len(_OPEN))}) AND job_group IS NOT NULL AND kind != 'array'"
         f"{who}{what.replace('name', 'job_group')} GROUP BY owner, job_group, state"
     )
     counts: dict[tuple[str, str], list[int]] = {}
@@ -75,6 +78,6 @@ def listed(connection: Connection, owner: str | None = None, name: str | None = 
         waiting_active = counts.setdefault((row["owner"], row["name"]), [0, 0])
         waiting_active[JobState(row["state"]) in ACTIVE] += int(row["n"])
     for key, (waiting, active) in counts.items():
-        parallel = found[key].parallel if key in found else None
+        parallel = found[key].parallel if key in found else default_parallel(key[1])
         found[key] = Group(owner=key[0], name=key[1], parallel=parallel, waiting=waiting, active=active)
     return [group for _, group in sorted(found.items())]

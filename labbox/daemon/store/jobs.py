@@ -155,9 +155,9 @@ def get_many(connection: Connection, jobs: Sequence[int]) -> dict[int, JobRow]:
 
 
 def all_open(connection: Connection) -> list[JobRow]:
-    """Every container job that has not ended, oldest first."""
+    """Every job that has not ended, oldest first; an array follows its elements and is none."""
     marks = ",".join("?" * len(_OPEN))
-    query = f"SELECT * FROM jobs WHERE state IN ({marks}) AND kind = 'container' ORDER BY id"  # noqa: S608 - marks only
+    query = f"SELECT * FROM jobs WHERE state IN ({marks}) AND kind != 'array' ORDER BY id"  # noqa: S608 - marks only
     return [_job(row) for row in connection.execute(query, _OPEN)]
 
 
@@ -260,6 +260,11 @@ def set_back_off(connection: Connection, job: int, *, not_before: int | None, re
 def clear_back_off(connection: Connection, job: int) -> None:
     """Let a job that a person retries stand in line at once."""
     connection.execute("UPDATE jobs SET not_before = NULL, backing_off = 0 WHERE id = ?", (job,))
+
+
+def set_submission(connection: Connection, job: int, submission: int) -> None:
+    """Let a job's next attempt be of another submission."""
+    connection.execute("UPDATE jobs SET submission = ? WHERE id = ?", (submission, job))
 
 
 def set_output_bytes(connection: Connection, job: int, count: int) -> None:

@@ -1,0 +1,184 @@
+"""What a transfer may be asked for: each verb's needs, locations and paths that can be read, its name."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from labbox.errors import LabboxError
+from labbox.locations import Kind, Location, archive_ending, check_name, parse, path_of
+from labbox.model import JobSpec, TransferSpec, TransferVerb
+from labbox.text import format_duration, visible_line
+
+V = TransferVerb
+
+MOST_SOURCES: Final = 100_000  # all that is marked in a large folder
+MOST_PATHS: Final = 100_000  # of `only` and of `decisions`
+LONGEST_WAIT: Final = 30 * 86400.0  # seconds
+_MOST_PATTERNS: Final = 1_000
+_LONGEST_TEXT: Final = 4096  # bytes of a pattern or of what is searched for
+_WHOLE: Final = {  # each verb with its sentence: what stands in the job's name
+    V.COPY: "copy {what} to {target}",
+    V.MOVE: "move {what} to {target}",
+    V.TRASH: "put {what} into the trash",
+    V.ERASE: "delete {what}",
+    V.RESTORE: "restore {what}",
+    V.SYNC: "synchronise {target} with {what}",
+    V.COMPARE: "compare {what} with {target}",
+    V.PACK: "pack {what} into {target}",
+    V.UNPACK: "unpack {what} into {target}",
+    V.CHECKSUM: "checksums of {what}",
+    V.FIND: "search {what}",
+    V.UNDO: "undo job {undo}",
+}
+_TARGETED: Final = frozenset({V.COPY, V.MOVE, V.SYNC, V.COMPARE, V.PACK, V.UNPACK})
+_TARGET_ALLOWED: Final = _TARGETED | {V.RESTORE}
+_ONE_SOURCE: Final = frozenset({V.SYNC, V.COMPARE})
+_ALONE: Final = (
+    "path", "command", "image", "template", "cpus", "memory", "gpus", "array", "sweep", "parallel", "env",
+    "network", "stdin", "commit", "deliver",
+)  # fmt: skip  # what only runs can be asked for
+
+
+def check_transfer(spec: JobSpec) -> TransferSpec:
+    """The transfer of a spec, its locations in full; LabboxError "invalid" for what cannot be done."""
+    asked = spec.transfer
+    if asked is None:
+        raise AssertionError("only for specs with a transfer")
+    for name in _ALONE:
+        if getattr(spec, name) not in (None, (), {}, False):
+            raise LabboxError(
+                "invalid",
+                f"cannot submit: a transfer has no {name}",
+                "submit the run by itself, with --after",
+            )
+    sources, target = _sources(asked), _target(asked)
+    _check_verb(asked, sources, target)
+    _check_paths(asked)
+    _check_words(asked)
+    if not 0 <= asked.wait <= LONGEST_WAIT:
+        raise LabboxError(
+            "invalid",
+            f"cannot wait {asked.wait:g} seconds for a host",
+            f"up to {format_duration(LONGEST_WAIT)}",
+        )
+    return msgspec.structs.replace(
+        asked,
+        sources=tuple(map(str, sources)),
+        target=None if target is None else str(target),
+    )
+
+
+def transfer_name(asked: TransferSpec) -> str:
+    """What a list calls it: "copy 3 items to ~/x"."""
+    sources = [parse(text) for text in asked.sources]
+    what = _shown_name(sources[0]) if len(sources) == 1 else f"{len(sources)} items"
+    target = "" if asked.target is None else parse(asked.target).shown()
+    return _WHOLE[asked.verb].format(what=what, target=target, undo=asked.undo)
+
+
+def locations_of(asked: TransferSpec) -> tuple[Location, ...]:
+    """Everything that it reads or writes."""
+    texts = asked.sources if asked.target is None else (*asked.sources, asked.target)
+    return tuple(map(parse, texts))
+
+
+def jobs_named(asked: TransferSpec) -> frozenset[int]:
+    """The jobs whose results it reads or writes."""
+    return frozenset(int(one.host) for one in locations_of(asked) if one.kind is Kind.JOB)
+
+
+def hosts_named(asked: TransferSpec) -> tuple[str, ...]:
+    """The other machines that it reaches, as `[user@]host[:port]`."""
+    return tuple(dict.fromkeys(one.host for one in locations_of(asked) if one.kind is Kind.SFTP))
+
+
+def _sources(asked: TransferSpec) -> list[Location]:
+    if len(asked.sources) > MOST_SOURCES:
+        raise LabboxError(
+            "limit",
+            f"cannot {asked.verb} {len(asked.sources):,} things at once, at most {MOST_SOURCES:,}",
+            "name the folder that they stand in",
+        )
+    return [parse(text) for text in asked.sources]
+
+
+def _target(asked: TransferSpec) -> Location | None:
+    return None if asked.target is None else parse(asked.target)
+
+
+def _check_verb(asked: TransferSpec, sources: list[Location], target: Location | None) -> None:
+    verb = asked.verb
+    if verb is V.UNDO:
+        if asked.undo is None or asked.undo < 1 or sources or target is not None:
+            raise LabboxError("invalid", "cannot undo: name the job whose transfer is to be taken back")
+        return
+    if asked.undo is not None:
+        raise LabboxError("invalid", f"cannot {verb} job {asked.undo}: only an undo names a job")
+    if not sources:
+        raise LabboxError("invalid", f"cannot {verb} nothing", "name at least one file or folder")
+    if target is None and verb in _TARGETED:
+        raise LabboxError("invalid", f"cannot {verb}: no target is named", "name a folder, as in ~/results")
+    if target is not None and verb not in _TARGET_ALLOWED:
+        raise LabboxError("invalid", f"cannot {verb} to {target.shown()}: that has no target")
+    if len(sources) > 1 and (verb in _ONE_SOURCE or asked.exact):
+        raise LabboxError("invalid", f"cannot {verb} {len(sources)} sources to one name", "name one source")
+    if verb is V.PACK and target is not None and archive_ending(target.name) is None:
+        raise LabboxError(
+            "invalid",
+            f"cannot pack into {target.shown()}: its ending says no kind of archive",
+            "end it in .zip, .tar.gz or .tar.zst",
+        )
+    if verb is V.FIND and asked.name is None and asked.text is None:
+        raise LabboxError("invalid", "cannot search for nothing", "give a pattern for names, or a text")
+    if verb is V.CHECKSUM and asked.algorithm != "blake3" and asked.algorithm not in _sums():
+        known = ", ".join(("blake3", *sorted(_sums())))
+        raise LabboxError(
+            "invalid", f"cannot compute {visible_line(asked.algorithm[:40])} sums", f"there are {known}"
+        )
+
+
+def _sums() -> frozenset[str]:
+    return frozenset(one for one in hashlib.algorithms_guaranteed if not one.startswith("shake"))
+
+
+def _check_paths(asked: TransferSpec) -> None:
+    paths = (*asked.only, *(one.path for one in asked.decisions))
+    if len(paths) > MOST_PATHS:
+        raise LabboxError("limit", f"cannot name {len(paths):,} files, at most {MOST_PATHS:,}")
+    for path in paths:
+        try:
+            _check_parts(path_of(path).split("/"))
+        except LabboxError as error:
+            raise LabboxError(
+                "invalid",
+                f"cannot use the path “{visible_line(path[:200])}”",
+                "it begins with the source's own name, and is without . and ..",
+            ) from error
+
+
+def _check_parts(parts: Iterable[str]) -> None:
+    for part in parts:
+        check_name(part)
+
+
+def _check_words(asked: TransferSpec) -> None:
+    if len(asked.exclude) > _MOST_PATTERNS:
+        raise LabboxError("limit", f"cannot use {len(asked.exclude):,} patterns, at most {_MOST_PATTERNS:,}")
+    for word in (*asked.exclude, asked.name or "", asked.text or ""):
+        if "\0" in word or len(word.encode("utf-8", "surrogateescape")) > _LONGEST_TEXT:
+            raise LabboxError(
+                "invalid",
+                f"cannot use the pattern “{visible_line(word[:40])}”",
+                f"at most {_LONGEST_TEXT} bytes",
+            )
+    if not math.isfinite(asked.wait):
+        raise LabboxError("invalid", "cannot wait without an end")
+
+
+def _shown_name(location: Location) -> str:
+    return visible_line(location.name) if location.name else location.shown()

@@ -1,0 +1,32 @@
+"""What transfers need of the rest of the box: workers, shared folders, logins for other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+
+from labbox.daemon.jobs.ports import Reach
+from labbox.daemon.people import Account, People
+from labbox.daemon.workers import Dedicated, Workers
+from labbox.files.work import HostLogin
+
+
+class WorkerTransfers:
+    """Implements `jobs.ports.Transfers`."""
+
+    def __init__(self, workers: Workers, people: People) -> None:
+        """`people` knows who shares what with whom."""
+        self._workers = workers
+        self._people = people
+
+    def dedicated(self, account: Account) -> AbstractAsyncContextManager[Dedicated]:
+        """A worker with the person's ids for one transfer."""
+        return self._workers.dedicated(account)
+
+    async def reach(self, account: Account) -> Reach:
+        """The shared folders of a person."""
+        return Reach()
+
+    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[HostLogin, ...]:
+        """How the person logs in to these hosts."""
+        return ()
