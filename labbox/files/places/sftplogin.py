@@ -1,0 +1,352 @@
+"""Logging in to another host by SSH, with a key or a password, its key pinned; noticing when it is gone.
+
+A host is gone when nothing came from it for a while although it was asked, and the kernel could not hand
+over more of what is on its way either: so a slow line is not taken for a dead one, nor is a host whose kernel
+still answers while its programs do not taken for a living one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from typing import Any, Final
+
+import asyncssh
+from asyncssh.channel import SSHClientChannel
+from asyncssh.connection import SSHClientConnection
+
+from labbox.errors import LabboxError
+from labbox.files.places.credentials import Credential
+from labbox.files.places.hosts import ChangedHostError, UnknownHostError, lost
+from labbox.files.places.sftpwire import Wire
+from labbox.files.sshpackets import BUFFER_BYTES, PacketChannel, Packets, check_library
+from labbox.locations import SSH_PORT
+from labbox.text import visible_line
+
+CONNECT_SECONDS: Final = 15.0  # until the line stands; and as long again until the login is through
+LOOK_SECONDS: Final = 2.5  # between two looks at the line
+SILENT_LOOKS: Final = 8  # looks without any sign of life: 20 seconds
+STUCK_LOOKS: Final = 120  # looks without an answer from a host that lives: its disk hangs
+_ASK_SECONDS: Final = 5  # of silence, then it is asked whether it lives
+_PACKET: Final = 32 << 10  # bytes of one packet that it may send
+_WINDOW: Final = 16 << 20  # bytes that it may send before we say that we took some
+_CIPHERS: Final = (  # the quickest first: both ends count AES in hardware
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "chacha20-poly1305@openssh.com",
+    "aes256-ctr",
+    "aes192-ctr",
+    "aes128-ctr",
+)
+_HOST_KEYS: Final = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+_SPELL: Final = "see how its name is spelt, or give its address"
+_ACKNOWLEDGED: Final = struct.Struct("=120xQ")  # of struct tcp_info: bytes that the other kernel has
+
+
+def address_of(credential: Credential) -> str:
+    """`[user@]host[:port]`, as locations have it."""
+    port = f":{credential.port}" if credential.port != SSH_PORT else ""
+    return f"{credential.user}@{credential.host}{port}" if credential.user else f"{credential.host}{port}"
+
+
+async def host_keys(host: str, port: int) -> tuple[str, ...]:
+    """The key that a host shows, as "TYPE BASE64", without a login; LabboxError where it does not answer."""
+    stranger = Credential("", host, port)
+    try:
+        connection = await _connect(stranger, _Client(stranger, address_of(stranger)))
+    except UnknownHostError as error:
+        return (error.key,)
+    connection.abort()
+    raise lost(host, "it shows no key")
+
+
+class _Client(asyncssh.SSHClient):
+    """What asyncssh asks about one connection."""
+
+    def __init__(self, credential: Credential, label: str) -> None:
+        self._credential, self.label = credential, label
+        self.refused: LabboxError | None = None
+
+    def validate_host_public_key(self, _host: str, _addr: str, _port: int, key: asyncssh.SSHKey) -> bool:
+        line = " ".join(key.export_public_key().decode("ascii").split()[:2])
+        pinned = self._credential.host_keys
+        if line in pinned:
+            return True
+        shown = key.get_fingerprint()
+        if not pinned:
+            self.refused = UnknownHostError(self.label, line, shown)
+        else:
+            self.refused = ChangedHostError(self.label, line, shown, tuple(map(_fingerprint, pinned)))
+        return False
+
+
+class Connection(Packets, SSHClientConnection):
+    """A connection to another host; `received` counts what came."""
+
+    def __init__(self, *arguments: Any, **words: Any) -> None:
+        """As asyncssh's own."""
+        super().__init__(*arguments, **words)
+        self._view = memoryview(bytearray(BUFFER_BYTES))
+        self.received = 0
+
+    def buffer_updated(self, count: int) -> None:
+        """So many bytes have been read."""
+        self.received += count
+        super().buffer_updated(count)
+
+    def acknowledged(self) -> int | None:
+        """Bytes that the other kernel has taken while more wait here; None where none wait."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or not transport.get_write_buffer_size():
+            return None
+        sock = transport.get_extra_info("socket")
+        try:
+            told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED.size)
+        except OSError:
+            return None
+        return int(_ACKNOWLEDGED.unpack(told)[0]) if len(told) == _ACKNOWLEDGED.size else None
+
+    async def open_sftp(self, wire: Wire) -> None:
+        """Have the host serve SFTP to `wire`."""
+        self._update_recv_pktlen(_PACKET)
+        channel = _Channel(self, self._loop, "strict", None, "strict", _WINDOW, _PACKET)
+        check_library(self, channel)
+        await channel.create(
+            lambda: wire, None, "sftp", {}, False, None, (0, 0, 0, 0), {}, False, None, None, False, False
+        )
+
+
+class _Channel(PacketChannel, SSHClientChannel[bytes]):
+    """The channel that SFTP goes through."""
+
+
+class Line:
+    """A connection with SFTP on it, watched; `wire` is what requests go through."""
+
+    def __init__(self, credential: Credential) -> None:
+        """`open` does the rest."""
+        self.label: Final = address_of(credential)
+        self.version = ""
+        self._credential: Final = credential
+        self._connection: Connection | None = None
+        self._reason = ""
+        self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._silent = self._stuck = 0
+        self._seen: tuple[int, int | None, int] = (0, None, 0)
+        self.wire: Wire
+
+    async def open(self) -> None:
+        """Log in and begin; LabboxError in words for whatever stands in the way."""
+        client = _Client(self._credential, self.label)
+        connection = await _connect(self._credential, client)
+        self.version = str(connection.get_extra_info("server_version") or "")
+        self._connection = connection
+        self.wire = Wire(self._why)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.open_sftp(self.wire)
+                await self.wire.begin()
+        except BaseException as error:
+            connection.abort()
+            if isinstance(error, asyncssh.ChannelOpenError | asyncssh.ProtocolError):
+                raise _no_sftp(self.label) from error
+            if isinstance(error, TimeoutError):
+                raise lost(self.label) from error
+            if isinstance(error, LabboxError) and not self._reason:  # it ended as soon as it began
+                raise _no_sftp(self.label) from error
+            raise
+        self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+
+    async def close(self) -> None:
+        """Hang up, politely as long as the other side listens."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._connection is not None:
+            self.wire.close()
+            self._connection.close()
+            try:
+                async with asyncio.timeout(1.0):
+                    await self._connection.wait_closed()
+            except TimeoutError:
+                self._connection.abort()
+
+    def _why(self) -> LabboxError:
+        if self._closed:
+            return LabboxError(
+                "unavailable", f"cannot use {visible_line(self.label)}: it is closed", "open it again"
+            )
+        return lost(
+            self.label,
+            self._reason or "the connection broke",
+            "try again in a moment" if not self._reason else "",
+        )
+
+    def _look(self) -> None:
+        """Whether anything came, or went; counted in looks, since this process may have slept itself."""
+        connection = self._connection
+        if connection is None or self._closed:
+            return
+        self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+        now = (connection.received, connection.acknowledged(), self.wire.answers)
+        before, self._seen = self._seen, now
+        moved = now[1] is not None and now[1] != before[1]
+        self._silent = 0 if now[0] != before[0] or moved else self._silent + 1
+        self._stuck = 0 if now[2] != before[2] or moved or not self.wire.asked else self._stuck + 1
+        if self._silent >= SILENT_LOOKS:
+            self._give_up("it does not answer")
+        elif self._stuck >= STUCK_LOOKS:
+            self._give_up("its disk does not answer")
+
+    def _give_up(self, reason: str) -> None:
+        self._reason = reason
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._connection is not None:
+            self._connection.abort()
+        self.wire.connection_lost(None)
+
+
+async def _connect(credential: Credential, client: _Client) -> Connection:
+    label = client.label
+    try:
+        async with asyncio.timeout(2 * CONNECT_SECONDS):
+            return await _log_in(await _options(credential, client), credential, label)
+    except LabboxError:
+        raise
+    except TimeoutError as error:
+        raise lost(label) from error
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise client.refused or lost(label, "its key cannot be read") from error
+    except asyncssh.PermissionDenied as error:
+        raise _not_let_in(label, credential) from error
+    except asyncssh.KeyExchangeFailed as error:
+        raise LabboxError(
+            "unavailable",
+            f"cannot talk to {visible_line(label)}: it knows no way of SSH that is safe today",
+            "bring its SSH server up to date",
+        ) from error
+    except (asyncssh.Error, OSError) as error:
+        raise lost(
+            label, "it hung up before the login", "see that an SSH server answers on this port"
+        ) from error
+
+
+async def _options(credential: Credential, client: _Client) -> asyncssh.SSHClientConnectionOptions:
+    keys = []
+    if credential.private_key:
+        try:
+            keys.append(asyncssh.import_private_key(credential.private_key.reveal()))
+        except (asyncssh.KeyImportError, ValueError) as error:
+            raise LabboxError(
+                "invalid",
+                f"cannot use the key for {visible_line(client.label)}: it is damaged or has a passphrase",
+                "deposit another one: labbox host add",
+            ) from error
+    pinned = [line.partition(" ")[0] for line in credential.host_keys]
+    wanted = [name for name in _HOST_KEYS if name in pinned or ("rsa-" in name and "ssh-rsa" in pinned)]
+    host = credential.host.removeprefix("[").removesuffix("]")
+    options: asyncssh.SSHClientConnectionOptions = await asyncssh.SSHClientConnectionOptions.construct(
+        host=host,
+        port=credential.port,
+        username=credential.user or "nobody",
+        client_factory=lambda: client,
+        client_keys=keys or None,
+        password=credential.password.reveal() if credential.password else None,
+        known_hosts=([], [], []),
+        server_host_key_algs=[*wanted, *(name for name in _HOST_KEYS if name not in wanted)],
+        config=None,
+        agent_path=None,
+        gss_host=None,
+        x509_trusted_certs=None,
+        x509_trusted_cert_paths=(),
+        compression_algs=["none"],
+        encryption_algs=list(_CIPHERS),
+        login_timeout=CONNECT_SECONDS,
+        keepalive_interval=_ASK_SECONDS,
+        keepalive_count_max=1 << 30,  # whether it is gone is judged here
+        rekey_bytes=8 << 30,  # AES-GCM is good for far more; each new key holds the line up
+    )
+    return options
+
+
+async def _log_in(
+    options: asyncssh.SSHClientConnectionOptions, credential: Credential, label: str
+) -> Connection:
+    """Connect to the first address that answers, and wait until we are in."""
+    loop = asyncio.get_running_loop()
+    options.waiter = loop.create_future()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, connection = await loop.create_connection(
+                lambda: Connection(loop, options, wait="auth"),
+                options.host,
+                credential.port,
+                happy_eyeballs_delay=0.25,
+            )
+    except socket.gaierror as error:
+        raise lost(label, "nothing of that name is known", _SPELL) from error
+    except UnicodeError as error:
+        raise lost(label, "that is no name of a host", _SPELL) from error
+    except OSError as error:  # a TimeoutError too
+        raise _unreachable(label, credential.port, error) from error
+    try:
+        await options.waiter
+    except BaseException:
+        connection.abort()
+        raise
+    return connection
+
+
+def _unreachable(label: str, port: int, error: OSError) -> LabboxError:
+    """Where several addresses failed, asyncio joins their errors to one text."""
+    if error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error):
+        hint = "start its SSH server, or give the right port: HOST:PORT"
+        return lost(label, f"nothing answers on port {port}", hint)
+    if isinstance(error, ConnectionError):
+        return lost(label, "the connection broke")
+    return lost(label)
+
+
+def _not_let_in(label: str, credential: Credential) -> LabboxError:
+    name = visible_line(label)
+    if credential.private_key is not None:
+        hint = (
+            f"put the public key into ~/.ssh/authorized_keys there; labbox host list sftp://{name} shows it"
+        )
+        return LabboxError("forbidden", f"cannot log in to {name}: it does not take the key", hint)
+    if credential.password is not None:
+        hint = f"deposit the right one: labbox host add sftp://{name} --password-stdin"
+        return LabboxError("forbidden", f"cannot log in to {name}: it does not take the password", hint)
+    return LabboxError(
+        "forbidden",
+        f"cannot log in to {name}: no key and no password is kept for it",
+        f"labbox host add sftp://{name}",
+    )
+
+
+def _no_sftp(label: str) -> LabboxError:
+    return LabboxError(
+        "invalid",
+        f"cannot open files on {visible_line(label)}: it serves no SFTP",
+        "switch on its SFTP subsystem; nothing may be printed by the shell's start-up files there",
+    )
+
+
+def _fingerprint(line: str) -> str:
+    try:
+        return asyncssh.import_public_key(line).get_fingerprint()
+    except (asyncssh.KeyImportError, ValueError):
+        return "a key that cannot be read"
