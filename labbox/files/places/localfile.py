@@ -115,6 +115,11 @@ class LocalFile(Handle):
         """Make the file so long, with a hole where it grows."""
         await self._change("resize", os.ftruncate, size)
 
+    def duplicate(self) -> int:
+        """Another descriptor of the same open file, for reading in threads; the caller closes it."""
+        with explained("open", self._path), self._descriptor.use() as descriptor:
+            return os.dup(descriptor)
+
     async def entry(self) -> Entry:
         """How the open file is now."""
         found = await self._threads.read(self._call, "look at", os.fstat)
