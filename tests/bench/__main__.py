@@ -16,7 +16,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Table
 
-NAMES = ("logins", "runs", "environments", "copies", "store", "submissions", "idle", "kills")
+NAMES = (
+    "logins",
+    "runs",
+    "environments",
+    "copies",
+    "transfers",
+    "files",
+    "store",
+    "submissions",
+    "idle",
+    "kills",
+)
 
 
 def machine() -> str:

@@ -50,7 +50,7 @@ def test_a_copy_killed_at_any_point_goes_on(memory: Path, places: bool, merged: 
     spec = {"verb": "copy", "sources": ["~/study"], "target": "~/out", "conflict": "fail"}
     chance = random.Random(11)
     refetched = []
-    steps = 0
+    steps = whole = 0
     for cut in range(CUTS // 2 + 1):
         target, job, counts = memory / "out", memory / "job", memory / "counts"
         for path in (target, job):
@@ -61,8 +61,8 @@ def test_a_copy_killed_at_any_point_goes_on(memory: Path, places: bool, merged: 
             (target / "study/f3/sub").mkdir(parents=True)
         kill_at = chance.randrange(1, steps) if cut else 0
         first = cutting.transfer(spec, memory, job, counts, kill_at, places)
-        steps, whole = cutting.counted(counts) if not cut else (steps, whole)
         if not cut:
+            steps, whole = cutting.counted(counts)
             assert first.returncode == 0, first.stderr
             continue
         assert first.returncode == -9, (kill_at, first.stderr)
