@@ -1,0 +1,107 @@
+"""Tying up a process that parses outside formats: nothing to open, nobody to talk to, little to use.
+
+Called in a child that was just forked. Namespaces and the empty root are taken where the kernel allows them
+to this user; the rest always holds: no descriptor but the one to the parent, and none that could be opened,
+no new processes, no written byte on any disk, so much memory and processor time and no more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+# <linux/sched.h>, <linux/prctl.h>
+_NEW_NET, _NEW_IPC, _NEW_UTS, _NEW_USER = 0x40000000, 0x08000000, 0x04000000, 0x10000000
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
+_MOST_DESCRIPTORS: Final = 1 << 20
+_SPARE_SECONDS: Final = 2  # between the signal of the processor limit and the end
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def leave_everything(keep: int) -> int:
+    """Right after the fork: no descriptor but `keep`, no terminal, no handlers. Returns its new number."""
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    with suppress(OSError):
+        os.setsid()  # signals of the terminal go to its foreground group
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals():
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):  # what C libraries complain of must not reach the terminal
+        if standard != keep:
+            os.dup2(nothing, standard)
+    if keep != 3:
+        os.dup2(keep, 3)
+    os.closerange(4, _MOST_DESCRIPTORS)
+    return 3
+
+
+def tie_up(memory: int, cpu_seconds: int | None) -> None:
+    """After all imports: `memory` is in bytes above what the process already has."""
+    _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    empty = _empty_folder()
+    used = _address_space()
+    # Root has no need of a user namespace, and where users may not make one the limits below remain.
+    flags = _NEW_NET | _NEW_IPC | _NEW_UTS
+    if _libc.unshare(flags | _NEW_USER) != 0:
+        _libc.unshare(flags)
+    if empty is not None:
+        with suppress(OSError):
+            os.fchdir(empty)
+            os.chroot(".")
+        os.close(empty)
+    _limit(resource.RLIMIT_AS, used + memory)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NPROC, 0)
+    _limit(resource.RLIMIT_MEMLOCK, 0)
+    if cpu_seconds is not None:
+        spent = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+        _limit(resource.RLIMIT_CPU, spent + cpu_seconds, spent + cpu_seconds + _SPARE_SECONDS)
+    _drop_capabilities()
+    _limit(resource.RLIMIT_NOFILE, 0)  # what is open stays open; nothing more can be opened
+
+
+def _empty_folder() -> int | None:
+    """A folder that is no more: as a root it holds nothing, and nothing can be made in it."""
+    try:
+        made = tempfile.mkdtemp(prefix="labbox-view-")
+        descriptor = os.open(made, os.O_PATH | os.O_DIRECTORY)
+        Path(made).rmdir()
+    except OSError:
+        return None
+    return descriptor
+
+
+def _drop_capabilities() -> None:
+    """Clear all three sets: capset(2), version 3 of its header."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    none = (ctypes.c_uint32 * 6)()
+    _libc.capset(ctypes.byref(header), ctypes.byref(none))
+
+
+def _address_space() -> int:
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        return pages * resource.getpagesize()
+    return 256 << 20
+
+
+def _limit(which: int, soft: int, hard: int | None = None) -> None:
+    """Lower a limit, never raise it."""
+    ceiling = resource.getrlimit(which)[1]
+    hard = soft if hard is None else hard
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(which, (soft, hard))

@@ -1,0 +1,64 @@
+"""In which encoding a text is, and how bytes and characters of it correspond."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class Encoding(NamedTuple):
+    """An encoding that the viewer knows; every byte comes out as something and goes back as itself."""
+
+    name: str  # as people call it
+    codec: str
+    errors: str
+    unit: int  # bytes of the smallest character
+    newline: bytes
+    mark: bytes = b""  # the byte order mark that such a file begins with
+
+    def decode(self, data: bytes) -> str:
+        """The characters; undecodable bytes as lone surrogates, which `labbox.text` makes visible."""
+        if self.unit == 2 and len(data) % 2:
+            return data[:-1].decode(self.codec, self.errors) + "\ufffd"
+        return data.decode(self.codec, self.errors)
+
+    def encode(self, text: str) -> bytes:
+        """The bytes of characters; raises UnicodeEncodeError where the encoding has none for one."""
+        return text.encode(self.codec, self.errors)
+
+    def cut(self, data: bytes, at: int) -> int:
+        """The first place from `at` on where a character begins."""
+        if self.unit == 2:
+            at += at % 2
+            low = data[at : at + 2]
+            high_byte = low[1:2] if self.codec.endswith("le") else low[:1]
+            return at + 2 if high_byte and 0xDC <= high_byte[0] <= 0xDF else at
+        if self.codec == "utf-8":
+            for step in range(4):
+                if at + step >= len(data) or data[at + step] & 0xC0 != 0x80:
+                    return min(at + step, len(data))
+        return at
+
+
+UTF8: Final = Encoding("UTF-8", "utf-8", "surrogateescape", 1, b"\n", b"\xef\xbb\xbf")
+UTF16_LE: Final = Encoding("UTF-16 LE", "utf-16-le", "surrogatepass", 2, b"\n\0", b"\xff\xfe")
+UTF16_BE: Final = Encoding("UTF-16 BE", "utf-16-be", "surrogatepass", 2, b"\0\n", b"\xfe\xff")
+LATIN1: Final = Encoding("Latin-1", "cp1252", "surrogateescape", 1, b"\n")  # as Windows fills it
+ALL: Final = (UTF8, LATIN1, UTF16_LE, UTF16_BE)
+BY_CODEC: Final = {encoding.codec: encoding for encoding in ALL}
+
+
+def guess(head: bytes, whole: bool = False) -> Encoding:
+    """The encoding of a text that begins so; `whole`: nothing follows `head`."""
+    for encoding in (UTF16_LE, UTF16_BE):
+        if head.startswith(encoding.mark):
+            return encoding
+    zeros_odd, zeros_even = head[1::2].count(0), head[::2].count(0)
+    half = len(head) // 2
+    if half >= 2 and max(zeros_odd, zeros_even) > half * 0.7 and min(zeros_odd, zeros_even) < half * 0.05:
+        return UTF16_LE if zeros_odd > zeros_even else UTF16_BE
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        cut_off = error.reason == "unexpected end of data" and error.start >= len(head) - 3
+        return UTF8 if cut_off and not whole else LATIN1
+    return UTF8

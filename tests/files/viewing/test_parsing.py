@@ -1,0 +1,396 @@
+"""Pictures, tables, arrays and documents, whole, damaged, and made to do harm."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from labbox.errors import LabboxError
+from labbox.files.places.local import LocalPlace
+from labbox.files.viewing import arrays, documents, formats, highlighting, pictures, tables
+from labbox.files.viewing.formats import View
+from labbox.files.viewing.source import Source
+
+Open = Callable[[Path], Awaitable[Source]]
+STUDY = Path(__file__).parent / "study.h5"
+
+
+def controls(text: str) -> list[str]:
+    return [each for each in text if ord(each) < 32 or 127 <= ord(each) < 160 or each in "\u202e\u2066\ufeff"]
+
+
+# Pictures.
+
+
+async def test_a_picture_keeps_its_shape_and_colours(tmp_path: Path, opened: Open) -> None:
+    image = Image.new("RGB", (4, 4), (255, 0, 0))
+    image.paste((0, 0, 255), (0, 2, 4, 4))
+    image.save(tmp_path / "a.png")
+    found = await pictures.picture(await opened(tmp_path / "a.png"), 80, 48)
+    assert (found.width, found.height, found.across, found.down) == (4, 4, 4, 4)
+    assert found.data == bytes((255, 0, 0)) * 8 + bytes((0, 0, 255)) * 8
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        ("RGB", "a.jpg"), ("P", "a.gif"), ("RGBA", "a.png"), ("L", "b.png"), ("1", "c.png"),
+        ("I;16", "d.png"),
+        ("RGB", "a.bmp"), ("RGB", "a.tif"), ("RGB", "a.webp"),
+    ],
+)  # fmt: skip
+async def test_every_kind_of_picture_is_shrunk(tmp_path: Path, opened: Open, mode: str, name: str) -> None:
+    Image.new(mode, (1000, 500)).save(tmp_path / name)
+    source = await opened(tmp_path / name)
+    assert formats.identify(await source.read(0, formats.HEAD), name, source.size).view is View.PICTURE
+    found = await pictures.picture(source, 60, 80)
+    assert (found.across, found.down, len(found.data)) == (60, 30, 60 * 30 * 3)
+
+
+async def test_transparent_parts_show_the_background(tmp_path: Path, opened: Open) -> None:
+    Image.new("RGBA", (2, 2), (255, 255, 255, 0)).save(tmp_path / "a.png")
+    found = await pictures.picture(await opened(tmp_path / "a.png"), 10, 10, (1, 2, 3))
+    assert found.data == bytes((1, 2, 3)) * 4
+
+
+def bomb(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack("!I", len(data)) + kind + data + struct.pack("!I", zlib.crc32(kind + data))
+
+    head = struct.pack("!IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize("size", [(50_000, 50_000), (9000, 9000), (2**31 - 1, 2**31 - 1)])
+async def test_a_picture_that_unpacks_to_gigabytes_is_refused(
+    tmp_path: Path, opened: Open, size: tuple[int, int]
+) -> None:
+    (tmp_path / "bomb.png").write_bytes(bomb(*size))
+    with pytest.raises(LabboxError, match=r"cannot show the picture: it (has|unpacks)"):
+        await pictures.picture(await opened(tmp_path / "bomb.png"), 80, 24)
+
+
+@pytest.mark.parametrize(
+    "data", [b"x", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0junk", b"GIF89a", b"II*\0junk"]
+)
+async def test_a_damaged_picture_is_said_to_be_one(tmp_path: Path, opened: Open, data: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(LabboxError, match="it is damaged or of another kind"):
+        await pictures.picture(await opened(tmp_path / "a.png"), 80, 24)
+
+
+@settings(max_examples=40, deadline=None)
+@given(place=st.integers(0, 300), byte=st.integers(0, 255), cut=st.integers(0, 300))
+async def test_no_damage_to_a_picture_raises_anything_else(
+    tmp_path_factory: pytest.TempPathFactory, place: int, byte: int, cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("damage") / "a.png"
+    Image.linear_gradient("L").resize((20, 20)).save(path)
+    data = bytearray(path.read_bytes())
+    data[place % len(data)] = byte
+    path.write_bytes(data[: len(data) - cut % len(data)])
+    async with LocalPlace(home="/") as place_of_it, await Source.open(place_of_it, str(path)) as source:
+        try:
+            await pictures.picture(source, 20, 20)
+        except LabboxError as error:
+            assert error.message.startswith("cannot show")
+
+
+# Tables.
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        ("a,b\n1,2\n", ","),
+        ("a;b\n1,5;2\n2,5;3\n", ";"),
+        ("a\tb, c\n1\t2, 3\n", "\t"),
+        ("a|b\n1|2\n", "|"),
+        ("a\n1\n", ","),
+    ],
+)
+async def test_the_delimiter_is_found(tmp_path: Path, opened: Open, text: str, delimiter: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert (await tables.shape(await opened(tmp_path / "a.csv"))).delimiter == delimiter
+
+
+async def test_columns_know_what_they_hold(tmp_path: Path, opened: Open) -> None:
+    (tmp_path / "a.csv").write_text(
+        'id,rt,when,who,none\n1,0.512,2026-11-21,"Ada, L.",\n2,NA,2026-11-22T08:00:00Z,Grace,\n'
+        "3,1e3,2026-11-23,\x1b[31m,\n"
+    )
+    source = await opened(tmp_path / "a.csv")
+    shape = await tables.shape(source)
+    assert [column.kind for column in shape.columns] == ["integer", "number", "date", "text", "text"]
+    rows = await tables.rows(source, shape, shape.body, 0, 10)
+    assert (rows[0][3], rows[2][3], len(rows)) == ("Ada, L.", "␛[31m", 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "cell"),
+    [
+        ("a;b\r\ngrün;1\r\n".encode("cp1252"), "grün"),
+        ("a;b\r\ngrün;1\r\n".encode("utf-16"), "grün"),
+        ("a;b\r\ngrün;1\r\n".encode("utf-8-sig"), "grün"),
+        (b'a,b\n"open,1\n2,3\n', "open,1␊2,3"),
+        (b"a,b\n\0x,1\n", "␀x"),
+    ],
+)
+async def test_tables_as_programs_write_them(tmp_path: Path, opened: Open, data: bytes, cell: str) -> None:
+    (tmp_path / "a.csv").write_bytes(data)
+    source = await opened(tmp_path / "a.csv")
+    shape = await tables.shape(source)
+    assert shape.columns[0].title == "a"
+    assert (await tables.rows(source, shape, shape.body, 0, 1))[0][0] == cell
+
+
+async def test_rows_of_a_long_table_are_found_by_number(tmp_path: Path, opened: Open) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("n,text\n" + "".join(f'{number},"two\nlines {number}"\n' for number in range(200_000)))
+    source = await opened(path)
+    shape = await tables.shape(source)
+    told: list[tables.Noted] = []
+    last = await tables.note(source, shape, told.append)
+    places = [place for noted in [*told, last] for place in noted.places]
+    assert last.rows == 200_000
+    assert len(told) >= 2
+    assert len(places) == 200_000 // tables.STRIDE
+    row = 123_456
+    found = await tables.rows(source, shape, places[row // tables.STRIDE], row % tables.STRIDE, 2)
+    assert found == (("123456", "two␊lines 123456"), ("123457", "two␊lines 123457"))
+
+
+async def test_a_table_of_gigabytes_shows_its_beginning_at_once(tmp_path: Path, opened: Open) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("wb") as file:
+        file.write(b"a,b\n" + b"1,2\n" * 500_000)
+        file.truncate(5 << 30)
+    source = await opened(path)
+    shape = await tables.shape(source)
+    assert len(await tables.rows(source, shape, shape.body, 0, 200)) == 200
+    wide = ",".join(map(str, range(5000)))
+    path.write_text(f"{wide}\n{wide}\n")
+    shape = await tables.shape(await opened(path))
+    assert (len(shape.columns), shape.wider) == (tables.COLUMNS, True)
+    path.write_text("a" * 3_000_000)
+    assert len((await tables.shape(await opened(path))).columns[0].title) <= tables.CELL
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=2000))
+async def test_no_bytes_break_a_table(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(data)
+    async with LocalPlace(home="/") as place, await Source.open(place, str(path)) as source:
+        shape = await tables.shape(source)
+        rows = await tables.rows(source, shape, shape.body, 0, 100)
+        assert all(len(row) == len(shape.columns) for row in rows)
+        assert not controls("".join(cell for row in rows for cell in row))
+
+
+# Arrays.
+
+
+async def test_a_tree_of_hdf5_with_a_group_that_holds_itself(opened: Open) -> None:
+    nodes = await arrays.tree(await opened(STUDY), View.HDF5)
+    shown = {node.path: node.what for node in nodes if not node.attribute}
+    assert shown["/run1/eeg"] == "float64 500×4"
+    assert shown["/run1/label"].endswith(" 2")
+    assert shown["/scalar"] == "float64 single value"
+    assert shown["/run1"] == "group"
+    assert len(nodes) < 20
+    subject = next(node for node in nodes if node.attribute)
+    assert (subject.name, subject.what) == ("subject", "ada␛[31m")
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "columns", "row", "total"),
+    [
+        ("/run1/eeg", 250, ("0", "1", "2", "3"), ("250", "1000", "1001", "1002", "1003"), 500),
+        ("/run1/label", 1, ("value",), ("1", "stop"), 2),
+        ("/scalar", 0, ("value",), ("", "3.5"), 1),
+        ("/cube", 5, ("0", "1", "2", "3", "4"), ("1,1", "25", "26", "27", "28", "29"), 12),
+        ("/table", 1, ("trial", "rt"), ("1", "2", "3.5"), 2),
+    ],
+)
+async def test_windows_into_hdf5(
+    opened: Open, path: str, first: int, columns: tuple[str, ...], row: tuple[str, ...], total: int
+) -> None:
+    found = await arrays.window(await opened(STUDY), View.HDF5, path, first, 2)
+    assert (found.columns, found.rows[0], found.total) == (columns, row, total)
+
+
+@settings(max_examples=25, deadline=None)
+@given(place=st.integers(0, STUDY.stat().st_size - 1), damage=st.binary(min_size=1, max_size=16))
+async def test_damaged_hdf5_is_said_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, place: int, damage: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.h5"
+    data = bytearray(STUDY.read_bytes())
+    data[place : place + len(damage)] = damage
+    path.write_bytes(data)
+    async with LocalPlace(home="/") as place_of_it, await Source.open(place_of_it, str(path)) as source:
+        try:
+            nodes = await arrays.tree(source, View.HDF5)
+            assert not controls("".join(node.name + node.what for node in nodes))
+        except LabboxError as error:
+            assert error.message.startswith("cannot")
+
+
+async def test_hdf5_that_is_cut_off(tmp_path: Path, opened: Open) -> None:
+    (tmp_path / "cut.h5").write_bytes(STUDY.read_bytes()[:600])
+    with pytest.raises(LabboxError, match="cannot show it: it is damaged"):
+        await arrays.tree(await opened(tmp_path / "cut.h5"), View.HDF5)
+
+
+async def test_numpy_files(tmp_path: Path, opened: Open) -> None:
+    whole = numpy.arange(24.0).reshape(2, 3, 4)
+    numpy.save(tmp_path / "c.npy", whole)
+    numpy.save(tmp_path / "f.npy", numpy.asfortranarray(whole))
+    for name in ("c.npy", "f.npy"):
+        source = await opened(tmp_path / name)
+        assert [node.what for node in await arrays.tree(source, View.ARRAY)] == ["float64 2×3×4"]
+        found = await arrays.window(source, View.ARRAY, "", 4, 9)
+        assert found.rows == (("1,1", "16", "17", "18", "19"), ("1,2", "20", "21", "22", "23"))
+    numpy.savez(tmp_path / "z.npz", a=numpy.arange(5), b=numpy.zeros((3, 3)))
+    source = await opened(tmp_path / "z.npz")
+    assert [(node.name, node.what) for node in await arrays.tree(source, View.ARRAYS)] == [
+        ("a", "int64 5"),
+        ("b", "float64 3×3"),
+    ]
+    assert (await arrays.window(source, View.ARRAYS, "a.npy", 4, 9)).rows == (("4", "4"),)
+
+
+async def test_numpy_files_that_do_harm_are_not_loaded(tmp_path: Path, opened: Open) -> None:
+    numpy.save(tmp_path / "pickle.npy", numpy.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(LabboxError, match="it holds a pickle"):
+        await arrays.window(await opened(tmp_path / "pickle.npy"), View.ARRAY, "", 0, 5)
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as held,
+        held.open("a.npy", "w") as file,
+    ):
+        numpy.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": (1 << 26,)}
+        )
+        for _ in range(512):
+            file.write(bytes(1 << 20))
+    source = await opened(tmp_path / "bomb.npz")
+    assert source.size < 1 << 20
+    assert (await arrays.tree(source, View.ARRAYS))[0].what == "float64 67108864"
+    with pytest.raises(LabboxError, match=r"cannot unpack an array of 512\.0 MiB"):
+        await arrays.window(source, View.ARRAYS, "a.npy", 0, 5)
+
+
+# Documents.
+
+
+def words(lines: tuple[documents.Line, ...]) -> str:
+    return "\n".join("".join(text for text, _ in line) for line in lines)
+
+
+async def test_markdown_is_laid_out(tmp_path: Path, opened: Open) -> None:
+    (tmp_path / "a.md").write_text(
+        "# Plan\n\nSome **bold** and `code`, "
+        + "long " * 30
+        + "\n\n1. one\n   - two\n\n| a | b |\n|---|---|\n| 1 | 22 |\n\n"
+        "> said \x1b[31m\x9b\u202e\n\n```\n  kept\n```\n[text](http://example)\n"
+    )
+    found = await documents.markdown(await opened(tmp_path / "a.md"), 40)
+    shown = words(found)
+    assert "Plan\n════" in shown
+    assert "1. one\n   • two" in shown
+    assert "a │ b \n──┼───\n1 │ 22" in shown
+    assert "│ said ␛[31m" in shown
+    assert ("bold", "bold") in [part for line in found for part in line]
+    assert ("code", "accent") in [part for line in found for part in line]
+    assert max(map(len, shown.split("\n"))) <= 40
+    assert not controls(shown.replace("\n", ""))
+
+
+async def test_a_notebook_is_read(tmp_path: Path, opened: Open) -> None:
+    cells: list[dict[str, Any]] = [
+        {"cell_type": "markdown", "source": ["# Study\n", "why"]},
+        {
+            "cell_type": "code",
+            "execution_count": 3,
+            "source": "print(1)\n\x1b]0;x\x07",
+            "outputs": [
+                {"output_type": "stream", "name": "stdout", "text": ["1\n"]},
+                {"output_type": "display_data", "data": {"image/png": "AAAA", "text/plain": "<Figure>"}},
+                {"output_type": "error", "traceback": ["\x1b[31mValueError\x1b[0m: no"]},
+            ],
+        },
+        "nonsense",  # type: ignore[list-item]
+    ]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
+    shown = words(await documents.notebook(await opened(tmp_path / "a.ipynb"), 60))
+    assert "Study\n═════" in shown
+    assert "In [3]: print(1)\n        ␛]0;x␇\n1\n[image/png]\n<Figure>\nValueError: no" in shown
+    for text in ("{", '{"cells": 1}', "[" * 100_000):
+        (tmp_path / "a.ipynb").write_text(text)
+        with pytest.raises(LabboxError, match="cannot"):
+            await documents.notebook(await opened(tmp_path / "a.ipynb"), 60)
+
+
+async def test_colours_come_from_a_lexer(tmp_path: Path, opened: Open) -> None:
+    (tmp_path / "a.py").write_text("x")
+    lexer = highlighting.lexer_for("a.py", "")
+    assert lexer is not None
+    assert highlighting.lexer_for("run", "#!/usr/bin/env python3") is not None
+    assert highlighting.lexer_for("a.txt", "") is None
+    spans = await highlighting.colours(
+        await opened(tmp_path / "a.py"), lexer, ['x = """a', 'b"""  # c', "def f(): 1"]
+    )
+    assert {ink for low, _high, ink in spans[0] if low >= 4} == {"good"}
+    assert [ink for _low, _high, ink in spans[1]] == ["good", "dim"]
+    assert (0, 3, "note") in spans[2]
+
+
+# What a file is.
+
+ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\0\x3e\0"
+MATLAB = (b"MATLAB 7.3 MAT-file" + bytes(600))[:512] + b"\x89HDF\r\n\x1a\n"
+PICKLE = b"\x80\x04\x95" + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "view", "said"),
+    [
+        ("a.out", ELF, View.HEX, "ELF 64-bit program or shared library, x86-64"),
+        ("a.pdf", b"%PDF-1.7\n", View.HEX, "PDF document"),
+        ("a.db", b"SQLite format 3\0" + bytes(80), View.HEX, "SQLite database"),
+        ("a.mat", b"MATLAB 5.0 MAT-file, GLNXA64" + bytes(90), View.HEX, "MATLAB data, version 5 to 7"),
+        ("b.mat", MATLAB, View.HDF5, "MATLAB data, version 7.3 (HDF5)"),
+        ("a.zip", b"PK\x03\x04" + bytes(30), View.ARCHIVE, "ZIP archive"),
+        ("a.tar.gz", b"\x1f\x8b\x08" + bytes(30), View.ARCHIVE, "gzip-compressed data"),
+        ("a.gz", b"\x1f\x8b\x08" + bytes(30), View.HEX, "gzip-compressed data"),
+        ("a.pkl", PICKLE, View.HEX, "Python pickle (it can run programs when it is loaded)"),
+        ("a.bin", bytes(100), View.HEX, "data of a kind that is not known here"),
+        ("run", b"#!/bin/sh\necho\n", View.TEXT, "script for /bin/sh"),
+        ("a.txt", "grün".encode("utf-16"), View.TEXT, "text, UTF-16 LE"),
+        ("a.csv", b"a,b\n", View.TABLE, "table"),
+        ("a.csv", b"\0\1\2\3", View.HEX, "data of a kind that is not known here"),
+        ("README.md", b"# x\n", View.MARKDOWN, "Markdown"),
+        ("a.ipynb", b'{"cells": []}', View.NOTEBOOK, "Jupyter notebook"),
+    ],
+)  # fmt: skip
+def test_files_say_what_they_are(name: str, head: bytes, view: View, said: str) -> None:
+    found = formats.identify(head, name, len(head))
+    assert (found.view, found.words) == (view, said)
+
+
+@given(st.binary(max_size=600), st.sampled_from(["a", "a.csv", "a.md", "a.tar.gz", "a.npz", "a.ipynb"]))
+def test_any_bytes_are_something(head: bytes, name: str) -> None:
+    assert formats.identify(head, name, len(head)).words
