@@ -48,6 +48,16 @@ Routes, each with the messages it takes and gives:
     GET    /v1/users/{name}/tokens                          -> Tokens
     POST   /v1/users/{name}/tokens     TokenBody             -> NewToken
     DELETE /v1/users/{name}/tokens/{id}                     -> Empty
+    GET    /v1/projects                                     -> ProjectPage     (the caller's; admin: all)
+    POST   /v1/projects            ProjectAdd                -> Project         (admin)
+    DELETE /v1/projects/{name}?files=keep|delete            -> Empty           (admin)
+    POST   /v1/projects/{name}/members/{user}    Empty       -> Project         (admin)
+    DELETE /v1/projects/{name}/members/{user}               -> Project         (admin)
+    GET    /v1/hosts                                        -> Hosts           (the caller's own, as all here)
+    POST   /v1/hosts               HostAdd                   -> Host            (201)
+    DELETE /v1/hosts/{name}                                 -> Empty
+    POST   /v1/hosts/{name}/trust  HostTrust                 -> Host
+    GET    /v1/hosts/{name}/secret                          -> HostSecret      (not by token)
     GET    /v1/audit?limit=&before=                         -> AuditPage       (admin)
 
 The caller is the Unix socket's peer uid. uid 0 and the uid that runs the daemon are administrators and may
@@ -545,6 +555,28 @@ class Tokens(Value):
     tokens: tuple[Token, ...]
 
 
+class Project(Value):
+    """People who share a folder."""
+
+    name: str
+    gid: int
+    created_at: datetime
+    members: tuple[str, ...] = ()
+
+
+class ProjectPage(Value):
+    """Projects, by name."""
+
+    projects: tuple[Project, ...]
+
+
+class ProjectAdd(Value, forbid_unknown_fields=True):
+    """A new project."""
+
+    name: str
+    members: tuple[str, ...] = ()
+
+
 class AuditEntry(Value):
     """Who did what, when, from where."""
 
@@ -568,3 +600,63 @@ class AuditPage(Value):
 def encode(message: msgspec.Struct) -> bytes:
     """A message as JSON bytes."""
     return msgspec.json.encode(message)
+
+
+class HostAdd(Value):
+    """A machine to reach by SFTP; with neither key nor password, the box makes a key."""
+
+    name: str  # [user@]host[:port]
+    private_key: str | None = None  # as its file has it, without a passphrase
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"HostAdd({self.name!r}, …)"
+
+
+class HostTrust(Value):
+    """The key that a machine shows, confirmed by a person."""
+
+    key: str  # TYPE BASE64
+
+
+class HostKey(Value):
+    """A pinned key."""
+
+    kind: str
+    fingerprint: str
+
+
+class Host(Value):
+    """A machine that something is kept for, without the secret."""
+
+    name: str
+    user: str
+    host: str
+    port: int
+    kind: str  # key, password
+    public_key: str | None  # the line for ~/.ssh/authorized_keys over there
+    created_at: datetime
+    trusted: tuple[HostKey, ...] = ()  # empty: nobody has confirmed its key yet
+
+
+class Hosts(Value):
+    """A person's machines, by name."""
+
+    hosts: tuple[Host, ...]
+
+
+class HostSecret(Value):
+    """How to log in to a machine, for its owner's own processes."""
+
+    name: str
+    user: str
+    host: str
+    port: int
+    private_key: str | None = None
+    password: str | None = None
+    host_keys: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Without the secrets."""
+        return f"HostSecret({self.name!r}, …)"

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 # verb -> (module:command, one line for the overview)
 _VERBS: Final[dict[str, tuple[str, str]]] = {
     "job": ("labbox.cli.job:job", "Hand in jobs, watch them, steer them."),
+    "file": ("labbox.cli.file:file", "Copy, move, find, compare files, wherever they are."),
     "user": ("labbox.cli.user:user", "People: add, invite, passwords, keys, limits, tokens."),
+    "project": ("labbox.cli.project:project", "Projects: people who share a folder."),
+    "host": ("labbox.cli.host:host", "Other machines by SFTP, such as your own PC: keys, trust."),
     "status": ("labbox.cli.box:status", "The box at a glance."),
     "usage": ("labbox.cli.box:usage", "What people used, and their present shares."),
     "events": ("labbox.cli.box:events", "Everything that changes, as it changes."),
@@ -96,6 +99,7 @@ def preload() -> None:
 def run(argv: list[str], serve: Serve | None, screens: Screens | None) -> int:
     """Serve one command; see `labbox.cli.run`."""
     session = Session(serve=serve, screens=screens)
+    session.words = tuple(argv)
     try:
         code = _invoke(argv, session)
         sys.stdout.flush()

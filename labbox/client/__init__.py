@@ -23,8 +23,10 @@ from typing import Final, Self
 
 from labbox.client.box import BoxCalls
 from labbox.client.groups import GroupCalls
+from labbox.client.hosts import HostCalls
 from labbox.client.jobs import JobCalls
 from labbox.client.people import PeopleCalls
+from labbox.client.projects import ProjectCalls
 from labbox.client.transport import Route, SshRoute, Transport, UnixRoute
 from labbox.errors import LabboxError
 
@@ -33,7 +35,7 @@ __all__ = ["Client", "LabboxError", "connect", "default_socket", "default_state"
 _SYSTEM_STATE: Final = Path("/var/lib/labbox")
 
 
-class Client(JobCalls, GroupCalls, PeopleCalls, BoxCalls):
+class Client(JobCalls, GroupCalls, HostCalls, PeopleCalls, ProjectCalls, BoxCalls):
     """A box, as its callers see it; made by `connect`.
 
     Example:

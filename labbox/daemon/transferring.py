@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from labbox.daemon.jobs.ports import Reach
 from labbox.daemon.people import Account, People
 from labbox.daemon.workers import Dedicated, Workers
+from labbox.errors import LabboxError
 from labbox.files.work import HostLogin
 
 
@@ -25,8 +26,28 @@ class WorkerTransfers:
 
     async def reach(self, account: Account) -> Reach:
         """The shared folders of a person."""
-        return Reach()
+        projects = self._people.projects
+        return Reach(shared=projects.shared_folder(), projects=projects.folders(account.name))
 
     async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[HostLogin, ...]:
         """How the person logs in to these hosts."""
-        return ()
+        logins = []
+        for host in hosts:
+            try:
+                kept = await self._people.hosts.secret(account.name, host)
+            except LabboxError as error:
+                if error.code != "not_found":
+                    raise
+                continue
+            logins.append(
+                HostLogin(
+                    name=host,
+                    user=kept.user,
+                    host=kept.host,
+                    port=kept.port,
+                    private_key=kept.private_key,
+                    password=kept.password,
+                    host_keys=kept.host_keys,
+                )
+            )
+        return tuple(logins)

@@ -46,7 +46,7 @@ async def test_a_user_gets_ids_a_home_and_a_place_for_results(
     account = await people.account("ada")
     assert account == await people.account_by_uid(70000)
     assert account is not None
-    assert (account.home, account.admin, account.groups) == (home, False, ())
+    assert (account.home, account.admin, account.groups) == (home, False, (69997,))
     assert [user.name for user in (await people.list()).users] == ["ada", "grace"]
 
 
@@ -89,7 +89,7 @@ async def test_ids_of_others_are_passed_over(
         (
             {},
             (range(69000, 69999),),
-            "the id 69998 for labbox itself: it belongs to the range of a user in /etc/subuid",
+            "the id 69997 for labbox itself: it belongs to the range of a user in /etc/subuid",
         ),
     ],
 )

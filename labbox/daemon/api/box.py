@@ -27,6 +27,8 @@ async def whoami(call: Call) -> Caller:
         role=caller.role,
         scope=caller.scope,
         home=str(account.home) if caller.person else "",
+        shared=call.services.people.projects.shared_folder() if caller.person else "",
+        projects=call.services.people.projects.folders(account.name) if caller.person else {},
         external_editor=call.services.external_editor,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 import time
@@ -15,7 +16,7 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
-from labbox.daemon.api import box, groups, jobs, shells, users
+from labbox.daemon.api import box, groups, hosts, jobs, projects, shells, users
 from labbox.daemon.api.call import BODY_LIMIT, Call, Route
 from labbox.daemon.api.callers import ApiCaller, Login, Peer, superuser
 from labbox.daemon.api.services import Services
@@ -41,7 +42,16 @@ class Api:
         self._services = services
         self._path = path
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[self._errors])
-        for route in (*box.routes, *jobs.routes, *groups.routes, *shells.routes, *users.routes):
+        routes = (
+            box.routes,
+            jobs.routes,
+            groups.routes,
+            hosts.routes,
+            projects.routes,
+            shells.routes,
+            users.routes,
+        )
+        for route in itertools.chain(*routes):
             app.router.add_route(route.method, route.path, self._handler(route))
         self._runner = web.AppRunner(
             app,

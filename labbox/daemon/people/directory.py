@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from labbox.custom import Configuration
 from labbox.daemon.people import homes, secrets, uids
 from labbox.daemon.people.accounts import Account, Actor
+from labbox.daemon.people.hostkeeping import HostKeeping
 from labbox.daemon.people.passwords import Passwords
+from labbox.daemon.people.sealing import Seal
 from labbox.daemon.store import Store, users
 from labbox.daemon.store.audit import Trail
 from labbox.errors import LabboxError
@@ -43,6 +45,7 @@ class Directory:
         self._by_uid: dict[int, Account] = {}
         self._taken: tuple[range, ...] = ()
         self.trail: Trail
+        self.hosts: HostKeeping
 
     async def start(self) -> None:
         """Check that the ids are ours alone, make the folders, read the accounts.
@@ -50,6 +53,8 @@ class Directory:
         LabboxError "conflict" where an id belongs to somebody of the system too.
         """
         self.trail = Trail(await self._on_disk(secrets.audit_key, self._state / "secrets"))
+        seal = Seal(await self._on_disk(secrets.kept_key, self._state / "secrets", "hosts.key"))
+        self.hosts = HostKeeping(self._store, self.trail, seal)
         if self._root:
             self._taken = await self._on_disk(uids.taken_ranges)
             allotted = await self._store.read(users.allotted)
@@ -133,12 +138,16 @@ class Directory:
         for name in await self._store.read(users.leaving):
             self._forget(name)
 
+    def _groups_of(self, name: str) -> tuple[int, ...]:
+        """The groups that a user's processes get besides their own."""
+        return ()
+
     def _account(self, user: User) -> Account:
         return Account(
             name=user.name,
             uid=user.uid if self._root else os.getuid(),
             gid=user.gid if self._root else os.getgid(),
-            groups=(),
+            groups=self._groups_of(user.name),
             admin=user.admin,
             home=self._state / "homes" / user.name,
             limits=user.limits,

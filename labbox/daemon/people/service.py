@@ -19,6 +19,7 @@ from labbox.daemon.people.keys import PublicKey, parse_key
 from labbox.daemon.people.logins import Logins
 from labbox.daemon.people.names import check_name, check_no_system_user
 from labbox.daemon.people.passwords import check_password
+from labbox.daemon.people.projects import Projects
 from labbox.daemon.store import Store, users
 from labbox.daemon.store.times import now
 from labbox.errors import LabboxError
@@ -44,14 +45,36 @@ class People(Logins):
     def __init__(self, store: Store, configuration: Configuration, state: Path) -> None:
         """As in `Directory`; `departures` are called in order when a user is removed."""
         super().__init__(store, configuration, state)
-        self.departures: list[Departure] = []
+        self.projects = Projects(
+            store,
+            state,
+            trail=lambda: self.trail,
+            allot=self._allot,
+            on_disk=self._on_disk,
+            regroup=self._regroup,
+            first_uid=configuration.settings.people.first_uid,
+            root=self._root,
+        )
+        self.departures: list[Departure] = [self.projects.left]
         self._adding = asyncio.Lock()
 
     async def start(self) -> None:
         """As in `Directory`; without root, the one who started the box becomes its administrator."""
         await super().start()
+        await self.projects.start()
         if not self._root and not self._accounts:
             await self.add(UserAdd(name=_own_name(), admin=True), BOX)
+
+    def _groups_of(self, name: str) -> tuple[int, ...]:
+        return self.projects.groups(name)
+
+    def _regroup(self) -> None:
+        for name, account in list(self._accounts.items()):
+            groups = self.projects.groups(name)
+            if account.groups != groups:
+                renewed = self._accounts[name] = msgspec.structs.replace(account, groups=groups)
+                if self._by_uid.get(account.uid) == account:
+                    self._by_uid[account.uid] = renewed
 
     async def list(self) -> UserPage:
         """All users, by name."""

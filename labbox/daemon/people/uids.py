@@ -10,7 +10,7 @@ from typing import Final
 
 from labbox.errors import LabboxError
 
-OWN: Final = 2  # the installer's and the builder's ids, just below the first user's
+OWN: Final = 3  # of the installer, of the builder, of the shared folder: just below the first user's
 _SUBORDINATE: Final = (Path("/etc/subuid"), Path("/etc/subgid"))
 
 

@@ -12,13 +12,27 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from labbox.daemon.store.migrations import m0001_people, m0002_jobs, m0003_lists, m0004_groups
+from labbox.daemon.store.migrations import (
+    m0001_people,
+    m0002_jobs,
+    m0003_lists,
+    m0004_groups,
+    m0005_projects,
+    m0006_hosts,
+)
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
     from sqlite_utils.migrations import Migrations
 
-STEPS: Final[tuple[ModuleType, ...]] = (m0001_people, m0002_jobs, m0003_lists, m0004_groups)
+STEPS: Final[tuple[ModuleType, ...]] = (
+    m0001_people,
+    m0002_jobs,
+    m0003_lists,
+    m0004_groups,
+    m0005_projects,
+    m0006_hosts,
+)
 _SET: Final = "labbox"
 _RECORDED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
 _APPLIED: Final = "SELECT name FROM _sqlite_migrations WHERE migration_set = ? ORDER BY rowid"

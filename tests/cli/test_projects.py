@@ -1,0 +1,65 @@
+"""`labbox project`: made, listed, changed and removed; what others than administrators may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+import labbox.client
+from labbox.errors import LabboxError
+
+if TYPE_CHECKING:
+    from done import Done
+    from serving import Served
+
+Run = Callable[..., "Done"]
+
+
+@pytest.fixture
+def box(labbox: Run) -> Run:
+    return labbox
+
+
+def test_projects_are_made_listed_changed_and_removed(served: Served, box: Run) -> None:
+    done = box("project", "add", "atlas", "--member", "ada")
+    assert (done.code, done.out) == (0, "project atlas: ada\n")
+    assert (
+        box("project", "member", "atlas", "--add", "grace", "--remove", "ada").out == "project atlas: grace\n"
+    )
+    lines = box("project", "list").out.splitlines()
+    assert [line.split()[0::2] for line in lines] == [["NAME", "MEMBERS"], ["atlas", "grace"]]
+    page = json.loads(box("project", "list", "--json").out)
+    assert page["projects"][0]["members"] == ["grace"]
+    assert box("project", "member", "atlas").code == 2
+    assert box("project", "member", "atlas", "--add", "eve").code == 1
+    with labbox.client.connect(str(served.socket), act_as="grace") as grace:
+        assert grace.whoami().projects == {"atlas": str(served.folder / "projects/atlas")}
+        assert grace.whoami().shared == str(served.folder / "shared")
+    assert box("project", "remove", "atlas").out == "project atlas is removed\n"
+    assert (served.folder / "projects/atlas").is_dir()
+    entries = json.loads(box("audit", "--json").out)["entries"]
+    assert [one["action"] for one in entries if one["action"].startswith("project")] == [
+        "project remove",
+        "project member remove",
+        "project member add",
+        "project add",
+    ]
+
+
+def test_members_see_their_projects_and_change_none(served: Served, box: Run) -> None:
+    box("project", "add", "atlas", "--member", "ada")
+    box("project", "add", "other", "--member", "grace")
+    with labbox.client.connect(str(served.socket), act_as="ada") as ada:
+        assert [one.name for one in ada.list_projects().projects] == ["atlas"]
+        for refused in (
+            lambda: ada.add_project("mine"),
+            lambda: ada.join_project("other", "ada"),
+            lambda: ada.leave_project("atlas", "ada"),
+            lambda: ada.remove_project("atlas", delete_files=True),
+        ):
+            with pytest.raises(LabboxError) as caught:
+                refused()
+            assert caught.value.code == "forbidden"
