@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.widget import Widget
 
-    from labbox.tui.app import LabboxApp
+    from labbox.files.viewing.pictures import Pixels
 
 # Terminals that are known to have graphics; others are asked only when a person wants it (V).
 _LIKELY: Final = ("kitty", "ghostty", "foot", "mlterm", "wezterm", "contour", "yaft")
@@ -27,21 +27,32 @@ class Graphics:
         """Wanted at once where TERM names a terminal that has them."""
         self.wanted = any(name in os.environ.get("TERM", "") for name in _LIKELY)
         self._asked = False
-        self._widget: Callable[[str], Widget] | None = None
+        self._widget: Callable[[object], Widget] | None = None
 
-    def widget(self, app: LabboxApp, path: Path) -> Widget | None:
-        """A widget that shows the picture; None where half blocks must do."""
+    def ready(self, app: App[Any]) -> bool:
+        """Whether pictures are to be shown by the terminal; half blocks must do where it cannot."""
         if not self.wanted or app.is_headless:
-            return None
+            return False
         if not self._asked:
             self._asked = True
             with app.suspend():
                 self._widget = _ask_terminal()
             app.refresh(layout=True)
-        return self._widget(str(path)) if self._widget is not None else None
+        return self._widget is not None
+
+    def widget(self, picture: Pixels) -> Widget:
+        """A widget that shows the pixels; only where it is `ready`."""
+        from PIL import Image
+
+        if self._widget is None:
+            raise RuntimeError("the terminal has no graphics")
+        widget = self._widget(Image.frombytes("RGB", (picture.across, picture.down), picture.data))
+        widget.id = "picture"
+        widget.can_focus = True
+        return widget
 
 
-def _ask_terminal() -> Callable[[str], Widget] | None:
+def _ask_terminal() -> Callable[[object], Widget] | None:
     from textual_image.renderable import Image as Found
     from textual_image.renderable import halfcell, unicode
     from textual_image.widget import Image

@@ -10,15 +10,14 @@ from typing import Final, NamedTuple
 
 from textual.widget import Widget
 
+from labbox import locations
 from labbox.errors import LabboxError
 from labbox.protocol import Job
 from labbox.text import format_bytes, visible_line
-from labbox.tui import preview
 from labbox.tui.format import local_time, name_of
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.folder import home
-from labbox.tui.widgets.lines import Lines
-from labbox.tui.widgets.picture import HalfBlocks
+from labbox.tui.screens.viewer import ViewerScreen
 from labbox.tui.widgets.table import Cell, Column, RowsTable
 
 MOST: Final = 10_000  # entries shown of one folder
@@ -135,18 +134,9 @@ class ResultsScreen(Pane):
             self._folder = path
             self.attempt(self._list(), group="list", exclusive=True)
         else:
-            self.attempt(self._look(path))
-
-    async def _look(self, path: Path) -> None:
-        kind = await self.ask(lambda: preview.kind_of(path))
-        if kind == "image":
-            self.app.push_screen(PictureScreen(path))
-        elif kind == "table":
-            rows, more = await self.ask(lambda: preview.table_rows(path))
-            self.app.push_screen(CsvScreen(path, rows, more))
-        else:
-            read = preview.text_lines if kind == "text" else preview.hex_lines
-            self.app.push_screen(TextScreen(path, await self.ask(lambda: read(path))))
+            folder = locations.parse(locations.path_text(str(self._folder)))
+            files = [folder.joined(each.name) for each in self._entries if not each.folder]
+            self.app.push_screen(ViewerScreen(folder.joined(entry.name), siblings=files))
 
     def action_up(self) -> None:
         """One folder up, not above the job's results."""
@@ -179,132 +169,3 @@ class ResultsScreen(Pane):
             if graphics.wanted
             else "Pictures in half blocks."
         )
-
-
-class CsvScreen(Pane):
-    """A table from a file; ← → show further columns."""
-
-    AUTO_FOCUS = "RowsTable"
-
-    def __init__(self, path: Path, rows: list[list[str]], more: bool) -> None:
-        """The first row holds the headings; `more`: the file goes on behind the last one."""
-        super().__init__()
-        self._more = more
-        self._path = path
-        self._rows = rows
-        self._first = 0
-
-    def heading(self) -> str:
-        """Which file, how large."""
-        count = max(0, len(self._rows) - 1)
-        more = "first " if self._more else ""
-        columns = len(self._rows[0]) if self._rows else 0
-        return f"{visible_line(self._path.name)} · {more}{count} rows, {columns} columns"
-
-    def body(self) -> Iterator[Widget]:
-        """One table with columns as wide as what is in them."""
-        heads = self._rows[0] if self._rows else []
-        columns = []
-        numbers = []
-        for place, head in enumerate(heads):
-            cells = [row[place] for row in self._rows[1:200] if place < len(row)]
-            widest = max((len(cell) for cell in [head, *cells]), default=1)
-            number = bool(cells) and all(_is_number(cell) for cell in cells)
-            numbers.append(number)
-            columns.append(Column(str(place), head, max(3, min(widest, 30)), right=number))
-        self._columns = columns
-        table = RowsTable(columns)
-        table.empty = "The table has no rows."
-        yield table
-
-    def begin(self) -> None:
-        """Fill it."""
-        width = len(self._columns)
-        table = self.query_one(RowsTable)
-        table.set_rows(
-            [[[(cell, "text")] for cell in (row + [""] * width)[:width]] for row in self._rows[1:]]
-        )
-
-    def key_left(self) -> None:
-        """The columns before."""
-        self._turn(-1)
-
-    def key_right(self) -> None:
-        """Further columns."""
-        self._turn(1)
-
-    def _turn(self, by: int) -> None:
-        self._first = max(0, min(self._first + by, len(self._columns) - 1))
-        table = self.query_one(RowsTable)
-        table.columns = self._columns[self._first :]
-        table.on_resize()
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell or "0")
-    except ValueError:
-        return False
-    return True
-
-
-class TextScreen(Pane):
-    """A text, or bytes in hex."""
-
-    AUTO_FOCUS = "Lines"
-
-    def __init__(self, path: Path, lines: list[str]) -> None:
-        """Harmless lines."""
-        super().__init__()
-        self._path = path
-        self._lines = lines
-
-    def heading(self) -> str:
-        """Which file."""
-        return visible_line(self._path.name)
-
-    def body(self) -> Iterator[Widget]:
-        """One page."""
-        yield Lines()
-
-    def begin(self) -> None:
-        """Fill it."""
-        self.query_one(Lines).set_lines([[(" " + line, "text")] for line in self._lines])
-
-
-class PictureScreen(Pane):
-    """A picture: by the terminal's graphics where it has them and they are wanted, else in half blocks."""
-
-    AUTO_FOCUS = "#picture"
-
-    def __init__(self, path: Path) -> None:
-        """The picture in this file."""
-        super().__init__()
-        self._path = path
-        self._pixels = ""
-
-    def heading(self) -> str:
-        """Which file, how large."""
-        return visible_line(self._path.name) + self._pixels
-
-    def body(self) -> Iterator[Widget]:
-        """The picture."""
-        own = self.lab.graphics.widget(self.lab, self._path)
-        if own is not None:
-            own.id = "picture"
-            yield own
-        else:
-            yield HalfBlocks()
-
-    def on_resize(self) -> None:
-        """Fit it into the screen anew."""
-        if self.query(HalfBlocks):
-            self.attempt(self._paint(), group="paint", exclusive=True)
-
-    async def _paint(self) -> None:
-        place = self.query_one(HalfBlocks)
-        width, height = max(1, self.size.width), max(1, self.size.height - 2)
-        size, rows = await self.ask(lambda: preview.picture_rows(self._path, width, height))
-        self._pixels = f" · {size[0]} × {size[1]} pixels"
-        place.set_rows(rows)
-        self.retitle()

@@ -8,6 +8,8 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
+from labbox.files.viewing.pictures import Pixels
+
 Pixel = tuple[int, int, int]
 
 
@@ -25,6 +27,17 @@ class HalfBlocks(Widget, can_focus=True):
         """Show these rows."""
         self._rows = rows
         self.refresh()
+
+    def set_pixels(self, picture: Pixels) -> None:
+        """Show a picture of two pixels a cell."""
+        data, step = picture.data, picture.across * 3
+        lines = [
+            [(data[at], data[at + 1], data[at + 2]) for at in range(start, start + step, 3)]
+            for start in range(0, step * picture.down, step)
+        ]
+        if len(lines) % 2:
+            lines.append(lines[-1])
+        self.set_rows([list(zip(*pair, strict=True)) for pair in zip(lines[::2], lines[1::2], strict=True)])
 
     def render_line(self, y: int) -> Strip:
         """One row of cells."""

@@ -1,0 +1,106 @@
+"""Draws the rows of a page of a file; what is on the page is somebody else's matter."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from textual.binding import Binding
+from textual.message import Message
+from textual.strip import Strip
+
+from labbox.tui.paging import Row
+from labbox.tui.widgets.paint import Painted
+
+Mark = tuple[int, int, str]
+"""From one character to another one of a row, in an ink."""
+
+
+class TextView(Painted, can_focus=True):
+    """A page of rows. Keys and wheel ask for another page."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual declares it so
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j,enter", "move(1)", show=False),
+        Binding("pageup,b", "pages(-1)", show=False),
+        Binding("pagedown,space", "pages(1)", show=False),
+        Binding("home,g,less_than_sign", "edge(-1)", show=False),
+        Binding("end,G,greater_than_sign", "edge(1)", show=False),
+        Binding("left", "sideways(-1)", show=False),
+        Binding("right", "sideways(1)", show=False),
+    ]
+
+    class Wanted(Message):
+        """Another page is wanted: "rows", "edge" or "sideways", by so much."""
+
+        def __init__(self, what: str, by: int) -> None:
+            """`by` counts rows; for edges its sign counts."""
+            super().__init__()
+            self.what, self.by = what, by
+
+    class Resized(Message):
+        """There is room for another number of rows."""
+
+    def __init__(self) -> None:
+        """Blank."""
+        super().__init__()
+        self.margin = 0
+        self._rows: list[Row] = []
+        self._marks: list[list[Mark]] = []
+        self._numbers: list[str] = []
+
+    def set_page(self, rows: list[Row], marks: list[list[Mark]], numbers: list[str]) -> None:
+        """Show these rows; `numbers` stand in the margin."""
+        self._rows, self._marks, self._numbers = rows, marks, numbers
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """Say so."""
+        self.post_message(self.Resized())
+
+    def action_move(self, by: int) -> None:
+        """By rows."""
+        self.post_message(self.Wanted("rows", by))
+
+    def action_pages(self, by: int) -> None:
+        """By screens."""
+        self.post_message(self.Wanted("rows", by * max(1, self.size.height - 1)))
+
+    def action_edge(self, by: int) -> None:
+        """To the beginning or the end."""
+        self.post_message(self.Wanted("edge", by))
+
+    def action_sideways(self, by: int) -> None:
+        """See the end of long lines."""
+        self.post_message(self.Wanted("sideways", by))
+
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel."""
+        self.action_move(-3)
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel."""
+        self.action_move(3)
+
+    def render_line(self, y: int) -> Strip:
+        """One row."""
+        width = self.size.width
+        if y >= len(self._rows):
+            return self.strip([], width)
+        parts: list[tuple[str, str]] = []
+        if self.margin:
+            number = self._numbers[y] if y < len(self._numbers) else ""
+            parts.append((f"{number:>{self.margin - 1}} ", "faint"))
+        parts += _marked(self._rows[y].text, self._marks[y] if y < len(self._marks) else [])
+        return self.strip(parts, width)
+
+
+def _marked(text: str, marks: list[Mark]) -> list[tuple[str, str]]:
+    """The text in parts; of marks that overlap the later one counts."""
+    if not marks:
+        return [(text, "text")]
+    edges = sorted({0, len(text), *(max(0, min(at, len(text))) for mark in marks for at in mark[:2])})
+    parts = []
+    for low, high in pairwise(edges):
+        ink = next((ink for start, end, ink in reversed(marks) if start <= low and high <= end), "text")
+        parts.append((text[low:high], ink))
+    return parts
