@@ -126,7 +126,7 @@ def changing(path: str) -> LabboxError:
 def damaged(path: str) -> LabboxError:
     """What was written is not what was read, twice."""
     return LabboxError(
-        "unavailable",
+        "internal",
         f"cannot copy “{visible_line(path)}”: what the disk gives back is not what was written",
         "check the disk at the target",
     )

@@ -8,6 +8,7 @@ from labbox.errors import LabboxError
 from labbox.files.places.base import Entry, EntryKind
 from labbox.files.transfer.asked import Spot
 from labbox.files.transfer.spill import Names, Sorted
+from labbox.files.transfer.walking import holds_itself
 
 Tick = Callable[[], Awaitable[None]]
 Pair = tuple[str, Entry | None, Entry | None]
@@ -70,11 +71,14 @@ class Walk:
     ) -> AsyncIterator[tuple[str, Spot, Spot | None, Entry | None, Entry | None]]:
         """Everything below: (path, source, target, entry of each). `enters`: whether to go into a folder."""
         way: list[tuple[Spot, Spot | None, str, Iterator[str]]] = [(source, target, path, iter(("",)))]
+        inside: list[tuple[int, int] | None] = []  # the folders that are gone through, one for two steps down
         while way:
             above, other, at, names = way[-1]
             name = next(names, None)
             if name is None:
                 way.pop()
+                if len(way) % 2:
+                    inside.pop()
                 continue
             here = above.below(name) if name else above
             there = other.below(name) if other is not None and name else other
@@ -82,10 +86,13 @@ class Walk:
             folders = Names()
             one_sided = Names()
             try:
+                identity = (await here.place.entry(here.path, follow=not name)).identity
+                if identity is not None and identity in inside:
+                    raise holds_itself()
                 async for child, one, two in paired(here, there, self._tick):
                     below = f"{now}/{child}"
-                    inside = None if there is None else there.below(child)
-                    yield below, here.below(child), inside, one, two
+                    counterpart = None if there is None else there.below(child)
+                    yield below, here.below(child), counterpart, one, two
                     if _folder(one) and enters(below, one, two):
                         (folders if _folder(two) else one_sided).append(child)
             except LabboxError as error:
@@ -93,6 +100,7 @@ class Walk:
                     raise
                 self._failed(now, error)
                 continue
+            inside.append(identity)
             way.append((here, None, now, one_sided.drain()))
             way.append((here, there, now, folders.drain()))
 

@@ -47,7 +47,14 @@ class PlaceFiles:
         before = reporter.moved
         for second in (False, True):
             reporter.moved = before
-            fault = await self._once(entry, source, out, path, known=known)
+            try:
+                fault = await self._once(entry, source, out, path, known=known)
+            except LabboxError as error:
+                if error.code != "unavailable":  # what a lost host has half of is gone on with
+                    reporter.moved = before
+                    with suppress(LabboxError):
+                        await out.place.remove(out.path)
+                raise
             if fault is None:
                 await out.place.change(out.path, await self.attributes(entry, source))
                 return

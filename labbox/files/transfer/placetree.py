@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, Final, Self
 
 from labbox.errors import LabboxError
@@ -33,6 +34,7 @@ from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.placefiles import PlaceFiles
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.spill import Names
+from labbox.files.transfer.walking import holds_itself
 from labbox.files.transfer.walls import Walls
 from labbox.locations import Kind
 from labbox.model import Conflict
@@ -126,6 +128,9 @@ class PlaceTree:
         self._slots = asyncio.Semaphore(min(parallel, 128))
         self._folder_slots = _SIDE_BY_SIDE if parallel > 1 else 0
         self._parts: dict[str, Spot] = {}
+        # the folders in which a task is; tasks begun there inherit it, and those beside it do not see it
+        self._inside: ContextVar[frozenset[tuple[int, int]]] = ContextVar("inside", default=frozenset())
+        self._tops = source, target
 
     @classmethod
     async def between(cls, run: Run, source: Spot, target: Spot, *, moving: bool) -> Self:
@@ -156,6 +161,18 @@ class PlaceTree:
         self, entry: Entry, source: Spot, target: Spot, wanted: str, path: str, *, fresh: bool, depth: int = 0
     ) -> None:
         """Bring one entry over; LabboxError where that cannot be."""
+        inside = self._inside.get()
+        for _ in range(_TRIES):
+            self._inside.set(inside)
+            try:
+                return await self._one(entry, source, target, wanted, path, fresh=fresh, depth=depth)
+            except TakenError:  # somebody put something there between our look and our rename
+                continue
+        raise taken(path)
+
+    async def _one(
+        self, entry: Entry, source: Spot, target: Spot, wanted: str, path: str, *, fresh: bool, depth: int
+    ) -> None:
         if entry.kind is EntryKind.OTHER:
             raise special(path)
         self._walls.check_name(wanted, path)
@@ -263,7 +280,10 @@ class PlaceTree:
         except LabboxError as error:
             journal.note_undo(Undoable("void", str(final.location)))
             await erase_entry(out, self._run)
-            raise taken(path) if error.code == "conflict" else error from None
+            self._parts.pop(out.path, None)
+            if error.code == "conflict":
+                raise TakenError("conflict", taken(path).message) from None
+            raise
         self._run.reporter.undoable = True
 
     async def _make(self, out: Spot) -> None:
@@ -291,6 +311,10 @@ class PlaceTree:
             return await asyncio.create_task(
                 self._folder(entry, source, target, path, fresh=fresh, made=made, depth=depth + 1)
             )
+        if entry.identity is not None:
+            if entry.identity in self._inside.get():
+                raise holds_itself()
+            self._inside.set(self._inside.get() | {entry.identity})
         folders = Names()
         seen = self._walls.names()
         async with _Group() as group:
@@ -329,7 +353,9 @@ class PlaceTree:
                     self._folder_slots -= 1
                     group.start(self._freeing(going))
                 else:
+                    inside = self._inside.get()
                     await going
+                    self._inside.set(inside)
 
     async def _freeing(self, going: Coroutine[Any, Any, None]) -> None:
         try:
@@ -362,9 +388,15 @@ class PlaceTree:
                         raise
                     entry = await source.place.entry(source.path)  # gone, or put aside and written anew
         except LabboxError as error:
-            if error.code == "unavailable":
-                raise
-            self._run.reporter.fail(path, error)
+            await self._failed(path, error)
+
+    async def _failed(self, path: str, error: LabboxError) -> None:
+        """A row; where it is not the file but its host that does not answer, it is raised."""
+        if error.code == "unavailable":
+            for top in self._tops:
+                if not top.place.traits.local:
+                    await _ask(top)
+        self._run.reporter.fail(path, error)
 
     def _count(self, entry: Entry) -> None:
         reporter = self._run.reporter
@@ -429,6 +461,16 @@ class PlaceTree:
         for part in list(self._parts.values()):
             with suppress(LabboxError):
                 await erase_entry(part, self._run)
+
+
+async def _ask(top: Spot) -> None:
+    """Raise where a place does not answer any more."""
+    with suppress_missing():
+        await top.place.entry(top.path)
+
+
+class TakenError(LabboxError):
+    """The name was free a moment ago."""
 
 
 class _Group:

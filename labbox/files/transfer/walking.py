@@ -40,7 +40,7 @@ class Descent:
         identity = found.st_dev, found.st_ino
         if identity in self._seen:
             os.close(below)
-            raise LoopError("conflict", "cannot go into it: the folder holds itself", "leave that mount out")
+            raise holds_itself()
         os.close(self.present)
         self.present = below
         self._way.append(identity)
@@ -78,6 +78,11 @@ class Descent:
     def __exit__(self, *_: object) -> None:
         """Let go."""
         self.close()
+
+
+def holds_itself() -> LoopError:
+    """A folder was met again below itself."""
+    return LoopError("conflict", "cannot go into it: the folder holds itself", "leave that mount out")
 
 
 def moved_meanwhile() -> LabboxError:
