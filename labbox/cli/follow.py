@@ -47,10 +47,10 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
     """
     bar = Bar(quiet=quiet or session.json)
     try:
-        with _progress(session, job, bar):
+        with progress_drawn(session, job, bar):
             if log and job.kind is not JobKind.ARRAY:
                 _copy_log(session.box, job.id, bar, quiet=quiet)
-            job = _wait(session.box, job.id)
+            job = wait_for_end(session.box, job.id)
     except KeyboardInterrupt:
         bar.close()
         print(
@@ -78,7 +78,7 @@ def _copy_log(box: Client, number: int, bar: Bar, *, quiet: bool) -> None:
                 bar.write(visible(record.text), error=True)
 
 
-def _wait(box: Client, number: int) -> Job:
+def wait_for_end(box: Client, number: int) -> Job:
     """The job once it has ended: the stream of changes says when to look."""
     page = box.list_jobs(limit=1)
     job = box.show_job(number).job
@@ -95,7 +95,7 @@ def _wait(box: Client, number: int) -> Job:
 
 
 @contextmanager
-def _progress(session: Session, job: Job, bar: Bar) -> Iterator[None]:
+def progress_drawn(session: Session, job: Job, bar: Bar) -> Iterator[None]:
     """Draw the job's progress from a second connection while the body runs."""
     if not bar.live:
         yield

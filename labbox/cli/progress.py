@@ -73,6 +73,9 @@ def format_bar(progress: Progress, width: int) -> str:
         words.append(count(progress.done))
     if words and progress.unit not in ("bytes", "steps"):
         words.append(visible_line(progress.unit))
+    if progress.files is not None and progress.unit != "files":
+        of = "" if progress.files_total is None else f"/{progress.files_total}"
+        words.append(f"{progress.files}{of} files")
     if progress.rate:
         words.append(f"{count(progress.rate)}/s")
     if progress.remaining is not None:

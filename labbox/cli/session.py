@@ -27,6 +27,7 @@ class Session:
         self.socket: str | None = None
         self.act_as: str | None = None
         self.json = False
+        self.words: tuple[str, ...] = ()  # as they were given
         self.serve = serve
         self.screens = screens
         self._clients: list[Client] = []

@@ -11,7 +11,7 @@ import msgspec
 
 from labbox.client.transport import LONG_TIMEOUT, PATIENCE, Transport, segment
 from labbox.errors import LabboxError
-from labbox.model import JobSpec
+from labbox.model import JobSpec, TransferSpec
 from labbox.protocol import (
     Empty,
     InputBody,
@@ -155,6 +155,18 @@ class JobCalls:
                 if not follow:
                     return
                 time.sleep(0.1)  # the box ended the stream without saying that the log ended: it restarts
+
+    def submit_transfer(self, **words: Any) -> Job:
+        """Hand in a transfer: a job that copies, moves, deletes, compares or searches files.
+
+        The words are those of `labbox.model.TransferSpec`; locations as on the command line, relative ones
+        below the home.
+
+        Example:
+            job = box.submit_transfer(verb="copy", sources=("~/raw",), target="project:atlas/raw")
+        """
+        spec = msgspec.convert(words, TransferSpec)
+        return self.submit_job(JobSpec(transfer=spec))
 
     def transfer_summary(self, id: int) -> TransferSummary:  # noqa: A002 - the word that people use for it
         """What a transfer did and did not, also while it runs.

@@ -1,0 +1,482 @@
+"""`labbox file`, on a whole box and over SSH: every verb does to real files what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import Box
+from person import Person, wait_for
+
+from labbox.cli.places import complete_locations, location
+from labbox.cli.progress import format_bar
+from labbox.cli.session import Session
+from labbox.model import Conflict, Progress, TransferVerb
+
+if TYPE_CHECKING:
+    from done import Done
+    from serving import Served
+
+Run = Callable[..., "Done"]
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    folder = Path(tempfile.mkdtemp(prefix="labbox-files-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = f"unix://{folder}/no-engine.sock"  # transfers need none
+    running = Box(folder, ("ada", "grace"))
+    yield running
+    running.stop()
+    if before is None:
+        del os.environ["DOCKER_HOST"]
+    else:
+        os.environ["DOCKER_HOST"] = before
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def ada(box: Box) -> Person:
+    return Person(box, "ada")
+
+
+@pytest.fixture
+def home(box: Box, ada: Person) -> Path:
+    """Ada's home, empty but for what the box put there."""
+    found = box.state / "homes" / "ada"
+    for each in found.iterdir():
+        if not each.is_symlink():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    return found
+
+
+def put(home: Path, path: str, content: bytes | str = b"") -> Path:
+    made = home / path
+    owner = home.stat()
+    for folder in reversed([above for above in made.parents if above != home and home in above.parents]):
+        if not folder.exists():
+            folder.mkdir()
+            os.chown(folder, owner.st_uid, owner.st_gid)
+    made.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.chown(made, owner.st_uid, owner.st_gid)
+    return made
+
+
+def ok(done: subprocess.CompletedProcess[str], code: int = 0) -> str:
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done.stdout
+
+
+# ── here and now ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ls_lists_as_people_count_and_hides_no_control(ada: Person, home: Path) -> None:
+    for name in ("run10.csv", "run2.csv", ".hidden", "evil\x1b]0;x\x07\n"):
+        put(home, f"data/{name}", "x" * 10)
+    put(home, "data/raw/a", "")
+    (home / "data" / "link").symlink_to("run2.csv")
+    lines = ok(ada.run("file", "ls", "data")).splitlines()
+    assert lines == ["raw/", "evil␛]0;x␇␊", "link -> run2.csv", "run2.csv", "run10.csv"]
+    long = ok(ada.run("file", "ls", "-l", "-a", "data"))
+    assert ".hidden" in long and "10 B" in long and "-rw-" in long and "drwx" in long and "\x1b" not in long
+    names = subprocess.run(ada.box.ssh("ada", "file", "ls", "-0", "data"), capture_output=True, check=True)
+    assert set(names.stdout.split(b"\0")) == {
+        b"raw",
+        b"evil\x1b]0;x\x07\n",
+        b"link",
+        b"run2.csv",
+        b"run10.csv",
+        b"",
+    }
+    (folder,) = ada.json("file", "ls", "data")["folders"]
+    by_name = {entry["name"]: entry for entry in folder["entries"]}
+    assert folder["location"] == "~/data"
+    assert by_name["link"]["target"] == "run2.csv" and by_name["raw"]["kind"] == "folder"
+    assert by_name["run2.csv"]["location"] == "~/data/run2.csv" and by_name["run2.csv"]["size"] == 10
+    done = ada.run("file", "ls", "data", "nowhere", "data/raw")
+    assert done.returncode == 1 and "~/data/raw:" in done.stdout and "nowhere" in done.stderr
+    assert ok(ada.run("file", "ls", "nowhere"), 1) == ""
+
+
+def test_names_that_are_not_utf8_go_through_every_form(ada: Person, home: Path) -> None:
+    folder = home / "odd"
+    folder.mkdir()
+    os.chown(folder, home.stat().st_uid, home.stat().st_gid)
+    Path(os.fsdecode(os.fsencode(folder) + b"/gr\xfcn")).write_bytes(b"x")
+    assert ok(ada.run("file", "ls", "odd")) == "gr\\xfcn\n"
+    ((entry,),) = ([one["entries"] for one in ada.json("file", "ls", "odd")["folders"]],)
+    assert entry[0]["name"] == r"gr\xfcn"
+    ok(ada.run("file", "cp", "'" + entry[0]["location"] + "'", "copied"))
+    assert (home / "copied").read_bytes() == b"x"
+
+
+def test_mkdir_makes_folders_and_those_above(ada: Person, home: Path) -> None:
+    ok(ada.run("file", "mkdir", "one", "~/two"))
+    assert (home / "one").is_dir() and (home / "two").is_dir()
+    done = ada.run("file", "mkdir", "deep/er/still")
+    assert done.returncode == 1 and done.stderr.startswith("error: cannot make") and "hint: " in done.stderr
+    ok(ada.run("file", "mkdir", "-p", "deep/er/still", "one"))
+    assert (home / "deep/er/still").is_dir()
+    done = ada.run("file", "mkdir", "one", "three")
+    assert done.returncode == 1 and (home / "three").is_dir()
+
+
+# ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_cp_copies_into_folders_and_under_new_names(ada: Person, home: Path) -> None:
+    put(home, "a/one.txt", "one")
+    put(home, "a/sub/two.txt", "two")
+    assert ok(ada.run("file", "cp", "a/one.txt", "new.txt")).startswith("copied 1 file, 3 B")
+    assert (home / "new.txt").read_text() == "one"
+    (home / "there").mkdir()
+    os.chown(home / "there", home.stat().st_uid, home.stat().st_gid)
+    ok(ada.run("file", "cp", "a", "new.txt", "there", "--verify"))
+    assert (home / "there/a/sub/two.txt").read_text() == "two" and (home / "there/new.txt").exists()
+    ok(ada.run("file", "cp", "a", "b", "--exclude", "*.txt"))
+    assert sorted(path.name for path in (home / "b").rglob("*")) == ["sub"]
+    answer = ada.json("file", "cp", "a", "c")
+    assert answer["job"]["kind"] == "transfer" and answer["summary"]["files"] == 2
+    done = ada.run("file", "cp", "nowhere", "x")
+    assert done.returncode == 1 and "nowhere" in done.stderr and done.stdout == ""
+    done = ada.run("file", "cp", "alone")
+    assert done.returncode == 2 and "what it goes to is missing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("policy", "left", "code"),
+    [
+        ((), {"f": "old"}, 1),
+        (("--skip",), {"f": "old"}, 0),
+        (("--overwrite",), {"f": "new!"}, 0),
+        (("--newer",), {"f": "old"}, 0),
+        (("--rename",), {"f": "old", "f (2)": "new!"}, 0),
+    ],
+)
+def test_what_is_in_the_way_is_treated_as_asked(
+    ada: Person, home: Path, policy: tuple[str, ...], left: dict[str, str], code: int
+) -> None:
+    put(home, "from/f", "new!")
+    os.utime(home / "from/f", (1, 1))
+    put(home, "to/f", "old")
+    done = ada.run("file", "cp", "from/f", "to/", *policy)
+    ok(done, code)
+    assert {path.name: path.read_text() for path in (home / "to").iterdir()} == left
+    if code:
+        assert "hint: what is in the way stays: say --skip, --overwrite, --newer or --rename" in done.stderr
+
+
+def test_mv_moves_and_undo_takes_back(ada: Person, home: Path) -> None:
+    put(home, "m/one", "1")
+    answer = ada.json("file", "mv", "m", "n")
+    assert not (home / "m").exists() and (home / "n/one").read_text() == "1"
+    assert ok(ada.run("file", "undo", str(answer["job"]["id"]))).startswith("taken back:")
+    assert (home / "m/one").read_text() == "1" and not (home / "n").exists()
+
+
+def test_a_dry_run_shows_the_plan_and_changes_nothing(ada: Person, home: Path) -> None:
+    put(home, "p/one", "x" * 2048)
+    put(home, "p/two", "y" * 1024)
+    put(home, "q/p/one", "old")
+    before = len(ada.json("job", "list")["jobs"])
+    plan = ok(ada.run("file", "cp", "p", "q", "--dry-run"))
+    assert plan.startswith("copy 2 files, 1 folder, 3.0 KiB\nfree at the target: ")
+    assert "in the way: 1, which with this command are left and counted as not done" in plan
+    assert "\n  p/one\n" in plan
+    found = ada.json("file", "cp", "p", "q", "-n")
+    assert (found["files"], found["size"], found["conflict_count"]) == (2, 3072, 1)
+    assert "+ p/two" in ok(ada.run("file", "sync", "p", "q/p", "-n"))
+    assert (home / "q/p/one").read_text() == "old" and len(ada.json("job", "list")["jobs"]) == before
+
+
+def test_rm_goes_to_the_trash_and_comes_back(ada: Person, home: Path) -> None:
+    put(home, "t/one", "1")
+    put(home, "two", "2")
+    assert ok(ada.run("file", "rm", "t", "two")).startswith("put into the trash: ")
+    assert not (home / "t").exists() and not (home / "two").exists()
+    shown = ok(ada.run("file", "trash", "list"))
+    assert "~/t" in shown and "~/two" in shown and "folder" in shown
+    assert {item["origin"].rpartition("/")[2] for item in ada.json("file", "trash", "list")["items"]} == {
+        "t",
+        "two",
+    }
+    ok(ada.run("file", "trash", "restore", "t", "~/two"))
+    assert (home / "t/one").read_text() == "1" and (home / "two").read_text() == "2"
+    ok(ada.run("file", "rm", "two"))
+    done = ada.run("file", "trash", "empty")
+    assert done.returncode == 2 and "say --yes" in done.stderr
+    assert ok(ada.run("file", "trash", "empty", "--yes", "--older", "1")) == "deleted 0 things for good\n"
+    assert ok(ada.run("file", "trash", "empty", "--yes")) == "deleted 1 thing for good\n"
+    assert ok(ada.run("file", "trash", "list")) == ""
+    assert ok(ada.run("file", "trash", "restore", "two"), 1) == ""
+    done = ada.run("file", "rm", "t", "--erase")
+    assert done.returncode == 2 and "say --yes" in done.stderr and (home / "t").exists()
+    assert ok(ada.run("file", "rm", "t", "--erase", "--yes")).startswith("deleted ")
+    assert not (home / "t").exists() and ok(ada.run("file", "trash", "list")) == ""
+
+
+def test_find_by_name_and_by_content(ada: Person, home: Path) -> None:
+    put(home, "f/a.csv", "needle in hay")
+    put(home, "f/b.csv", "hay")
+    put(home, "f/sub/c\n.csv", "needle")
+    put(home, "f/notes.txt", "needle")
+    assert ok(ada.run("file", "find", "f", "--name", "'*.csv'")).splitlines() == [
+        "~/f/a.csv",
+        "~/f/b.csv",
+        "~/f/sub/c␊.csv",
+    ]
+    found = subprocess.run(
+        ada.box.ssh("ada", "file", "find", "f", "--name", "'*.csv'", "--text", "needle", "-0"),
+        capture_output=True,
+        check=True,
+    )
+    assert sorted(found.stdout.split(b"\0")) == [b"", b"~/f/a.csv", b"~/f/sub/c\n.csv"]
+    answer = ada.json("file", "find", "f", "--text", "needle", "--exclude", "sub")
+    assert answer["lines"] == ["~/f/a.csv", "~/f/notes.txt"]
+    assert "cannot search for nothing" in ada.run("file", "find", "f").stderr
+
+
+def test_results_beyond_the_summary_are_all_printed(ada: Person, home: Path) -> None:
+    for number in range(1100):
+        put(home, f"many/{number}.dat")
+    assert len(ok(ada.run("file", "find", "many", "--name", "'*.dat'")).splitlines()) == 1100
+
+
+def test_diff_and_sync(ada: Person, home: Path) -> None:
+    put(home, "s/same", "same")
+    put(home, "s/new", "new")
+    put(home, "s/other", "here")
+    shutil.copytree(home / "s", home / "d")
+    for path in (home / "d", *(home / "d").rglob("*")):
+        os.chown(path, home.stat().st_uid, home.stat().st_gid)
+    (home / "d/new").unlink()
+    put(home, "d/gone", "gone")
+    put(home, "d/other", "longer there")
+    lines = ok(ada.run("file", "diff", "s", "d"), 1).splitlines()
+    assert sorted(line[:2] for line in lines) == ["+ ", "- ", "~ "] and "+ s/new" in lines
+    assert ok(ada.run("file", "sync", "s", "d", "--mirror")).startswith("synchronised ")
+    assert not (home / "d/gone").exists() and (home / "d/other").read_text() == "here"
+    assert ok(ada.run("file", "diff", "s", "d", "--content")) == ""
+
+
+def test_pack_unpack_and_sums(ada: Person, home: Path) -> None:
+    put(home, "z/one", "1")
+    put(home, "z/sub/two", "2")
+    ok(ada.run("file", "pack", "z", "z.tar.gz"))
+    assert ok(ada.run("file", "ls", "'z.tar.gz!/z'")).splitlines() == ["sub/", "one"]
+    ok(ada.run("file", "unpack", "z.tar.gz", "--to", "out"))
+    found = {path.name: path.read_text() for path in (home / "out").rglob("*") if path.is_file()}
+    assert found == {"one": "1", "two": "2"}
+    done = ada.run("file", "pack", "z", "nothing")
+    assert done.returncode == 2 and "what kind of archive" in done.stderr
+    sums = ok(ada.run("file", "sum", "z", "-a", "sha256"))
+    checked = subprocess.run(["sha256sum", "-c"], input=sums, cwd=home, capture_output=True, text=True)
+    assert checked.returncode == 0, checked
+
+
+def test_a_queued_transfer_is_a_job_like_others(ada: Person, home: Path) -> None:
+    put(home, "big/one", "1")
+    number = ok(ada.run("file", "cp", "big", "big2", "--queue", "--quiet")).strip()
+    wait_for(lambda: ada.job(number)["state"] == "succeeded")
+    assert (home / "big2/one").read_text() == "1"
+    assert f"job {int(number) + 1} (" in ok(
+        ada.run("file", "cp", "big", "big3", "--queue", "--after", number)
+    )
+    done = ada.run("file", "cp", "big", "x", "--queue", "--follow")
+    assert done.returncode == 2 and "cannot combine --follow and --queue" in done.stderr
+
+
+# ── the terminal ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def on_a_terminal(
+    command: list[str], talk: Callable[[Callable[..., str], Callable[[bytes], None]], None]
+) -> tuple[int, str]:
+    """Run with a terminal; `talk(wait, type)` reads and answers."""
+    import pty
+    import select
+
+    pid, master = pty.fork()
+    if pid == 0:
+        os.execvp(command[0], command)
+    text = ""
+
+    def more(seconds: float) -> bool:
+        nonlocal text
+        if not select.select([master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(master, 65536)
+        except OSError:
+            return False
+        text += data.decode(errors="replace")
+        return bool(data)
+
+    def wait(words: str) -> str:
+        end = time.monotonic() + 60
+        while words not in text:
+            assert time.monotonic() < end and more(60), text
+        return text
+
+    def say(data: bytes) -> None:
+        os.write(master, data)
+
+    talk(wait, say)
+    while more(60):
+        pass
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(master)
+    return code, text
+
+
+def test_rm_asks_on_a_terminal(ada: Person, home: Path) -> None:
+    put(home, "kept", "1")
+
+    def no(wait: Any, say: Any) -> None:
+        wait("Put ~/kept into the trash? [y/N]")
+        say(b"n\r")
+
+    code, text = on_a_terminal(ada.box.ssh("ada", "file", "rm", "kept", tty=True), no)
+    assert code == 1 and "nothing was deleted" in text and (home / "kept").exists()
+
+    def yes(wait: Any, say: Any) -> None:
+        wait("[y/N]")
+        say(b"y\r")
+
+    code, text = on_a_terminal(ada.box.ssh("ada", "file", "rm", "kept", tty=True), yes)
+    assert code == 0 and not (home / "kept").exists()
+
+
+def test_ctrl_c_asks_and_leaves_the_transfer_running(served: Served) -> None:
+    """The bar shows bytes, files, rate and time left; Ctrl+C asks, and no leaves it alone."""
+    from labbox.model import JobState
+
+    async def play() -> None:
+        jobs = served.jobs
+        while 1 not in jobs.jobs:
+            async with jobs._changed:
+                await jobs._changed.wait()
+        await jobs.move(
+            1,
+            JobState.RUNNING,
+            progress=Progress(
+                phase="copying", done=1 << 30, total=2 << 30, unit="bytes", rate=float(1 << 27), remaining=8,
+                files=412, files_total=1000,
+            ),
+        )  # fmt: skip
+
+    served.soon(play)
+    command = [sys.executable, "-m", "labbox", "file", "cp", "a", "b", "-T", "--as", "ada"]
+
+    def talk(wait: Any, say: Any) -> None:
+        wait("412/1000 files")
+        say(b"\x03")
+        wait("End job 1? It goes on otherwise [y/N]")
+        say(b"\r")
+
+    code, text = on_a_terminal(command, talk)
+    assert "1.0 GiB/2.0 GiB" in text and "128.0 MiB/s" in text and "8s left" in text
+    assert code == 130 and "job 1 goes on without you; come back with `labbox job log -f 1`" in text
+    assert served.jobs.jobs[1].state is JobState.RUNNING
+
+    def end(wait: Any, say: Any) -> None:
+        wait("job 2")
+        say(b"\x03")
+        wait("[y/N]")
+        say(b"y\r")
+
+    code, text = on_a_terminal(command, end)
+    assert code == 130 and served.jobs.jobs[2].state is JobState.CANCELLED
+
+
+def test_every_option_reaches_the_box(served: Served, labbox: Run, tmp_path: Path, monkeypatch: Any) -> None:
+    done = labbox(
+        "file", "cp", "a", "sftp://me@pc//data", "shared:/x", "--newer", "--verify", "--exclude", "*.tmp",
+        "--queue", "-q", "--as", "ada",
+    )  # fmt: skip
+    assert (done.code, done.out) == (0, "1\n"), done.err
+    spec = served.jobs.specs[1].transfer
+    assert spec is not None
+    assert (spec.verb, spec.sources, spec.target) == (
+        TransferVerb.COPY,
+        ("~/a", "sftp://me@pc//data"),
+        "shared:/x",
+    )
+    assert (spec.conflict, spec.verify, spec.exclude, spec.exact) == (Conflict.NEWER, True, ("*.tmp",), False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "study" / "raw").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "study")
+    assert [str(location(Session(), text)) for text in ("raw", "../x", "/srv/y", "shared:/a", ".")] == [
+        "~/study/raw", "~/x", "/srv/y", "shared:/a", "~/study",
+    ]  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert str(location(Session(), "../up")) == f"{tmp_path.parent}/up"
+    done = labbox("file", "diff", "a", "b", "--content", "--after", "1", "--queue", "--as", "ada")
+    assert done.code == 0 and served.jobs.specs[2].after == (1,)
+    spec = served.jobs.specs[2].transfer
+    assert spec is not None and spec.content and (spec.sources, spec.target) == (("~/a",), "~/b")
+    done = labbox("file", "ls", "--as", "ada")
+    assert done.code == 2 and "log in as them" in done.err
+    done = labbox("file", "cp", "notes:2024", "x", "--queue", "--as", "ada")
+    assert done.code == 1 and "./notes:2024" in done.err
+
+
+def test_locations_are_completed(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import click
+
+    from labbox.cli.root import root
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("study", "studio", "bad\x1bname"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "study" / "run 1.csv").write_text("")
+    context = click.Context(root, obj=Session())
+
+    def completed(text: str) -> list[str]:
+        return [item.value for item in complete_locations(context, click.Argument(["x"]), text)]
+
+    assert completed("stud") == ["studio/", "study/"]
+    assert completed("~/study/") == ["~/study/run 1.csv"]
+    assert completed("sh") == ["shared:"]
+    assert completed("bad") == []
+    assert completed("/nowhere/x") == []
+    assert "sftp://" in completed("")
+
+
+def test_from_another_machine_the_same_words_go_by_ssh(
+    ada: Person, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(home, "far/one file", "1")
+    wrapper = tmp_path / "ssh"  # the person's own configuration: which key, and no questions
+    options = " ".join(f"'{word}'" for word in ada.box.ssh("ada")[1:-1])
+    wrapper.write_text(f'#!/bin/sh\nexec /usr/bin/ssh {options} "$@"\n')
+    wrapper.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    where = f"ssh://ada@127.0.0.1:{ada.box.port}"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "labbox", *words], env=env, capture_output=True, text=True, timeout=60
+        )
+
+    assert ok(run("file", "ls", "far", "--socket", where)) == "one file\n"
+    ok(run(f"--socket={where}", "file", "cp", "far/one file", "far/two ; files"))
+    assert (home / "far/two ; files").read_text() == "1"
+    assert run("--socket", where, "file", "ls", "nowhere").returncode == 1
+
+
+def test_the_bar_tells_files_too() -> None:
+    line = format_bar(
+        Progress(phase="copying", done=5, total=10, unit="bytes", files=1, files_total=None), 100
+    )
+    assert "5 B/10 B  1 files" in line
