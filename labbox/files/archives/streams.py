@@ -89,6 +89,7 @@ class _Zstd:
     def __init__(self) -> None:
         import zstandard  # few archives are packed so
 
+        self._error: type[Exception] = zstandard.ZstdError
         self._maker = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._inner = self._maker.decompressobj(write_size=_MOST)
         self._fresh = True
@@ -98,7 +99,10 @@ class _Zstd:
         at = 0
         while at < len(data):
             self._fresh = False
-            out = self._inner.decompress(data[at : at + step])
+            try:
+                out = self._inner.decompress(data[at : at + step])
+            except self._error as error:
+                raise ValueError(str(error)) from error
             if out:
                 yield out
             if self._inner.eof:

@@ -35,6 +35,9 @@ _TYPES: Final = {
 }
 
 
+_EMPTY: Final = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))  # no bytes follow, whatever their size says
+
+
 class TarReader:
     """A tar archive over a source."""
 
@@ -131,7 +134,6 @@ class TarReader:
             name, target = facts.get("path", name), facts.get("linkpath", target)
             size = self._fact(facts, "size", size)
             mtime = self._time(facts.get("mtime"), mtime)
-        holds = what is What.FILE or (what is What.SAME and size > 0 and "linkpath" in facts)
         start = stream.at
         stretches: Stretches | None = None
         real = size
@@ -148,8 +150,6 @@ class TarReader:
         held = size - (stream.at - start) if kind != b"S" else size
         if stretches is not None:
             self._check_stretches(stretches, held, real)
-        if what in (What.FOLDER, What.LINK, What.SPECIAL):
-            size = real = held = 0
         member = Member(
             name=decoded(name),
             what=what,
@@ -161,7 +161,7 @@ class TarReader:
             target=decoded(target) if what in (What.LINK, What.SAME) else None,
             where=Where(stream.at, held, stretches=stretches) if what is What.FILE else None,
         )
-        return member, start + (_padded(size) if holds else 0)
+        return member, start + (0 if kind in _EMPTY else _padded(size))
 
     def _extension(self, kind: bytes, data: bytes, own: dict[str, bytes], common: dict[str, bytes]) -> None:
         if kind == b"L":

@@ -100,11 +100,11 @@ class Unpacking:
     def _file(self, member: Member, parts: Parts, path: str) -> None:
         self._size += _held(member)
         self._limits.check_size(self._reader.label, self._size, self._reader.size)
-        self._note_folders(parts[:-1])
         self._links.pop(parts, None)  # the last of a name counts
         blocks = self._reader.blocks(member)
         first = next(blocks, None)  # what cannot be read is not even begun
         writing = self._target.file(parts)
+        self._note_folders(parts[:-1])
         try:
             while first is not None:
                 writing.write(*first)
@@ -125,7 +125,6 @@ class Unpacking:
                 path, f"it is another name of {shown(member.target or '')}, which is not in the archive"
             )
             return
-        self._note_folders(parts[:-1])
         self._links.pop(parts, None)
         try:
             made = self._target.same(parts, other.parts)
@@ -137,6 +136,7 @@ class Unpacking:
         if not made:
             self._refuse(path, "the target keeps no second names of files")
             return
+        self._note_folders(parts[:-1])
         self._hooks.done(path, EntryKind.FILE, 0)
 
     def _note_link(self, member: Member, parts: Parts, path: str) -> None:
@@ -169,8 +169,8 @@ class Unpacking:
             path = "/".join(parts)
             self._hooks.tick(path)
             try:
-                self._note_folders(parts[:-1])
                 self._target.link(parts, says, mtime)
+                self._note_folders(parts[:-1])
             except NoRoomError:
                 raise
             except LabboxError as error:

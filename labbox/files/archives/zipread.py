@@ -49,6 +49,7 @@ class ZipReader:
         self.label, self.size = label, source.size
         self._source, self._limits = source, limits
         self._start, self._length, self.count, self._shift = self._find()
+        limits.check_entries(label, min(self.count, max(limits.entries, limits.listed) + 1))
 
     def members(self) -> Iterator[Member]:
         """All entries in the order of the list."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
-import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from archiving import Build, opened, packed
-from conformance import Conformance, Opener
+from conformance import TAKEN, WORD_NAMES, Conformance, Opener, build, listed, read, refused
 
-from labbox.files.places.base import Place
+from labbox.files.archives.sevenzip import program
+from labbox.files.places.base import EntryKind, Place
 
 
 @asynccontextmanager
@@ -120,7 +120,7 @@ def _python_tar(folder: Path, archive: Path) -> None:
 
 def _seven(folder: Path, archive: Path) -> None:
     subprocess.run(
-        ["7zz", "a", "-snl", "-y", "-bd", "-mx=1", archive, f"{folder.parent}/{folder.name}"],
+        [program("x.7z"), "a", "-snl", "-y", "-bd", "-mx=1", archive, f"{folder.parent}/{folder.name}"],
         check=True,
         stdout=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
@@ -135,12 +135,8 @@ class TestGnuTar(_Archive):
         return lambda folder: _others(folder, ".tar", _gnu_tar)
 
     async def test_only_plain_files_are_opened(self, opened: Opener, ground: Path) -> None:
-        os.makedirs(ground)
+        ground.mkdir()
         os.mkfifo(ground / "pipe")
-        from conformance import TAKEN, listed, refused
-
-        from labbox.files.places.base import EntryKind
-
         async with opened(ground) as (place, top):
             assert (await listed(place, top))["pipe"].kind is EntryKind.OTHER
             with refused(TAKEN):
@@ -166,8 +162,10 @@ class TestSevenZip(_Archive):
     def opened(self) -> Opener:
         return lambda folder: _others(folder, ".7z", _seven)
 
-
-def _python_zip(folder: Path, archive: Path) -> None:
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_BZIP2) as made:
-        for path in sorted(folder.rglob("*")):
-            made.write(path, path.relative_to(folder.parent))
+    async def test_hostile_names_stay_what_they_are(self, opened: Opener, ground: Path) -> None:
+        build(ground, {f"files/{name}": os.fsencode(name) for name in WORD_NAMES})
+        async with opened(ground) as (place, top):
+            told = {name.replace("\n", "_"): name for name in WORD_NAMES}  # as the program's list has them
+            assert set(await listed(place, f"{top}/files")) == set(told)
+            for shown, name in told.items():
+                assert await read(place, f"{top}/files/{shown}") == os.fsencode(name)
