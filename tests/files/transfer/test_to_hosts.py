@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sshd import Sshd
+from transferring import Desk, leftovers, picture
+
+from labbox.files.places.credentials import Credential, Secret
+from labbox.files.places.opening import Places, Roots
+from labbox.files.transfer import placefiles, run
+from labbox.model import Conflict, TransferSpec, TransferVerb
+from labbox.protocol import TransferSummary
+
+SECOND = 1_000_000_000
+
+
+class Keys:
+    """The way in to one server, whatever the host is called."""
+
+    def __init__(self, server: Sshd) -> None:
+        self.server = server
+
+    async def credential(self, host: str) -> Credential:
+        secret = Secret(self.server.key.read_text())
+        return Credential(
+            "root",
+            self.server.address,
+            self.server.port,
+            private_key=secret,
+            host_keys=(self.server.host_key,),
+        )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with Sshd(tmp_path_factory.mktemp("sshd")) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(desk: Desk, server: Sshd) -> AsyncIterator[Places]:
+    async with Places(Roots(home=str(desk.home)), credentials=Keys(server)) as places:
+        yield places
+
+
+def do(desk: Desk, server: Sshd, verb: str, source: str, target: str | None, **words: Any) -> TransferSummary:
+    undo = words.pop("undo", None)
+    spec = TransferSpec(verb=TransferVerb(verb), sources=(source,) if source else (), target=target, **words)
+
+    async def go() -> TransferSummary:
+        async with opened(desk, server) as places:
+            return await run(spec, places, desk.job(), undo_of=undo)
+
+    return asyncio.run(go())
+
+
+def there(path: Path) -> str:
+    return f"sftp://pc/{path}"
+
+
+def study(desk: Desk) -> Path:
+    for number in range(40):
+        desk.write(f"study/many/{number}", f"file {number}", mtime=1_500_000_000 * SECOND)
+    desk.write("study/large", os.urandom(9 << 20), mtime=1_500_000_000 * SECOND)
+    (desk.home / "study/link").symlink_to("many/3")
+    (desk.home / "study/many/7").chmod(0o750)
+    return desk.home / "study"
+
+
+def without_folder_times(found: dict[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    return {name: what if what[0] == "file" else what[:-1] for name, what in found.items()}
+
+
+def test_to_another_host_and_back(desk: Desk, server: Sshd) -> None:
+    source = study(desk)
+    far = desk.folder / "far"
+    assert do(desk, server, "copy", "~/study", there(far), verify=True).failed == 0
+    assert without_folder_times(picture(far / "study")) == without_folder_times(picture(source))
+    assert leftovers(far) == []
+    assert do(desk, server, "copy", there(far / "study"), "~/back").failed == 0
+    assert without_folder_times(picture(desk.home / "back/study")) == without_folder_times(picture(source))
+    assert do(desk, server, "compare", "~/study", there(far / "study")).lines == ()
+    assert do(desk, server, "compare", "~/study", there(far / "study"), content=True).lines == ()
+
+
+def test_policies_sync_trash_and_undo_there(desk: Desk, server: Sshd) -> None:
+    source = study(desk)
+    far = desk.folder / "far"
+    do(desk, server, "copy", "~/study", there(far))
+    copied = desk.last_job
+    assert do(desk, server, "copy", "~/study", there(far)).failed == 42
+    assert do(desk, server, "copy", "~/study", there(far), conflict=Conflict.SKIP).skipped == 42
+    (far / "study/many/0").write_text("changed there")
+    (far / "study/gone").write_text("only there")
+    assert do(desk, server, "sync", "~/study", there(far / "study"), exact=True).line_count == 2
+    assert (far / "study/many/0").read_text() == "file 0"
+    (far / "study/gone").unlink()
+    assert do(desk, server, "undo", "", None, undo=copied).failed in (0, 1)
+    assert do(desk, server, "move", "~/study/many", there(far)).failed == 0
+    assert not (source / "many").exists()
+    assert len(list((far / "many").iterdir())) == 40
+    assert do(desk, server, "erase", there(far / "many"), None).failed == 0
+    assert not (far / "many").exists()
+
+
+def test_a_host_that_goes_away_and_comes_back(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = study(desk)
+    far = desk.folder / "far"
+    with Sshd(tmp_path / "sshd") as server:
+        cut = 0
+        blocks = placefiles.blocks
+
+        async def cutting(*words: Any) -> Any:
+            nonlocal cut
+            async for block in blocks(*words):
+                yield block
+                if len(block) > 100_000:
+                    cut += 1
+                if cut == 5:
+                    cut += 1
+                    for child in psutil.Process(server.pid).children(recursive=True):
+                        child.kill()
+
+        monkeypatch.setattr(placefiles, "blocks", cutting)
+        summary = do(desk, server, "copy", "~/study", there(far), wait=60.0)
+    assert cut > 5
+    assert summary.failed == 0, summary.failures
+    assert without_folder_times(picture(far / "study")) == without_folder_times(picture(source))
+    assert leftovers(far) == []
