@@ -213,6 +213,7 @@ class JobDetail(Value):
     elements: JobCounts | None = None  # of an array
     code_hash: str = ""
     input_hash: str = ""
+    before: tuple[int, ...] = ()  # the jobs that wait, or waited, for this one: a delivery of its output, say
 
 
 class JobCounts(Value):

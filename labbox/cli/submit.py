@@ -31,6 +31,8 @@ from labbox.errors import LabboxError
 from labbox.model import JobSpec, Sweep
 from labbox.protocol import Caller, Job, JobEdit
 
+_ELSEWHERE = ("sftp://", "shared:", "project:", "job:")  # as the box reads a folder's path
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -126,6 +128,11 @@ _new_group = click.option(
 @click.option("--start-at", type=MOMENT, metavar="T", help="Not before: 22:00, +2h or 2026-11-22T08:00.")
 @click.option("--stdin", is_flag=True, help="Keep its standard input open for `labbox job input`.")
 @click.option("--project", metavar="P", help="Count it to this project.")
+@click.option(
+    "--deliver",
+    metavar="LOCATION",
+    help="Copy the output there once it has succeeded, as in sftp://me@my-pc/study/output.",
+)
 @shared_options
 def submit(
     session: Session,
@@ -145,6 +152,8 @@ def submit(
     """Hand in the folder PATH, or a COMMAND given after `--`, and print the job's number.
 
     PATH is below your home on the box. The folder is copied at once: what you change later does not matter.
+    A folder elsewhere (sftp://me@my-pc/study, project:atlas/study) is fetched first, and handed in as it is
+    then; a machine that sleeps is tried again for three days. --follow stays until the output is delivered.
     `--sweep lr=0.1,0.2 seed=1:5` makes ten jobs; each finds its values as LABBOX_SWEEP_lr and
     LABBOX_SWEEP_seed in its environment, and in /labbox/params.json.
 
@@ -155,10 +164,11 @@ def submit(
         raise LabboxError(
             "usage", "cannot submit nothing", "name a folder, or a command: labbox job submit study"
         )
-    caller = session.box.whoami() if path is not None else None
+    away = path is not None and path.startswith(_ELSEWHERE)
+    caller = session.box.whoami() if path is not None and not away else None
     indices, at_once = array or ((), None)
     spec = JobSpec(
-        path=None if path is None or caller is None else place_below_home(session, caller, path),
+        path=path if path is None or caller is None else place_below_home(session, caller, path),
         command=command,
         after=tuple(number for numbers in after for number in numbers),
         array=indices,
@@ -246,4 +256,20 @@ def _tell(session: Session, job: Job, *, following: bool, quiet: bool) -> int:
         print(job.id, flush=True)
     else:
         print(announce(job), flush=True)
-    return follow(session, job, quiet=quiet) if following else 0
+    return _follow_chain(session, job, quiet=quiet) if following else 0
+
+
+def _follow_chain(session: Session, job: Job, *, quiet: bool) -> int:
+    """The fetch of its folder, the job, the delivery of its output; the code of the first that is not 0."""
+    detail = session.box.show_job(job.id)
+    if (detail.spec.path or "").startswith(_ELSEWHERE):
+        for number in detail.job.after:
+            follow(session, session.box.show_job(number).job, quiet=quiet)  # the job itself says how it went
+    code = follow(session, job, quiet=quiet)
+    if code == 0:
+        for number in session.box.show_job(job.id).before:
+            later = session.box.show_job(number)
+            asked = later.spec.transfer
+            if code == 0 and asked is not None and asked.sources == (f"job:{job.id}/output",):
+                code = follow(session, later.job, quiet=quiet)
+    return code

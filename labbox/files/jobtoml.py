@@ -14,6 +14,7 @@ network = false
 array = "1-20"             # one job for each index, which it finds in LABBOX_INDEX
 parallel = 4               # so many of them at once, as "1-20%4" says too
 group = "sims"             # one of your groups, which may limit how many of its jobs run at once
+deliver = "sftp://me@my-pc/study/output"   # the output is copied there once the job has succeeded
 stdin = false              # keep standard input open for `job input`
 ignore = ["*.tmp", "raw/", "figures/**/*.png"]   # stays out of what is handed in
 
@@ -37,6 +38,7 @@ import msgspec
 
 from labbox.errors import LabboxError
 from labbox.groups import parse_group
+from labbox.locations import parse as parse_location
 from labbox.model import Sweep, Value
 from labbox.protocol import Finding
 from labbox.sweeps import parse_array, parse_values
@@ -72,6 +74,13 @@ Array = Annotated[
 Group = Annotated[
     str, msgspec.Meta(extra={"parse": parse_group}, description='the name of a group, such as "sims"')
 ]
+Delivery = Annotated[
+    str,
+    msgspec.Meta(
+        extra={"parse": lambda text: str(parse_location(text))},
+        description='where the output goes, such as "sftp://me@my-pc/study/output"',
+    ),
+]
 Scalar = str | int | float | bool
 
 
@@ -101,6 +110,7 @@ class JobFile(Value, forbid_unknown_fields=True):
     array: Array = ()
     parallel: Positive | None = None
     group: Group | None = None
+    deliver: Delivery | None = None
     stdin: bool = False
     ignore: tuple[str, ...] = ()
     sweep: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -347,6 +347,7 @@ def merge(spec: JobSpec, job: JobFile) -> JobSpec:
         sweep=spec.sweep or job.sweeps(),
         parallel=spec.parallel if spec.parallel is not None else job.parallel,
         group=spec.group or job.group,
+        deliver=spec.deliver or job.deliver,
         retries=spec.retries if spec.retries is not None else job.retries,
         hold=spec.hold,
         start_at=spec.start_at,

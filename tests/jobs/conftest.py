@@ -251,6 +251,7 @@ class FakeFolders:
         self.stored = 0  # by everybody
         self.counted = 0
         self.looks = 0  # at outputs
+        self.cleared: list[str] = []
         self.trees: set[str] = set()
         self.trees_bytes = 0  # of each
         self.pruned: set[str] = set()
@@ -267,13 +268,23 @@ class FakeFolders:
         *,
         room: int | None = None,
         report: Callable[[Progress], None] | None = None,
+        folder: int | None = None,
     ) -> Project:
+        if folder is not None:
+            os.fstat(folder)
         project = self.projects.get(path)
         if project is None:
             raise LabboxError("not_found", f"cannot find {path}")
         if room is not None and project.added > room:
             raise LabboxError("limit", f"cannot hand in {project.added} B: you may store {room} B more")
-        return msgspec.structs.replace(project, asked=spec)
+        toml = project.asked
+        cpus, deliver = spec.cpus or toml.cpus, spec.deliver or toml.deliver
+        asked = msgspec.structs.replace(spec, deliver=deliver, cpus=cpus, array=toml.array or spec.array)
+        return msgspec.structs.replace(project, asked=asked)
+
+    async def remove(self, account: Account, folder: int, name: str) -> None:
+        os.fstat(folder)
+        self.cleared.append(name)
 
     async def hold(self, account: Account, trees: Sequence[str]) -> bool:
         return not self.pruned.intersection(trees)

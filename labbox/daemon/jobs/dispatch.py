@@ -54,8 +54,12 @@ class Dispatcher:
         limits: Callable[[str], Awaitable[Limits]],
         engine_trouble: Callable[[], str],
         start: Callable[[jobs.JobRow, attempts.AttemptRow], None],
+        arrived: Callable[[int], None] = lambda _job: None,
     ) -> None:
-        """`engine_trouble`: why the engine cannot start anything now, or an empty string."""
+        """`engine_trouble`: why the engine cannot start anything now, or an empty string.
+
+        `arrived` is called when the folder of a waiting job is there and not handed in yet.
+        """
         self.total = total
         self.queue = Queue()
         self._store = store
@@ -66,6 +70,7 @@ class Dispatcher:
         self._limits = limits
         self._engine_trouble = engine_trouble
         self._start = start
+        self._arrived = arrived
         self._half_life = settings.half_life_hours * 3600.0
         self._running: dict[int, tuple[jobs.JobRow, attempts.AttemptRow]] = {}
         self._usage: dict[str, usage.UsageRow] = {}
@@ -126,7 +131,7 @@ class Dispatcher:
             self.queue.remove(row.id)
             if row.state is JobState.SUCCEEDED:
                 for waiting in self.queue.dependants(row.id):
-                    self.queue.add(msgspec.structs.replace(waiting, after=waiting.after - {row.id}))
+                    self._add(msgspec.structs.replace(waiting, after=waiting.after - {row.id}))
             if row.state in FINAL:
                 self._running.pop(row.id, None)
             elif row.id in self._running:
@@ -212,7 +217,7 @@ class Dispatcher:
             not_before is not None and row.backing_off
         ):  # set by us, so a clock that was set back cannot stretch it
             not_before = min(not_before, self._clock.now() / 1e6 + LONGEST_BACK_OFF)
-        self.queue.add(
+        self._add(
             Waiting(
                 id=row.id,
                 owner=row.owner,
@@ -227,9 +232,15 @@ class Dispatcher:
                 parallel=row.parallel,
                 group=row.group,
                 transfer=row.kind is JobKind.TRANSFER,
+                arriving=row.arrives,
                 because=_because(row),
             )
         )
+
+    def _add(self, waiting: Waiting) -> None:
+        self.queue.add(waiting)
+        if waiting.arriving and not waiting.after:
+            self._arrived(waiting.id)
 
     async def _until_something_changes(self) -> None:
         due = self.queue.next_due()

@@ -71,19 +71,22 @@ class WorkerFolders:
         *,
         room: int | None = None,
         report: Callable[[Progress], None] | None = None,
+        folder: int | None = None,
     ) -> Project:
         """Look at a project folder and, where it can run, snapshot its code and input in `room` bytes.
 
+        `folder`: the open folder itself, where `path` is no path of the person's.
         With `spec.commit`, `path` is the name of a repository of the person's.
         """
         if spec.commit is None:
-            return await self._hand_in(account, self._look(path, spec), room, (), report)
+            folders = () if folder is None else (folder,)
+            return await self._hand_in(account, self._look(path, spec), room, folders, report)
         loop = asyncio.get_running_loop()
         work_tree = await loop.run_in_executor(self._threads, self._empty_folder, account)
         try:
-            with _opened(self._repository(account, path)) as repository, _opened(work_tree) as folder:
-                await self._workers.call(account, work.Export(commit=spec.commit), (repository, folder))
-                return await self._hand_in(account, self._look(path, spec), room, (folder,), report)
+            with _opened(self._repository(account, path)) as repository, _opened(work_tree) as files:
+                await self._workers.call(account, work.Export(commit=spec.commit), (repository, files))
+                return await self._hand_in(account, self._look(path, spec), room, (files,), report)
         finally:
             top = work_tree.parent
             await loop.run_in_executor(self._threads, results.remove, top.parent, top.name)
@@ -94,6 +97,10 @@ class WorkerFolders:
         if not isinstance(result, work.Measured):
             raise _strange(result)
         return sum(usage.size for usage in result.usages)
+
+    async def remove(self, account: Account, folder: int, name: str) -> None:
+        """Remove what stands in an open folder, with everything below it."""
+        await self._workers.call(account, work.Remove(name=name), (folder,))
 
     async def hold(self, account: Account, trees: Sequence[str]) -> bool:
         """Keep snapshots that a new job is to use from being removed; False where one is gone."""

@@ -11,12 +11,20 @@ from labbox.model import JobSpec, Value
 from labbox.protocol import Inspection
 
 
+class Fetched(Value):
+    """A folder that another job fetches: `name` in that job's output."""
+
+    job: int
+    name: str
+
+
 class Handed(Value):
     """A submission after inspection; what a run of it needs.
 
     `code` and `input` name trees below the owner's snapshots; None where there is no such folder.
     `template` is None for a command that runs in the base image or in `image`. `only` is a transfer's: what
-    its last attempt could not do, in the form of `TransferSpec.only`; empty: all of it.
+    its last attempt could not do, in the form of `TransferSpec.only`; empty: all of it. `fetched`: the folder
+    is not here yet, and nothing else is known.
     """
 
     command: tuple[str, ...]
@@ -30,6 +38,7 @@ class Handed(Value):
     code: str | None = None
     input: str | None = None
     only: tuple[str, ...] = ()
+    fetched: Fetched | None = None
 
 
 class Project(Value):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from labbox.daemon.jobs import submit as submitting
+from labbox.daemon.jobs.chaining import chain, elsewhere
 from labbox.daemon.jobs.control import (
     allowed,
     edited,
@@ -37,6 +38,8 @@ class Intake:
 
     async def submit(self, account: Account, spec: JobSpec, origin: str) -> jobs.JobRow:
         """A job of somebody's own."""
+        if spec.transfer is None and elsewhere(spec.path) is not None:
+            return await self._chain(account, spec, by=account.name, origin=origin)
         order = await submitting.understand(self._parts, account, spec)
         return await self._store(account, order, by=account.name, origin=origin)
 
@@ -71,6 +74,8 @@ class Intake:
             spec = msgspec.structs.replace(spec, array=(), sweep=(), parallel=None)
             if row.index is not None:
                 alone = Element(index=row.index, parameters=row.parameters)
+        if elsewhere(spec.path) is not None and (edit.fresh or row.arrives):
+            return await self._chain(owner, spec, by=account.name, origin=origin)
         if edit.fresh and spec.path is not None:
             order = await submitting.understand(self._parts, owner, spec)
         else:
@@ -112,6 +117,11 @@ class Intake:
         plain = submitting.without_folder(msgspec.structs.replace(asked, path=None))
         project = Project(inspection=plain.inspection, handed=handed, asked=asked)
         return submitting.complete(self._parts, owner, spec, project)
+
+    async def _chain(self, owner: Account, spec: JobSpec, *, by: str, origin: str) -> jobs.JobRow:
+        rows = await chain(self._parts, owner, spec, by, origin)
+        await self._parts.apply(rows)
+        return rows[0]
 
     async def _store(self, owner: Account, order: submitting.Order, *, by: str, origin: str) -> jobs.JobRow:
         at, day = self._parts.clock.now(), self._parts.clock.day()

@@ -126,11 +126,16 @@ class Folders(Protocol):
         *,
         room: int | None = None,
         report: Callable[[Progress], None] | None = None,
+        folder: int | None = None,
     ) -> Project:
         """Look at a project folder and, where it can run, snapshot its code and input.
 
+        `folder`: the open folder itself, where `path` is no path of the person's.
         `room`: bytes that may be added; LabboxError "limit" where they are too few.
         """
+
+    async def remove(self, account: Account, folder: int, name: str) -> None:
+        """Remove what stands in an open folder, with everything below it."""
 
     async def hold(self, account: Account, trees: Sequence[str]) -> bool:
         """Keep snapshots that a new job is to use from being removed; False where one is gone."""

@@ -31,6 +31,7 @@ class Waiting(Value):
     parallel: int | None = None  # elements of its array that may run at once
     group: str | None = None  # of its owner's groups
     transfer: bool = False  # done beside the containers: takes none of their room and needs no engine
+    arriving: bool = False  # its folder has not been handed in yet
     because: str = ""  # why another attempt is to come, where that says more than when it comes
 
     @property
@@ -41,7 +42,7 @@ class Waiting(Value):
     @property
     def ready(self) -> bool:
         """Whether nothing but its turn, room and limits keeps it (its time may still be to come)."""
-        return not self.held and not self.after
+        return not (self.held or self.after or self.arriving)
 
 
 class Shape(NamedTuple):

@@ -12,7 +12,7 @@ from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.scheduler import position
 from labbox.daemon.jobs.transfers import read_summary
 from labbox.daemon.jobs.views import Views, detail
-from labbox.daemon.store import attempts, events, jobs, notices, pages, usage
+from labbox.daemon.store import attempts, dependencies, events, jobs, notices, pages, usage
 from labbox.daemon.store.jobs import JobRow
 from labbox.daemon.store.times import moment, now
 from labbox.errors import LabboxError
@@ -98,12 +98,14 @@ async def show(parts: Parts, views: Views, row: JobRow) -> JobDetail:
 
     def read(
         connection: Connection,
-    ) -> tuple[str, str, list[attempts.AttemptRow], dict[JobState, int] | None]:
+    ) -> tuple[str, str, list[attempts.AttemptRow], dict[JobState, int] | None, tuple[int, ...]]:
         counts = jobs.element_counts(connection, row.id) if row.kind is JobKind.ARRAY else None
-        return *jobs.submission(connection, row.submission), attempts.of_job(connection, row.id), counts
+        tries = attempts.of_job(connection, row.id)
+        before = dependencies.before(connection, row.id)
+        return *jobs.submission(connection, row.submission), tries, counts, before
 
-    spec, handed, tries, counts = await parts.store.read(read)
-    return detail(await views.job(row), row, decode_spec(spec), decode_handed(handed), tries, counts)
+    spec, handed, tries, counts, before = await parts.store.read(read)
+    return detail(await views.job(row), row, decode_spec(spec), decode_handed(handed), tries, counts, before)
 
 
 async def why(parts: Parts, views: Views, row: JobRow) -> Why:

@@ -29,7 +29,7 @@ def all_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> tuple[Reaso
     """Every reason that holds; never empty for a job that the plan did not start."""
     reasons = list(_own_reasons(box, queue, plan, job))
     own = frozenset(reason.code for reason in reasons)
-    lifted = msgspec.structs.replace(job, held=False, not_before=None, after=frozenset())
+    lifted = msgspec.structs.replace(job, held=False, not_before=None, after=frozenset(), arriving=False)
     if ReasonCode.LIMIT in own:
         lifted = msgspec.structs.replace(lifted, array=None, parallel=None)
     if not would_start(_unhindered(box, job, own), queue, lifted):
@@ -71,6 +71,8 @@ def _own_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Iterator[R
         names = ", ".join(str(other) for other in sorted(job.after)[:5])
         more = f" and {len(job.after) - 5} more" if len(job.after) > 5 else ""
         yield _reason(ReasonCode.DEPENDENCY, f"starts when job {names}{more} has succeeded")
+    elif job.arriving:
+        yield _reason(ReasonCode.DEPENDENCY, "its folder has arrived and is being handed in")
     if job.transfer:
         yield from _group_limit(box, plan, job)
         return

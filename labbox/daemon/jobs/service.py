@@ -20,6 +20,7 @@ from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import reading
 from labbox.daemon.jobs.capacity import box_total
+from labbox.daemon.jobs.chaining import Arrivals
 from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.control import Control, allowed
 from labbox.daemon.jobs.dispatch import Dispatcher
@@ -112,6 +113,7 @@ class Jobs:
             limits=self._limits,
             engine_trouble=self._engine_trouble,
             start=lambda row, attempt: self._start(row, attempt, adopted=False),
+            arrived=self._arrived,
         )
         self._parts = Parts(
             store=store,
@@ -133,6 +135,7 @@ class Jobs:
         self._views = Views(self._parts)
         self._control = Control(self._parts, self._runs)
         self._intake = Intake(self._parts)
+        self._arrivals = Arrivals(self._parts)
         self._groups = GroupLimits(self._parts)
         self._housekeeping = Housekeeping(
             store=store,
@@ -158,6 +161,9 @@ class Jobs:
                 self._group = group
                 for row, attempt in begun:
                     self._start(row, attempt, adopted=True)
+                for waiting in list(self._parts.dispatcher.queue):
+                    if waiting.arriving and not waiting.after:
+                        self._arrived(waiting.id)
                 self._loaded.set()
                 group.create_task(self._sweep())
                 group.create_task(self._housekeeping.run(left))
@@ -179,6 +185,10 @@ class Jobs:
         self._runs[row.id] = run
         self._group.create_task(self._guard(run), name=f"job {row.id}")
         self._parts.feed.wake()
+
+    def _arrived(self, job: int) -> None:
+        if self._group is not None:  # else it is looked for when the daemon has begun
+            self._group.create_task(self._arrivals.take(job), name=f"arrival of job {job}")
 
     async def _guard(self, run: Try) -> None:
         """A fault in one run must not end the others."""

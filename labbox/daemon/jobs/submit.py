@@ -11,15 +11,28 @@ import msgspec
 from labbox.custom import JobSettings
 from labbox.daemon.jobs import expand
 from labbox.daemon.jobs.asking import check_transfer, jobs_named, transfer_name
-from labbox.daemon.jobs.handed import Handed, Project, encode
+from labbox.daemon.jobs.handed import Handed, Project, decode_spec, encode
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import events, groups, jobs, usage
+from labbox.daemon.store import dependencies, events, groups, jobs, usage
 from labbox.daemon.store.jobs import JobRow, NewJob
 from labbox.daemon.store.times import stamp
 from labbox.errors import LabboxError
 from labbox.groups import TRANSFERS, parse_group
-from labbox.model import FINAL, MIB, JobKind, JobSpec, JobState, Limits, Resources, TransferSpec, Value
+from labbox.locations import Kind, parse
+from labbox.model import (
+    FINAL,
+    MIB,
+    Conflict,
+    JobKind,
+    JobSpec,
+    JobState,
+    Limits,
+    Resources,
+    TransferSpec,
+    TransferVerb,
+    Value,
+)
 from labbox.protocol import Inspection
 from labbox.text import format_bytes, format_duration, visible_line
 
@@ -33,6 +46,7 @@ _MOST_AFTER: Final = 1_000
 _HIGHEST_PRIORITY: Final = 1_000_000
 _LARGEST_ENVIRONMENT: Final = 128 * 1024  # bytes of one variable, as the kernel has it (MAX_ARG_STRLEN)
 _LEAST_MEMORY: Final = 6 * MIB  # the engine takes no less
+PATIENCE: Final = 3 * 86400.0  # seconds for which a machine that sleeps is tried again: over a weekend
 _ASK_FOR_LESS: Final = "ask for less; `labbox status` shows what the box has"
 
 
@@ -47,6 +61,7 @@ class Order(Value):
     retries: int
     elements: tuple[expand.Element, ...] = ()
     kind: JobKind = JobKind.CONTAINER
+    arrives: bool = False  # its folder is fetched first
     added: int = 0  # bytes that the snapshot took
     alone: expand.Element | None = None  # one element of an array that is run again by itself
 
@@ -102,7 +117,9 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
         sweep=asked.sweep,
         parallel=asked.parallel,
         group=None if asked.group is None else parse_group(asked.group),
+        deliver=asked.deliver,
     )
+    whole = with_delivery(whole)
     if whole.parallel is not None and whole.parallel < 1:
         raise LabboxError("invalid", "cannot run fewer than 1 element at a time")
     return Order(
@@ -179,6 +196,7 @@ def store(
         not_before=None if spec.start_at is None else stamp(spec.start_at),
         parallel=spec.parallel,
         group=spec.group,
+        arrives=order.arrives,
     )
     if order.alone is not None:
         new = msgspec.structs.replace(new, index=order.alone.index, parameters=order.alone.parameters)
@@ -201,7 +219,75 @@ def store(
     if order.added:
         usage.add_storage(connection, account.name, order.added)
     parts.people.trail.record(connection, by, "job submit", str(first), origin, detail)
-    return [jobs.get(connection, job) for job in ids]
+    rows = [jobs.get(connection, job) for job in ids]
+    if spec.deliver is not None:
+        rows += store_delivery(
+            connection, parts, account, rows[0], spec, by=by, origin=origin, at=at, day=day
+        )
+    return rows
+
+
+def with_delivery(spec: JobSpec) -> JobSpec:
+    """The spec with the location of its delivery in full; LabboxError where nothing can go there."""
+    if spec.deliver is None:
+        return spec
+    if spec.array or spec.sweep:
+        raise LabboxError(
+            "invalid",
+            "cannot deliver the output of an array: each of its elements has one",
+            "labbox job fetch gets them all, or a transfer with --after",
+        )
+    target = parse(spec.deliver)
+    if target.inner is not None or target.kind is Kind.JOB:
+        raise LabboxError("invalid", f"cannot deliver to {target.shown()}", "name a folder")
+    return msgspec.structs.replace(spec, deliver=str(target))
+
+
+def store_delivery(
+    connection: Connection,
+    parts: Parts,
+    account: Account,
+    run: JobRow,
+    spec: JobSpec,
+    *,
+    by: str,
+    origin: str,
+    at: int,
+    day: str,
+) -> list[JobRow]:
+    """Store the transfer that copies a run's output to where `spec.deliver` says, once it has succeeded."""
+    if spec.deliver is None:
+        raise AssertionError("only for what is delivered")
+    target = parse(spec.deliver)
+    asked = TransferSpec(
+        verb=TransferVerb.COPY,
+        sources=(f"job:{run.id}/output",),
+        target=spec.deliver,
+        exact=bool(target.name),
+        conflict=Conflict.OVERWRITE,
+        wait=PATIENCE,
+    )
+    order = transfer_order(
+        parts,
+        JobSpec(
+            name=f"deliver the output of job {run.id} to {target.host.rpartition('@')[2] or target.shown()}",
+            transfer=asked,
+            after=(run.id,),
+            priority=spec.priority,
+            project=spec.project,
+        ),
+    )
+    return store(connection, parts, account, order, by=by, origin=origin, at=at, day=day)
+
+
+def has_delivery(connection: Connection, run: int) -> bool:
+    """Whether a job that delivers a run's output has been stored with it."""
+    source = (f"job:{run}/output",)
+    for job in dependencies.before(connection, run):
+        asked = decode_spec(jobs.submission(connection, jobs.get(connection, job).submission)[0]).transfer
+        if asked is not None and asked.sources == source:
+            return True
+    return False
 
 
 def check_resources(need: Resources, total: Resources, limits: Limits) -> None:

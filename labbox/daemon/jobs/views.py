@@ -97,6 +97,7 @@ def detail(
     handed: Handed,
     attempts: Sequence[AttemptRow],
     counts: dict[JobState, int] | None,
+    before: tuple[int, ...],
 ) -> JobDetail:
     """All that is known about one job."""
     last = attempts[-1] if attempts else None
@@ -115,6 +116,7 @@ def detail(
         elements=None if counts is None else JobCounts(by_state=counts),
         code_hash=(handed.code or "").removeprefix("tree-"),
         input_hash=(handed.input or "").removeprefix("tree-"),
+        before=before,
     )
 
 

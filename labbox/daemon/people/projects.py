@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _FORM: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}", re.ASCII)
 _MODE: Final = 0o2770
 _SHARED_GID: Final = "shared_gid"  # in the table meta
-# <linux/posix_acl_xattr.h>: the version, then tag, bits and id of each entry: owner and group rwx, others none
+# <linux/posix_acl_xattr.h>: version, then tag, bits and id of each entry: owner, group rwx; others nothing
 _OPEN_TO_GROUP: Final = struct.pack("<I", 2) + b"".join(
     struct.pack("<HHI", tag, bits, 0xFFFFFFFF) for tag, bits in ((0x01, 7), (0x04, 7), (0x20, 0))
 )

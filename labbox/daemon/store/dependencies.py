@@ -41,6 +41,12 @@ def waiting_dependants(connection: Connection, job: int) -> list[int]:
     return [row["job"] for row in rows]
 
 
+def before(connection: Connection, job: int) -> tuple[int, ...]:
+    """The jobs that wait, or waited, for this one, oldest first."""
+    rows = connection.execute("SELECT job FROM dependencies WHERE other = ? ORDER BY job", (job,))
+    return tuple(row["job"] for row in rows)
+
+
 def after_of(connection: Connection, jobs: Sequence[int]) -> dict[int, tuple[int, ...]]:
     """The jobs that each of these was submitted after."""
     marks = ",".join("?" * len(jobs))

@@ -51,6 +51,7 @@ class JobRow(Value):
     group: str | None
     parameters: dict[str, str]
     output_bytes: int | None
+    arrives: bool
 
 
 class TransitionRow(Value):
@@ -83,6 +84,7 @@ class NewJob(Value):
     parallel: int | None = None
     group: str | None = None
     parameters: dict[str, str] = msgspec.field(default_factory=dict)
+    arrives: bool = False  # its folder is fetched first
 
 
 def add_submission(connection: Connection, *, spec: str, handed: str) -> int:
@@ -112,8 +114,8 @@ def add(connection: Connection, new: NewJob, submission: int, after: Iterable[in
     cursor = connection.execute(
         "INSERT INTO jobs (kind, submission, name, owner, project, state, submitted_at, results,"
         " cpus, memory, gpus, priority, time_limit, retries, not_before, array_id, array_index,"
-        " parallel, job_group, parameters, folded)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " parallel, job_group, parameters, folded, arrives)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(new.kind, submission, new.name, new.owner, new.project, new.state, new.submitted_at),
             *(new.resources.cpus, new.resources.memory, new.resources.gpus),
@@ -121,6 +123,7 @@ def add(connection: Connection, new: NewJob, submission: int, after: Iterable[in
             *(new.array, new.index, new.parallel, new.group),
             msgspec.json.encode(new.parameters).decode() if new.parameters else "{}",
             new.name.casefold(),
+            new.arrives,
         ),
     )
     job = _id(cursor.lastrowid)
@@ -267,6 +270,11 @@ def set_submission(connection: Connection, job: int, submission: int) -> None:
     connection.execute("UPDATE jobs SET submission = ? WHERE id = ?", (submission, job))
 
 
+def set_arrived(connection: Connection, job: int) -> None:
+    """A job's folder has been handed in."""
+    connection.execute("UPDATE jobs SET arrives = 0 WHERE id = ?", (job,))
+
+
 def set_output_bytes(connection: Connection, job: int, count: int) -> None:
     """Note the size of a job's output."""
     connection.execute("UPDATE jobs SET output_bytes = ? WHERE id = ?", (count, job))
@@ -325,6 +333,7 @@ def _job(row: Row) -> JobRow:
         group=row["job_group"],
         parameters=_parameters(row["parameters"]),
         output_bytes=row["output_bytes"],
+        arrives=bool(row["arrives"]),
     )
 
 

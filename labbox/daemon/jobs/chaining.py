@@ -1,0 +1,273 @@
+"""Jobs whose folder is elsewhere, or whose output goes elsewhere: a fetch, the run, a delivery, in a chain.
+
+The fetch is a transfer into its own results. Once it has succeeded the folder is handed in for the run, as it
+is then, and the fetched copy goes. The delivery copies the run's output once that has succeeded. They are
+linked as any jobs are that come after one another; both transfers are tried again while the other machine
+does not answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from labbox.daemon.jobs import results
+from labbox.daemon.jobs import submit as submitting
+from labbox.daemon.jobs.handed import Fetched, Handed, decode_handed, decode_spec, encode
+from labbox.daemon.jobs.machine import Step, move
+from labbox.daemon.jobs.parts import Parts
+from labbox.daemon.people.accounts import Account
+from labbox.daemon.store import jobs
+from labbox.errors import LabboxError
+from labbox.groups import TRANSFERS
+from labbox.locations import Location, parse
+from labbox.model import (
+    WAITING,
+    JobSpec,
+    JobState,
+    Reason,
+    ReasonCode,
+    Resources,
+    TransferSpec,
+    TransferVerb,
+)
+from labbox.text import visible_line
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
+
+_log = logging.getLogger(__name__)
+
+_ELSEWHERE: Final = ("sftp://", "shared:", "project:", "job:")
+_NAMELESS: Final = "project"
+
+
+def elsewhere(path: str | None) -> Location | None:
+    """Where a folder is that has to be fetched first; None for one in the home."""
+    return parse(path) if path is not None and path.startswith(_ELSEWHERE) else None
+
+
+async def chain(parts: Parts, account: Account, spec: JobSpec, by: str, origin: str) -> list[jobs.JobRow]:
+    """Store a fetch, the run and, if asked for, the delivery; all or none, the run first."""
+    source = elsewhere(spec.path)
+    if source is None:
+        raise AssertionError("only for folders elsewhere")
+    run = _run_order(parts, account, spec, source)
+    await parts.storage.check(account)
+    at, day = parts.clock.now(), parts.clock.day()
+
+    def write(connection: Connection) -> list[jobs.JobRow]:
+        fetch = _fetch_order(parts, spec, source)
+        first = submitting.store(connection, parts, account, fetch, by=by, origin=origin, at=at, day=day)[0]
+        _aim(connection, first, fetch.spec, source)
+        after = msgspec.structs.replace(
+            run,
+            spec=msgspec.structs.replace(run.spec, after=(first.id,), hold=False, start_at=None),
+            handed=Handed(command=(), fetched=Fetched(job=first.id, name=source.name or _NAMELESS)),
+        )
+        rows = submitting.store(connection, parts, account, after, by=by, origin=origin, at=at, day=day)
+        return [*rows, first]
+
+    return await parts.store.write(write)
+
+
+def _run_order(parts: Parts, account: Account, spec: JobSpec, source: Location) -> submitting.Order:
+    """The run as far as it is known before its folder is there."""
+    submitting.check_spec(spec)
+    if spec.array or spec.sweep:
+        raise LabboxError(
+            "invalid",
+            f"cannot submit an array of {source.shown()}: one run at a time is made of a folder elsewhere",
+            "copy the folder to the box first: labbox file cp",
+        )
+    settings = parts.settings
+    need = Resources(
+        cpus=settings.default_cpus if spec.cpus is None else spec.cpus,
+        memory=settings.default_memory if spec.memory is None else spec.memory,
+        gpus=spec.gpus or 0,
+    )
+    submitting.check_resources(need, parts.dispatcher.total, account.limits)
+    return submitting.Order(
+        spec=submitting.with_delivery(spec),
+        handed=Handed(command=()),
+        name=submitting.job_name(spec.name or visible_line(source.name or source.host)),
+        resources=need,
+        time_limit=submitting.check_time(spec.time_limit, settings),
+        retries=submitting.check_retries(spec.retries or 0),
+        arrives=True,
+    )
+
+
+def _fetch_order(parts: Parts, spec: JobSpec, source: Location) -> submitting.Order:
+    asked = TransferSpec(
+        verb=TransferVerb.COPY,
+        sources=(str(source),),
+        target="~/.fetched",
+        exact=True,
+        wait=submitting.PATIENCE,
+    )
+    whose = source.host.rpartition("@")[2] or source.kind.value
+    fetch = JobSpec(
+        name=f"fetch {visible_line(source.name or 'all')} from {whose}",
+        transfer=asked,
+        after=spec.after,
+        hold=spec.hold,
+        start_at=spec.start_at,
+        priority=spec.priority,
+        project=spec.project,
+        group=TRANSFERS,
+    )
+    return submitting.transfer_order(parts, fetch)
+
+
+def _aim(connection: Connection, row: jobs.JobRow, spec: JobSpec, source: Location) -> None:
+    """Into its own results: known by number only once it is stored."""
+    if spec.transfer is None:
+        raise AssertionError("a fetch is a transfer")
+    target = str(parse(f"job:{row.id}/output").joined(source.name or _NAMELESS))
+    whole = msgspec.structs.replace(spec, transfer=msgspec.structs.replace(spec.transfer, target=target))
+    jobs.set_submission(
+        connection,
+        row.id,
+        jobs.add_submission(connection, spec=encode(whole), handed=encode(Handed(command=()))),
+    )
+
+
+class Arrivals:
+    """Hands folders in that have arrived; one that is told of twice is taken once."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Work with these parts."""
+        self._parts = parts
+        self._taking: set[int] = set()
+
+    async def take(self, job: int) -> None:
+        """The folder of a waiting job is there: hand it in, and let the job stand in line, or fail."""
+        if job in self._taking:
+            return
+        self._taking.add(job)
+        try:
+            rows = await self._take(job)
+        except LabboxError as error:
+            rows = await self._refuse(job, error)
+        finally:
+            self._taking.discard(job)
+        await self._parts.apply(rows)
+
+    async def _take(self, job: int) -> list[jobs.JobRow]:
+        def read(connection: Connection) -> tuple[jobs.JobRow, str, str]:
+            row = jobs.get(connection, job)
+            return row, *jobs.submission(connection, row.submission)
+
+        row, spec_text, handed_text = await self._parts.store.read(read)
+        fetched, spec = decode_handed(handed_text).fetched, decode_spec(spec_text)
+        account = await self._parts.people.account(row.owner)
+        if not row.arrives or row.state not in WAITING or fetched is None or account is None:
+            return []
+        folder = await self._folder(fetched)
+        try:
+            project = await self._parts.folders.hand_in(
+                account,
+                fetched.name,
+                msgspec.structs.replace(spec, path=fetched.name),
+                room=await self._parts.storage.room(account),
+                folder=folder,
+            )
+        finally:
+            os.close(folder)
+        order = submitting.complete(self._parts, account, spec, project)
+        if order.elements:
+            raise LabboxError(
+                "invalid",
+                "cannot run it: its job.toml asks for an array, and it is elsewhere",
+                "copy the folder to the box first: labbox file cp",
+            )
+        rows = await self._parts.store.write(lambda c: self._store(c, account, job, order))
+        await self._clear(account, fetched)
+        return rows
+
+    def _store(
+        self, connection: Connection, account: Account, job: int, order: submitting.Order
+    ) -> list[jobs.JobRow]:
+        row = jobs.get(connection, job)
+        if row.state not in WAITING:
+            return []
+        jobs.change(
+            connection,
+            job,
+            submission=jobs.add_submission(connection, spec=encode(order.spec), handed=encode(order.handed)),
+            name=row.name if order.spec.name is None else order.name,
+            resources=order.resources,
+            priority=order.spec.priority,
+            time_limit=order.time_limit,
+            retries=order.retries,
+            group=row.group or order.spec.group,
+        )
+        jobs.set_arrived(connection, job)
+        rows = [jobs.get(connection, job)]
+        if order.spec.deliver is not None and not submitting.has_delivery(connection, job):
+            at, day = self._parts.clock.now(), self._parts.clock.day()
+            rows += submitting.store_delivery(
+                connection, self._parts, account, rows[0], order.spec, by="box", origin="box", at=at, day=day
+            )
+        return rows
+
+    async def _refuse(self, job: int, error: LabboxError) -> list[jobs.JobRow]:
+        text = visible_line(error.message) + (f" ({visible_line(error.hint)})" if error.hint else "")
+        step = Step(
+            to=JobState.FAILED,
+            at=self._parts.clock.now(),
+            reason=Reason(code=ReasonCode.FILES, text=text),
+        )
+
+        def write(connection: Connection) -> list[jobs.JobRow]:
+            if jobs.get(connection, job).state not in WAITING:
+                return []
+            return move(connection, job, step)
+
+        return await self._parts.persist(write)
+
+    async def _folder(self, fetched: Fetched) -> int:
+        """The fetched folder, opened: output/ is its owner's, so its name is not followed through a link."""
+
+        def open_it(results_folder: Path) -> int:
+            output = results.open_output(results_folder)
+            try:
+                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+                return os.open(fetched.name, flags, dir_fd=output)
+            finally:
+                os.close(output)
+
+        try:
+            return await self._parts.in_thread(open_it, await self._results(fetched))
+        except NotADirectoryError as error:
+            raise LabboxError(
+                "invalid",
+                f"cannot run {visible_line(fetched.name)}: it is no folder",
+                "name a study's folder",
+            ) from error
+        except OSError as error:
+            raise LabboxError(
+                "not_found",
+                f"cannot find what job {fetched.job} has fetched: {error.strerror}",
+                "labbox job rerun --fresh fetches it again",
+            ) from error
+
+    async def _clear(self, account: Account, fetched: Fetched) -> None:
+        """The snapshot has all of it."""
+        try:
+            output = await self._parts.in_thread(results.open_output, await self._results(fetched))
+            try:
+                await self._parts.folders.remove(account, output, fetched.name)
+            finally:
+                os.close(output)
+        except (LabboxError, OSError) as error:
+            _log.info("what job %d fetched stays: %s", fetched.job, error)
+
+    async def _results(self, fetched: Fetched) -> Path:
+        row = await self._parts.store.read(lambda c: jobs.get(c, fetched.job))
+        return self._parts.state / "results" / row.owner / row.results

@@ -1,0 +1,178 @@
+"""A folder on another machine is fetched, run, and its output delivered: three jobs in a chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from labbox.daemon.jobs.submit import PATIENCE
+from labbox.errors import LabboxError
+from labbox.model import Conflict, JobKind, JobSpec, JobState, ReasonCode, TransferVerb
+from labbox.protocol import Job, JobDetail, JobEdit
+
+Lab = Any  # conftest's; a fixture gives it
+
+S = JobState
+THERE = "sftp://me@my-pc/study"
+
+
+async def submit(lab: Lab, path: str = THERE, **more: Any) -> Job:
+    job: Job = await lab.jobs.submit(lab.account("ada"), JobSpec(path=path, **more), "test")
+    return job
+
+
+async def show(lab: Lab, job: int) -> JobDetail:
+    detail: JobDetail = await lab.jobs.show(lab.account("ada"), job)
+    return detail
+
+
+async def arrive(lab: Lab, job: Job, name: str = "study", worker: int = 0) -> None:
+    """The fetch of a job ends well."""
+    (fetch,) = (await show(lab, job.id)).job.after
+    at_work = await lab.transfers.worker(worker)
+    folder = lab.folder(await lab.until(fetch, S.RUNNING)) / "output" / name
+    folder.mkdir(exist_ok=True)
+    at_work.end(files=3)
+    await lab.ended(fetch)
+
+
+async def test_the_whole_loop(lab: Lab) -> None:
+    lab.folders.projects["study"] = msgspec.structs.replace(
+        lab.folders.projects["study"], asked=JobSpec(cpus=2.0)
+    )
+    run = await submit(lab, deliver="sftp://me@my-pc/study/output")
+    assert (run.kind, run.name, run.state) == (JobKind.CONTAINER, "study", S.QUEUED)
+    detail = await show(lab, run.id)
+    (fetch,), (deliver,) = run.after, detail.before
+    first, last = await show(lab, fetch), await show(lab, deliver)
+    assert first.job.name == "fetch study from my-pc"
+    assert last.job.name == f"deliver the output of job {run.id} to my-pc"
+    assert first.spec.transfer is not None
+    assert (first.spec.transfer.sources, first.spec.transfer.target) == (
+        (THERE,),
+        f"job:{fetch}/output/study",
+    )
+    assert first.spec.transfer.wait == PATIENCE
+    assert last.spec.transfer is not None
+    assert last.spec.transfer.verb is TransferVerb.COPY
+    assert last.spec.transfer.sources == (f"job:{run.id}/output",)
+    assert (last.spec.transfer.exact, last.spec.transfer.conflict) == (True, Conflict.OVERWRITE)
+    assert last.job.after == (run.id,)
+    await arrive(lab, run)
+    done = await lab.ended(run.id)
+    assert (done.state, done.resources.cpus) == (S.SUCCEEDED, 2.0)
+    assert lab.folders.cleared == ["study"]
+    detail = await show(lab, run.id)
+    assert (detail.command, detail.code_hash) == (("true",), "1")
+    worker = await lab.transfers.worker(1)
+    assert worker.request.jobs == {run.id: str(lab.folder(done))}
+    worker.end(files=1)
+    assert (await lab.ended(deliver)).state is S.SUCCEEDED
+
+
+async def test_a_machine_that_sleeps_is_waited_for_and_the_chain_says_so(lab: Lab) -> None:
+    run = await submit(lab)
+    (await lab.transfers.worker(0)).fail(LabboxError("unavailable", "cannot reach my-pc"))
+    fetch = await lab.until(run.after[0], S.QUEUED)
+    while not fetch.reason.text.startswith("my-pc does not answer, trying again at "):
+        fetch = await lab.job(run.after[0])
+    why = await lab.jobs.why(lab.account("ada"), run.id)
+    assert [reason.text for reason in why.reasons] == [f"starts when job {fetch.id} has succeeded"]
+    lab.clock.extra += 60
+    lab.service._parts.dispatcher.wake()
+    await arrive(lab, run, worker=1)
+    assert (await lab.ended(run.id)).state is S.SUCCEEDED
+
+
+async def test_a_fetch_that_fails_fails_the_chain(lab: Lab) -> None:
+    run = await submit(lab, deliver=f"{THERE}/output")
+    (await lab.transfers.worker(0)).fail(LabboxError("not_found", "cannot find study"))
+    assert (await lab.ended(run.id)).reason.code is ReasonCode.DEPENDENCY_FAILED
+    (deliver,) = (await show(lab, run.id)).before
+    assert (await lab.ended(deliver)).reason.code is ReasonCode.DEPENDENCY_FAILED
+
+
+async def test_what_arrives_and_cannot_run_says_why_and_can_be_tried_again(lab: Lab) -> None:
+    run = await submit(lab, "sftp://me@my-pc/empty")
+    await arrive(lab, run, "empty")
+    done = await lab.ended(run.id)
+    assert (done.state, done.reason.text) == (S.FAILED, "cannot find empty")
+    lab.folders.projects["empty"] = lab.folders.projects["study"]
+    await lab.jobs.retry(lab.account("ada"), run.id, "test")
+    assert (await lab.ended(run.id)).state is S.SUCCEEDED
+
+
+async def test_what_arrived_while_the_daemon_was_down_is_handed_in(lab: Lab) -> None:
+    run = await submit(lab, hold=False)
+    await lab.transfers.worker(0)
+    fetch = await lab.until(run.after[0], S.RUNNING)
+    (lab.folder(fetch) / "output" / "study").mkdir()
+    refuse = lab.folders.projects.pop("study")
+    lab.service._arrivals._taking.add(run.id)  # the power goes before it is handed in
+    (await lab.transfers.worker(0)).end(files=1)
+    await lab.ended(fetch.id)
+    why = await lab.jobs.why(lab.account("ada"), run.id)
+    assert [one.text for one in why.reasons] == ["its folder has arrived and is being handed in"]
+    lab.folders.projects["study"] = refuse
+    await lab.restart()
+    assert (await lab.ended(run.id)).state is S.SUCCEEDED
+
+
+async def test_job_toml_says_where_the_output_goes(lab: Lab) -> None:
+    lab.folders.projects["study"] = msgspec.structs.replace(
+        lab.folders.projects["study"], asked=JobSpec(deliver="project:atlas/results")
+    )
+    here = await submit(lab, "study")
+    (deliver,) = (await show(lab, here.id)).before
+    assert (await show(lab, deliver)).spec.transfer.target == "project:atlas/results"  # type: ignore[union-attr]
+    there = await submit(lab)
+    for number in (0, 1):
+        worker = await lab.transfers.worker(number)
+        if worker.request.spec.sources == (THERE,):
+            await arrive(lab, there, worker=number)
+    await lab.ended(there.id)
+    (deliver,) = (await show(lab, there.id)).before
+    assert (await show(lab, deliver)).job.after == (there.id,)
+
+
+async def test_another_run_takes_what_was_handed_in_and_a_fresh_one_fetches(lab: Lab) -> None:
+    run = await submit(lab)
+    await arrive(lab, run)
+    await lab.ended(run.id)
+    ada = lab.account("ada")
+    again = await lab.jobs.rerun(ada, run.id, JobEdit(), "test")
+    assert again.after == ()
+    assert (await lab.ended(again.id)).state is S.SUCCEEDED
+    fresh = await lab.jobs.rerun(ada, run.id, JobEdit(fresh=True), "test")
+    await arrive(lab, fresh, worker=1)
+    assert (await lab.ended(fresh.id)).state is S.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"array": (1, 2)}, "cannot submit an array of sftp://me@my-pc/study"),
+        ({"deliver": "ftp:/x"}, "there is no kind of place"),
+        ({"deliver": "job:1/output"}, "cannot deliver to job:1/output"),
+        ({"cpus": 1e6}, "it needs 1e"),
+        ({"path": "sftp://"}, "cannot use the location"),
+        ({"path": "study", "array": (1, 2), "deliver": "~/x"}, "cannot deliver the output of an array"),
+    ],
+)
+async def test_what_cannot_be_chained_is_refused_and_nothing_is_stored(
+    lab: Lab, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(LabboxError, match=words):
+        await submit(lab, **asked)
+    assert (await lab.jobs.page(lab.account("ada"))).jobs == ()
+
+
+async def test_an_array_that_arrives_fails_clearly(lab: Lab) -> None:
+    lab.folders.projects["study"] = msgspec.structs.replace(
+        lab.folders.projects["study"], asked=JobSpec(array=(1, 2))
+    )
+    run = await submit(lab)
+    await arrive(lab, run)
+    assert "its job.toml asks for an array" in (await lab.ended(run.id)).reason.text
