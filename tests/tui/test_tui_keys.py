@@ -23,6 +23,7 @@ from labbox.tui.screens.palette import rank
 from labbox.tui.screens.results import ResultsScreen
 from labbox.tui.screens.submit import SubmitScreen
 from labbox.tui.screens.users import UsersScreen
+from labbox.tui.screens.viewer import ViewerScreen
 
 SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "jobs": None,
@@ -33,6 +34,7 @@ SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "detail": lambda box: DetailScreen(box.jobs[1000]),
     "array": lambda box: ArrayScreen(box.jobs[996]),
     "files": lambda box: ResultsScreen(box.jobs[1000]),
+    "viewer": lambda box: ViewerScreen(parse("~/study/code/app.py")),
     "submit": lambda box: SubmitScreen("study"),
     "users": lambda box: UsersScreen(),
     "account": lambda box: AccountScreen(),

@@ -107,4 +107,4 @@ async def test_a_file_that_only_claims_to_be_a_picture(
         await pilot.press("v")
         await wait(pilot, lambda: "broken.png" in shown(pilot))
         await pilot.press("down", "enter")
-        await wait(pilot, lambda: "That did not work" in shown(pilot) and "broken.png" in shown(pilot))
+        await wait(pilot, lambda: "it is damaged" in shown(pilot) and "89 50 4e 47" in shown(pilot))

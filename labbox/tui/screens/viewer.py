@@ -283,13 +283,13 @@ class ViewerScreen(Pane):
         self.attempt(self._searching(text, query, backward), group="search", exclusive=True)
 
     async def _searching(self, text: TextPage, query: searching.Query, backward: bool) -> None:
-        self._search = asyncio.ensure_future(self._searched(text, query, backward))
+        search = self._search = asyncio.ensure_future(self._searched(text, query, backward))
         try:
-            await asyncio.wait({self._search})
-            if not self._search.cancelled():
-                self._search.result()
+            await asyncio.wait({search})
+            if not search.cancelled():
+                search.result()
         finally:
-            self.stop_search()
+            search.cancel()
 
     async def _searched(self, text: TextPage, query: searching.Query, backward: bool) -> None:
         if not await text.search(query, backward):

@@ -6,6 +6,7 @@ The viewer and the quick view both show this; they differ in what is around it.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual.containers import Vertical
@@ -25,6 +26,7 @@ from labbox.tui.widgets.lines import Lines
 from labbox.tui.widgets.picture import HalfBlocks
 from labbox.tui.widgets.table import Cell, Column, RowsTable, Table
 from labbox.tui.widgets.textpage import TextPage
+from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
     from labbox.files.places.opening import Places
@@ -172,7 +174,7 @@ class FileView(Vertical):
     def on_resize(self) -> None:
         """A picture or a document is laid out anew."""
         if self.view in (View.PICTURE, View.MARKDOWN, View.NOTEBOOK) and self.source is not None:
-            self.run_worker(self.show(self.view), group="lay", exclusive=True)
+            begin(self, partial(self.show, self.view), group="lay", exclusive=True)
 
     async def _document(self, source: Source) -> Widget:
         width = max(20, min(100, self.size.width - 2))
@@ -210,7 +212,7 @@ class FileView(Vertical):
         columns = [(each.title, each.width, each.kind in ("integer", "number")) for each in shape.columns]
         grid = GridView(columns, fetch, 0)
         grid.trouble = self._failed
-        self.run_worker(count(), group="count", exclusive=True)
+        begin(self, count, group="count", exclusive=True)
         return grid
 
     def _failed(self, error: LabboxError) -> None:
@@ -273,7 +275,7 @@ class FileView(Vertical):
             node = self._found[message.row]
             if node.array:
                 self._array = node.path
-                self.run_worker(self.show(self.view), group="lay", exclusive=True)
+                begin(self, partial(self.show, self.view), group="lay", exclusive=True)
 
     async def leave_array(self) -> None:
         """Back to the tree."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from textual.binding import Binding
 
 from labbox.errors import LabboxError
 from labbox.tui.widgets.table import Cell, Column, Table
+from labbox.tui.widgets.working import begin
 
 CHUNK: Final = 200  # rows that are read at once
 _KEPT: Final = 60  # chunks
@@ -117,7 +119,7 @@ class GridView(Table):
         if number in self._asked:
             return
         self._asked.add(number)
-        self.run_worker(self._read(number), group="chunks")
+        begin(self, partial(self._read, number), group="chunks")
 
     async def _read(self, number: int) -> None:
         """Read a chunk, unless it is far away by the time its turn comes."""

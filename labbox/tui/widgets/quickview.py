@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from stat import filemode
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ from labbox.tui.format import local_time
 from labbox.tui.widgets.factline import FactLine
 from labbox.tui.widgets.fileview import FileView
 from labbox.tui.widgets.lines import Line, Lines, field, section, wrapped
+from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
     from labbox.files.places.opening import Places
@@ -54,7 +56,7 @@ class Beside(Vertical):
         if location == self.location:
             return
         self.location = location
-        self.run_worker(self._settled(location), group="beside", exclusive=True)
+        begin(self, partial(self._settled, location), group="beside", exclusive=True)
 
     def show_anew(self) -> None:
         """Read the entry again: it may have changed."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import on
@@ -19,6 +20,7 @@ from labbox.files.viewing.source import Change, Source
 from labbox.files.viewing.stretches import Stretch
 from labbox.tui.paging import HexPager, Pager, Row, TextPager, hex_marks, shown
 from labbox.tui.widgets.textview import Mark, TextView
+from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
@@ -67,19 +69,21 @@ class TextPage(TextView):
 
     # In turn.
 
-    def start(self, work: Coroutine[Any, Any, None], group: str = "page", exclusive: bool = False) -> None:
-        """Do something that reads; a failure is told."""
-        self.run_worker(self._guarded(work), group=group, exclusive=exclusive)
+    def start(
+        self, work: Callable[[], Coroutine[Any, Any, None]], group: str = "page", exclusive: bool = False
+    ) -> None:
+        """Do something that reads; a failure is told. It is called when its turn comes, or never."""
+        begin(self, partial(self._guarded, work), group=group, exclusive=exclusive)
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await work
+            await work()
         except LabboxError as error:
             self.post_message(self.Failed(error))
 
     def on_text_view_resized(self) -> None:
         """Make another page."""
-        self.start(self.draw())
+        self.start(self.draw)
 
     @on(TextView.Wanted)
     def wanted(self, message: TextView.Wanted) -> None:
@@ -87,7 +91,7 @@ class TextPage(TextView):
         message.stop()
         if (message.what == "rows" and message.by < 0) or message.what == "edge":
             self.following = message.what == "edge" and message.by > 0 and self.following
-        self.start(self._move(message.what, message.by))
+        self.start(partial(self._move, message.what, message.by))
 
     async def _move(self, what: str, by: int) -> None:
         async with self._turn:
@@ -131,7 +135,7 @@ class TextPage(TextView):
             self.set_page(rows, marks, numbers)
         self.post_message(self.Told())
         if not self.hexadecimal and any(row.start not in self._colours for row in rows):
-            self.start(self._colour(rows), group="colour", exclusive=True)
+            self.start(partial(self._colour, rows), group="colour", exclusive=True)
 
     async def _is_end(self, rows: list[Row]) -> bool:
         if not rows:
@@ -241,7 +245,7 @@ class TextPage(TextView):
 
     def count_lines(self) -> None:
         """Count the lines of the file, beside all else."""
-        self.start(self._count(), group="index", exclusive=True)
+        self.start(self._count, group="index", exclusive=True)
 
     async def _count(self) -> None:
         known = await self.index.line_at(self.top) if self.numbers else 0
