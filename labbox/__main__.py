@@ -30,12 +30,12 @@ def _serve(state: str | None, custom: str | None, ssh: str | None) -> int:
     )
 
 
-def _open_screens(where: str | None, act_as: str | None) -> int:
+def _open_screens(where: str | None, act_as: str | None, first: str) -> int:
     from labbox import client
     from labbox.tui import app
 
     with client.connect(where, act_as) as box:
-        return app.main(box)
+        return app.main(box, first)
 
 
 if __name__ == "__main__":

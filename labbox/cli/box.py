@@ -157,10 +157,11 @@ def whoami(session: Session) -> None:
 
 
 @click.command()
+@click.argument("first", type=click.Choice(["files", "jobs"]), default="files")
 @global_options
 @pass_session
-def tui(session: Session) -> int:
-    """Open the full-screen interface, as a login without words does."""
+def tui(session: Session, first: str) -> int:
+    """Open the full-screen interface, as a login without words does; FIRST is the first screen."""
     if session.screens is None:
         raise LabboxError("usage", "cannot open the interface here", "log in without words: ssh -t USER@BOX")
-    return session.screens(session.socket, session.act_as)
+    return session.screens(session.socket, session.act_as, first)

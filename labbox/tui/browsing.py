@@ -385,16 +385,23 @@ class Browser:
             if self.listing is not listing:
                 return
             moved, began = False, time.perf_counter()
+            wanted = listing.arrangement.predicate()
             for name, row in found:
-                moved = listing.change(name, row) or moved
+                moved = (listing.change(name, row) and (wanted is None or wanted(name))) or moved
                 if time.perf_counter() - began > SLICE:
                     await asyncio.sleep(0)
                     began = time.perf_counter()
             self._stamp = stamp
         finally:
             self._patching = False
-        if self.listing is listing:
+        if self.listing is listing and moved:
             self._changed(None)
+        elif self.listing is listing:
+            self.touched([number for name in names if (number := listing.find(name)) is not None])
+
+    def touched(self, numbers: list[int]) -> None:
+        """Some entries look otherwise, and stand where they stood."""
+        raise NotImplementedError
 
     async def look(self, numbers: list[int]) -> None:
         """What the kernel did not tell: has the folder changed, or what is on screen of a foreign one?"""

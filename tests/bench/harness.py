@@ -141,6 +141,13 @@ class Terminal:
             raise TimeoutError(f"the key {data!r} painted nothing within 5 s")
         return time.perf_counter() - sent
 
+    def reach(self, data: bytes, *texts: str, seconds: float = 20) -> float:
+        """Seconds from sending a key until all the texts have been painted since."""
+        start, sent = len(self.data), time.perf_counter()
+        os.write(self.fd, data)
+        self.wait_for(*texts, seconds=seconds, start=start)
+        return time.perf_counter() - sent
+
     def close(self) -> None:
         os.close(self.fd)
         try:

@@ -89,7 +89,8 @@ def _type_meanwhile(table: Table, box: Box, copies: Sequence[Sequence[str]]) -> 
         client.submit_job(JobSpec(name=f"row-{number}", command=("true",), hold=True))
     terminal = Terminal(box.ssh("grace", tty=True))
     try:
-        terminal.wait_for("row-0", "row-1", "Quit")
+        terminal.wait_for("Modified", "Quit")
+        terminal.reach(b"\x0f", "row-0", "row-1")
         terminal.drain()
         keys = _keys_during(terminal, lambda: [timed(argv) for _ in range(_TYPED_TURNS) for argv in copies])
     finally:

@@ -43,23 +43,26 @@ def measure(table: Table, _options: argparse.Namespace) -> None:
             client.submit_job(JobSpec(name=f"stored-{number:04d}", command=("true",), hold=True))
         sshd = Sshd(box.folder / "sshd", box.key)
         try:
-            ours, theirs, keys = [], [], []
+            ours, theirs, keys, jobs = [], [], [], []
             for _ in range(12):
                 terminal = Terminal(box.ssh("ada", tty=True))
-                ours.append(terminal.wait_for("stored-0999", "Quit"))
+                ours.append(terminal.wait_for("Modified", "free", "Quit"))
                 keys.append(terminal.key(b"\x1b[B"))
+                terminal.drain()
+                jobs.append(terminal.reach(b"\x0f", "stored-0999"))
                 terminal.close()
                 terminal = Terminal(sshd.ssh("mc", tty=True))
                 theirs.append(terminal.wait_for("Quit", "Mkdir"))
                 terminal.close()
             ratio = median(ours) / median(theirs)
             table.add(
-                "`ssh` to the first screen with the rows of 1,000 stored jobs",
+                "`ssh` to the first screen, the file manager with the home",
                 "`ssh -t host mc` by OpenSSH",
                 "≤ 0.40",
                 f"{ratio:.2f} ({median(ours) * 1000:.0f} ms against {median(theirs) * 1000:.0f} ms)",
                 ratio <= 0.40,
             )
+            print(f"      from there to the job view with 1,000 stored jobs: {median(jobs) * 1000:.0f} ms")
             answered = percentile(keys, 0.95)
             table.add(
                 "a key pressed at once is answered",

@@ -426,4 +426,4 @@ def test_sessions_cannot_start_boxes_or_screens(served: Served, labbox: Run) -> 
 
     assert cli.run(["up", "--state", "/s", "--ssh", ":1"], serve=serve) == 0
     assert cli.run(["tui", "--as", "ada"], screens=screens) == 3
-    assert started == [("/s", None, ":1"), (None, "ada")]
+    assert started == [("/s", None, ":1"), (None, "ada", "files")]

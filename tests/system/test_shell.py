@@ -48,6 +48,8 @@ def running(ada: Person, name: str, script: str, *words: str) -> str:
 
 def in_the_screens(screen: Screen, name: str) -> list[str]:
     """The job view with its title, the job, and the keys at the bottom."""
+    if screen.wait(lambda lines: "F10Quit" in lines[-1].replace(" ", ""))[0].startswith(" Files"):
+        screen.type("\x0f")
     return screen.wait(
         lambda lines: (
             lines[0].startswith(" Jobs ")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from textual import events, on
@@ -22,21 +18,19 @@ from labbox.locations import Location
 from labbox.model import FINAL, JobKind, JobState
 from labbox.protocol import Event, Job
 from labbox.text import format_bytes, visible_line
-from labbox.tui import keys, preview
+from labbox.tui import keys
 from labbox.tui.browsing import HOME, LOOK_EVERY
 from labbox.tui.filememory import FileMemory, Visits, load, memory_path, save
-from labbox.tui.format import local_time
 from labbox.tui.screens.files_base import SIDES
 from labbox.tui.screens.files_deeds import is_transfer
 from labbox.tui.screens.files_going import FilesGoing
 from labbox.tui.screens.files_marks import FilesMarks
 from labbox.tui.screens.files_tools import FilesTools
-from labbox.tui.widgets.filepane import FileTable, PaneTabs, PathLine, mode_text, tab_name
-from labbox.tui.widgets.lines import Line, Lines, field, section
+from labbox.tui.widgets.filepane import FileTable, PaneTabs, PathLine, tab_name
 from labbox.tui.widgets.transfers import TransferStrip
 
 KEEP_AFTER: Final = 2.0  # seconds after a change in which more may come before it is written down
-LOOK_AFTER: Final = 0.15  # seconds the cursor rests before the quick view looks
+MOST_SIBLINGS: Final = 2000  # files that the viewer can go on to
 
 
 class FilesScreen(FilesMarks, FilesGoing, FilesTools):
@@ -241,7 +235,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         """The cursor stands elsewhere."""
         self.tell_status(self.active)
         if self._beside:
-            self.attempt(self._show_beside(), group="beside", exclusive=True)
+            self._show_beside()
 
     @on(FileTable.HeadClicked)
     def head_clicked(self, message: FileTable.HeadClicked) -> None:
@@ -298,9 +292,17 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
     def action_view(self) -> None:
         """Look at the file under the cursor."""
         if location := self._file_here():
-            from labbox.tui.screens.viewer import ViewerScreen
+            self.attempt(self._view(location), group="dialog")
 
-            self.app.push_screen(ViewerScreen(location))
+    async def _view(self, location: Location) -> None:
+        from labbox.tui.screens.viewer import ViewerScreen
+
+        listing = self.here.listing
+        siblings: list[Location] = []
+        if listing is not None and len(listing.shown) <= MOST_SIBLINGS:
+            files = [number for number in listing.shown if not listing.is_folder(number)]
+            siblings = [self.location_of(listing.name(number)) for number in files]
+        self.app.push_screen(ViewerScreen(location, await self.places(), siblings))
 
     def action_edit(self) -> None:
         """Edit the file under the cursor."""
@@ -322,40 +324,36 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         self._turn_beside("info")
 
     def _turn_beside(self, what: str) -> None:
-        pane = self.file_panes[self.passive]
         self._beside = "" if self._beside == what else what
-        if self._beside and not pane.query(Lines):
-            pane.mount(Lines(), after=pane.table)
-        pane.table.display = not self._beside
-        for lines in pane.query(Lines):
-            lines.display = bool(self._beside)
-            lines.can_focus = False
-        if self._beside:
-            self.attempt(self._show_beside(), group="beside", exclusive=True)
+        self.attempt(self._open_beside(self.passive, self._beside), group="beside", exclusive=True)
+
+    async def _open_beside(self, side: str, what: str) -> None:
+        from labbox.tui.widgets.quickview import Beside, InfoPanel, QuickView
+
+        pane = self.file_panes[side]
+        await pane.query(Beside).remove()
+        pane.table.display = not what
+        if what:
+            places = await self.places()
+            await pane.mount(
+                QuickView(places, self.lab.graphics) if what == "view" else InfoPanel(places),
+                after=pane.table,
+            )
+            self._show_beside()
 
     def _beside_off(self, side: str) -> None:
-        pane = self.file_panes[side]
-        if self._beside and not pane.table.display:
+        if self._beside and not self.file_panes[side].table.display:
             self._beside = ""
-            pane.table.display = True
-            for lines in pane.query(Lines):
-                lines.display = False
+            self.file_panes[side].table.display = True
+            self.attempt(self._open_beside(side, ""), group="beside", exclusive=True)
 
-    async def _show_beside(self) -> None:
-        await asyncio.sleep(LOOK_AFTER)
+    def _show_beside(self) -> None:
+        from labbox.tui.widgets.quickview import Beside
+
         row = self.row
-        name = row.name if row else ""
-        location = self.location_of(name) if row else self.here.location
-        path = await self.here.system_path(location)
-        if self._beside == "info":
-            lines = await self.disk.ask(lambda: about_lines(location, path, self.here.free))
-        elif path is None or row is None or row.kind is not Kind.FILE:
-            lines = [[("  " + (visible_line(name) or "Up"), "dim")]]
-        else:
-            lines = await self.disk.ask(lambda: look_lines(path))
-        for shown in self.file_panes[self.passive].query(Lines):
-            shown.set_lines(lines)
-            shown.scroll_home(animate=False)
+        location = self.location_of(row.name) if row else None
+        for beside in self.query(Beside):
+            beside.show(location)
 
     def action_copy_path(self) -> None:
         """Put the paths of what is meant on the terminal's clipboard (OSC 52)."""
@@ -470,43 +468,3 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
             for side, browser in self.both():
                 shown = self.file_panes[side].table.numbers_shown()
                 self.attempt(browser.look(shown), group=f"look-{side}", exclusive=True)
-
-
-def look_lines(path: str) -> list[Line]:
-    """A text, or bytes in hex, as the quick view shows them."""
-    kind = preview.kind_of(Path(path))
-    if kind in ("text", "table"):
-        found = preview.text_lines(Path(path))
-    else:
-        found = preview.hex_lines(Path(path))
-    return [[(" " + line, "text")] for line in found[:500]]
-
-
-def about_lines(location: Location, path: str | None, free: int | None) -> list[Line]:
-    """All that the system knows about an entry."""
-    lines: list[Line] = [[], section("Information"), field("location", location.shown())]
-    if path is None:
-        return lines
-    try:
-        about = os.lstat(path)
-    except OSError as error:
-        return [*lines, field("", error.strerror or "", "bad")]
-    from labbox.files.directory import row_at
-
-    folder, _, name = path.rstrip("/").rpartition("/")
-    row = row_at(folder or "/", name or ".")
-    lines += [
-        field("size", f"{format_bytes(about.st_size)} ({about.st_size:,} bytes)"),
-        field("on disk", format_bytes(about.st_blocks * 512)),
-        field("mode", f"{mode_text(row) if row else ''} {stat.S_IMODE(about.st_mode):04o}"),
-        field("owner", f"{about.st_uid}:{about.st_gid}"),
-        field("changed", local_time(datetime.fromtimestamp(about.st_mtime, UTC))),
-        field("read", local_time(datetime.fromtimestamp(about.st_atime, UTC))),
-        field("names", str(about.st_nlink)),
-        field("inode", f"{about.st_ino} on {os.major(about.st_dev)}:{os.minor(about.st_dev)}"),
-    ]
-    if stat.S_ISLNK(about.st_mode):
-        lines.append(field("leads to", visible_line(str(Path(path).readlink()))))
-    if free is not None:
-        lines.append(field("free", format_bytes(free)))
-    return lines

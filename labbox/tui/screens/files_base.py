@@ -39,6 +39,9 @@ class _Browser(Browser):
         )
         self._screen = screen
 
+    def touched(self, numbers: list[int]) -> None:
+        self._screen.rows_touched(self, numbers)
+
     def start(self, work: Awaitable[None]) -> None:
         self._screen.attempt(_as_coroutine(work), group="fresh")
 
@@ -104,6 +107,14 @@ class FilesBase(Pane):
     def lab_error(self, error: LabboxError) -> None:
         """Tell in passing what went wrong with no key pressed."""
         self.lab.say(error.message)
+
+    def rows_touched(self, browser: Browser, numbers: list[int]) -> None:
+        """Draw some entries of a pane again."""
+        for side, each in self.browsers.items():
+            if each is browser:
+                for number in numbers:
+                    self.file_panes[side].table.refresh_number(number)
+                self.tell_status(side)
 
     # What is at hand.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Final
 
 from labbox.errors import LabboxError
-from labbox.files.counting import count
 from labbox.locations import Location, archive_ending, check_name, path_text
 from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, TransferSpec, TransferVerb
 from labbox.protocol import Job
@@ -17,6 +15,8 @@ from labbox.tui.screens.files_base import FilesBase
 from labbox.tui.screens.files_dialogs import RenameMany, TransferDialog, Wish
 from labbox.tui.widgets.dialog import Confirm, Prompt
 
+SHOWN: Final = 5  # conflicts and problems that a plan names in a dialog
+PREVIEWED: Final = 12  # lines of what a synchronisation would do
 AHEAD: Final = 1  # priority of what is started at once: before what was queued
 _WORDS: Final = {
     TransferVerb.COPY: "Copy",
@@ -132,34 +132,25 @@ class FilesDeeds(FilesBase):
                     return listing.is_folder(number)
         return location.name == ""
 
-    async def plan_text(self, spec: TransferSpec, sources: list[Location]) -> str:
-        """What a transfer amounts to: files, bytes, what is in the way."""
-        paths = [path for source in sources if (path := await self.here.system_path(source)) is not None]
-        parts: list[str] = []
-        if len(paths) == len(sources):
-            going = asyncio.current_task()
-            found = await self.disk.ask(
-                lambda: count(paths, lambda: going is None or not (going.cancelling() or going.done()))
-            )
-            parts.append(
-                f"{found.files:,} files, {found.folders:,} folders, {format_bytes(found.size)}".replace(
-                    ",", " ", 1
-                )
-                if found.folders
-                else f"{found.files:,} files, {format_bytes(found.size)}"
-            )
-            if found.unread:
-                parts.append(f"{found.unread} could not be read")
-        else:
-            parts.append(f"{len(sources)} entries")
-        if spec.target is not None and not spec.exact:
-            to = location_below(spec.target, self.here.location)
-            if to == self.there.location and (listing := self.there.listing) is not None:
-                there = sum(listing.find(source.name) is not None for source in sources)
-                parts.append(f"{there} of that name are there already" if there else "nothing in the way")
-            if to == self.there.location and self.there.free is not None:
-                parts.append(f"{format_bytes(self.there.free)} free")
-        return " · ".join(parts)
+    async def plan_text(self, spec: TransferSpec, _sources: list[Location]) -> str:
+        """What a transfer amounts to: files, bytes, what is in the way, what cannot work."""
+        from labbox.files.transfer import plan
+
+        found = await plan(spec, await self.places())
+        folders = f", {found.folders:,} folders" if found.folders else ""
+        parts = [f"{found.files + found.links:,} files{folders}, {format_bytes(found.size)}"]
+        if spec.target is not None:
+            if found.conflict_count:
+                parts.append(f"{found.conflict_count:,} are there already")
+            elif spec.verb is not TransferVerb.SYNC:
+                parts.append("nothing in the way")
+            if found.free is not None:
+                parts.append(f"{format_bytes(found.free)} free")
+        lines = [" · ".join(parts)]
+        lines += [f"  {clash.path}" for clash in found.conflicts[:SHOWN]]
+        lines += [f"  {line}" for line in found.lines[:PREVIEWED]]
+        lines += [f"  {problem.path}: {problem.text}" for problem in found.problems[:SHOWN]]
+        return "\n".join(lines)
 
     # Deleting.
 

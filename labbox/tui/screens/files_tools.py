@@ -13,7 +13,7 @@ from labbox.files.counting import count
 from labbox.files.directory import Kind, Listing, Row
 from labbox.files.finding import gather
 from labbox.files.places.base import Attributes
-from labbox.locations import Location, path_text
+from labbox.locations import path_text
 from labbox.model import TransferSpec, TransferVerb
 from labbox.text import visible_line
 from labbox.tui.browsing import location_below
@@ -152,7 +152,7 @@ class FilesTools(FilesDeeds):
             )
 
         async def preview(wish: Wish) -> str:
-            return await self.sync_text(spec_of(wish), source)
+            return await self.plan_text(spec_of(wish), [source])
 
         wish = await self.app.push_screen_wait(
             TransferDialog(
@@ -169,24 +169,6 @@ class FilesTools(FilesDeeds):
         )
         if wish is not None:
             await self.submit(spec_of(wish), wish.at_once)
-
-    async def sync_text(self, spec: TransferSpec, source: Location) -> str:
-        """What would be copied, replaced and removed, by the panes' own listings."""
-        here, there = self.here.listing, self.there.listing
-        target = location_below(spec.target or "", source)
-        if here is None or there is None or target != self.there.location:
-            return await self.plan_text(spec, [source])
-        one, other = await self.disk.ask(lambda: different(here, there))
-        mine = [number for number in here.shown if number in one]
-        new = [number for number in mine if there.find(here.name(number)) is None]
-        gone = [number for number in there.shown if number in other and here.find(there.name(number)) is None]
-        lines = [f"  + {visible_line(here.name(number))}" for number in new[:6]]
-        lines += [f"  ~ {visible_line(here.name(number))}" for number in mine if number not in new][:6]
-        if spec.mirror:
-            lines += [f"  - {visible_line(there.name(number))}" for number in gone[:6]]
-        removed = f", {len(gone)} go to the trash" if spec.mirror else ""
-        head = f"At the top: {len(new)} new, {len(one) - len(new)} changed{removed}; folders in full."
-        return "\n".join([head, *lines])
 
     # Modes, owners, links.
 

@@ -245,7 +245,8 @@ class FileTable(Table, inherit_bindings=False):
         if self.deferring:
             return
         what: str | None = None
-        character = event.character if event.is_printable else None
+        plain = event.is_printable and not event.key.startswith("alt+")  # which has its letter with it
+        character = event.character if plain else None
         if self.searching:
             if character is not None:
                 what = character
@@ -380,7 +381,7 @@ class PaneTabs(Painted):
             at += cell_len(label) + 1
 
 
-class StatusLine(Painted):
+class PaneStatus(Painted):
     """The line below the files: what is marked or under the cursor, and the free space."""
 
     def __init__(self) -> None:
@@ -412,7 +413,7 @@ class FilePane(Vertical):
         self.tabs = PaneTabs()
         self.path = PathLine()
         self.table = FileTable()
-        self.status = StatusLine()
+        self.status = PaneStatus()
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
