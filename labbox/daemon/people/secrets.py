@@ -37,9 +37,14 @@ def hash_code(code: str) -> str:
 
 
 def audit_key(folder: Path) -> bytes:
-    """The key in `secrets/audit.key`, made at the first start and kept."""
+    """The key of the audit trail."""
+    return kept_key(folder, "audit.key")
+
+
+def kept_key(folder: Path, name: str) -> bytes:
+    """A key in the folder `secrets`, made at the first start and kept."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / "audit.key"
+    path = folder / name
     try:
         key = path.read_bytes()
     except FileNotFoundError:

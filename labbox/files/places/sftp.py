@@ -68,7 +68,7 @@ class SftpPlace(Place):
         self._explainer = Explainer(line.wire, f"sftp://{line.label}/")
         self._home = b"/"
         self._pieces = _LEAST, _LEAST
-        self._links_turned = False  # OpenSSH takes the two paths of a link the other way round
+        self._links_turned = False  # OpenSSH, and all who follow it, take the two paths of a link so
         self.traits = Traits()
 
     @classmethod
@@ -99,7 +99,7 @@ class SftpPlace(Place):
             handles = most or handles
         swapped = self._home.swapcase()
         folded = swapped != self._home and await self._explainer.look(swapped) is not None
-        self._links_turned = self._wire.has("posix-rename@openssh.com") or "OpenSSH" in self._line.version
+        self._links_turned = "AsyncSSH" not in self._line.version  # the one that keeps to the draft
         self.traits = Traits(
             owners=credential.user == "root",
             hard_links=self._wire.has("hardlink@openssh.com"),

@@ -58,15 +58,23 @@ def address_of(credential: Credential) -> str:
     return f"{credential.user}@{credential.host}{port}" if credential.user else f"{credential.host}{port}"
 
 
-async def host_keys(host: str, port: int) -> tuple[str, ...]:
+async def shown_key(host: str, port: int) -> str:
     """The key that a host shows, as "TYPE BASE64", without a login; LabboxError where it does not answer."""
     stranger = Credential("", host, port)
     try:
         connection = await _connect(stranger, _Client(stranger, address_of(stranger)))
     except UnknownHostError as error:
-        return (error.key,)
+        return error.key
     connection.abort()
     raise lost(host, "it shows no key")
+
+
+def fingerprint_of(line: str) -> str:
+    """How a key is compared by people: "SHA256:…"."""
+    try:
+        return str(asyncssh.import_public_key(line).get_fingerprint())
+    except (asyncssh.KeyImportError, ValueError):
+        return "a key that cannot be read"
 
 
 class _Client(asyncssh.SSHClient):
@@ -85,7 +93,7 @@ class _Client(asyncssh.SSHClient):
         if not pinned:
             self.refused = UnknownHostError(self.label, line, shown)
         else:
-            self.refused = ChangedHostError(self.label, line, shown, tuple(map(_fingerprint, pinned)))
+            self.refused = ChangedHostError(self.label, line, shown, tuple(map(fingerprint_of, pinned)))
         return False
 
 
@@ -274,10 +282,11 @@ async def _options(credential: Credential, client: _Client) -> asyncssh.SSHClien
         x509_trusted_cert_paths=(),
         compression_algs=["none"],
         encryption_algs=list(_CIPHERS),
-        login_timeout=CONNECT_SECONDS,
+        login_timeout=0,  # ours is around all of it
         keepalive_interval=_ASK_SECONDS,
         keepalive_count_max=1 << 30,  # whether it is gone is judged here
-        rekey_bytes=8 << 30,  # AES-GCM is good for far more; each new key holds the line up
+        rekey_bytes=1 << 30,
+        rekey_seconds=0,  # by bytes alone, as the quick way of packets wants it
     )
     return options
 
@@ -343,10 +352,3 @@ def _no_sftp(label: str) -> LabboxError:
         f"cannot open files on {visible_line(label)}: it serves no SFTP",
         "switch on its SFTP subsystem; nothing may be printed by the shell's start-up files there",
     )
-
-
-def _fingerprint(line: str) -> str:
-    try:
-        return asyncssh.import_public_key(line).get_fingerprint()
-    except (asyncssh.KeyImportError, ValueError):
-        return "a key that cannot be read"
