@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from transferring import Desk, picture
+
+from labbox.files.transfer import Plan, plan
+from labbox.model import TransferSpec, TransferVerb
+
+
+def planned(desk: Desk, verb: str, sources: tuple[str, ...], target: str | None, **words: Any) -> Plan:
+    async def go() -> Plan:
+        spec = TransferSpec(verb=TransferVerb(verb), sources=sources, target=target, **words)
+        async with desk.places() as places:
+            return await plan(spec, places)
+
+    before = picture(desk.home)
+    made = asyncio.run(go())
+    assert picture(desk.home) == before
+    return made
+
+
+def test_a_plan_counts_and_names_what_is_in_the_way(both: Desk) -> None:
+    both.write("t/a", "1234", mtime=1_500_000_000_000_000_000)
+    both.write("t/sub/b", "12")
+    (both.home / "t/link").symlink_to("a")
+    both.write("out/t/a", "12", mtime=1_600_000_000_000_000_000)
+    made = planned(both, "copy", ("~/t",), "~/out")
+    assert (made.files, made.folders, made.links, made.size) == (2, 2, 1, 6)
+    assert made.conflict_count == 1
+    (clash,) = made.conflicts
+    assert (clash.path, clash.source_size, clash.target_size) == ("t/a", 4, 2)
+    assert clash.source_mtime < clash.target_mtime
+    assert made.free is not None
+    assert made.problems == ()
+    assert planned(both, "copy", ("~/t",), "~/new").conflict_count == 0
+    assert planned(both, "copy", ("~/t",), "~/out", exclude=("a",)).files == 1
+    assert planned(both, "trash", ("~/t", "~/out"), None).files == 3
+
+
+def test_a_plan_names_what_cannot_work(both: Desk) -> None:
+    both.write("t/a", "1")
+    both.write("u/t/a", "1")
+    os.mkfifo(both.home / "t/pipe")
+
+    def codes(*words: Any) -> set[str]:
+        return {problem.path for problem in planned(both, "copy", *words).problems}
+
+    assert codes(("~/t",), "~/out") == {"t/pipe"}
+    assert codes(("~/t",), "~/t") == {"t"}
+    assert codes(("~/t",), "~") == {"t"}
+    assert codes(("~/none",), "~/out") == {"none"}
+    assert "t" in codes(("~/t", "~/u/t"), "~/out")
+    assert "~/t/a" in codes(("~/u",), "~/t/a")
+
+
+def test_many_clashes_are_counted_and_the_first_listed(both: Desk) -> None:
+    for number in range(1100):
+        both.write(f"t/{number}", "")
+        both.write(f"out/t/{number}", "")
+    made = planned(both, "copy", ("~/t",), "~/out")
+    assert made.conflict_count == 1100
+    assert len(made.conflicts) == 1000
