@@ -60,9 +60,9 @@ def test_no_token_is_enough_for_a_secret(
 
 
 def test_an_address_of_brackets_goes_through_the_path(served: Served, ada: labbox.client.Client) -> None:
-    made = ada.add_host("me@[fe80::1%eth0]:2222")
-    assert (made.user, made.host, made.port) == ("me", "[fe80::1%eth0]", 2222)
-    assert ada.host_secret(made.name).host == "[fe80::1%eth0]"
+    made = ada.add_host("me@[fe80::1]:2222")
+    assert (made.user, made.host, made.port) == ("me", "[fe80::1]", 2222)
+    assert ada.host_secret(made.name).host == "[fe80::1]"
     assert ada.add_host("[::1]").host == "[::1]"
 
 

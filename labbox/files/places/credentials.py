@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn, Protocol
 
 from labbox.locations import SSH_PORT
+from labbox.protocol import HostSecret
 
 
 class Secret:
@@ -53,3 +56,27 @@ class CredentialSource(Protocol):
     async def credential(self, host: str) -> Credential:
         """How to reach `[user@]host[:port]`; LabboxError "not_found" with the way out where none is kept."""
         ...
+
+
+class AskedCredentials:
+    """Credentials asked for when they are needed, as a client's `host_secret` gives them."""
+
+    def __init__(self, ask: Callable[[str], HostSecret]) -> None:
+        """`ask` may block: it is called in a thread."""
+        self._ask = ask
+
+    async def credential(self, host: str) -> Credential:
+        """How to reach a host."""
+        return credential_of(await asyncio.to_thread(self._ask, host))
+
+
+def credential_of(kept: HostSecret) -> Credential:
+    """What the box keeps, as places take it."""
+    return Credential(
+        user=kept.user,
+        host=kept.host,
+        port=kept.port,
+        private_key=None if kept.private_key is None else Secret(kept.private_key),
+        password=None if kept.password is None else Secret(kept.password),
+        host_keys=kept.host_keys,
+    )
