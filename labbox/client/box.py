@@ -34,12 +34,19 @@ class BoxCalls:
         """
         return self._transport.get("/v1/whoami", Caller)
 
-    def events(self, after: int | None = None, follow: bool = False, mine: bool = False) -> Iterator[Event]:
+    def events(
+        self,
+        after: int | None = None,
+        follow: bool = False,
+        mine: bool = False,
+        patience: float = PATIENCE,
+    ) -> Iterator[Event]:
         """Every change after the cursor `after`, in order; None starts with what happens from now on.
 
         With `follow` it never ends by itself and goes on through lost connections and restarts of the box
         without missing a change. An event of kind "alive" comes every 15 seconds at least. `mine` leaves out
-        other people's jobs.
+        other people's jobs. `patience`: seconds in which a box that went away is waited for in silence; after
+        them, LabboxError "unavailable".
 
         Example:
             page = box.list_jobs()
@@ -47,7 +54,7 @@ class BoxCalls:
                 if event.job:
                     print(event.job.id, event.job.state)
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             try:
                 for line in self._transport.lines(
@@ -55,7 +62,7 @@ class BoxCalls:
                 ):
                     event = msgspec.json.decode(line, type=Event)
                     after = event.cursor if after is None else max(after, event.cursor)
-                    deadline = time.monotonic() + PATIENCE
+                    deadline = time.monotonic() + patience
                     yield event
             except LabboxError as error:
                 if not self._transport.pause_before_retry(error, deadline):

@@ -27,6 +27,7 @@ from labbox.text import visible
 from labbox.tui import look
 from labbox.tui.graphics import Graphics
 from labbox.tui.joblist import PAGE
+from labbox.tui.keyorder import KeyOrder
 from labbox.tui.link import Calls, Feed
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.files import FilesScreen
@@ -76,6 +77,7 @@ class LabboxApp(App[int]):
         self.start = start
         self.awake = asyncio.Event()  # set when there is a client to ask
         self.calls = Calls()
+        self._key_order = KeyOrder(self)
         self.graphics = Graphics()
         self.caller: Caller | None = None
         self.status: Status | None = None
@@ -182,24 +184,32 @@ class LabboxApp(App[int]):
             self._feed.start(cursor)
 
     async def on_event(self, event: events.Event) -> None:
-        """Esc and a key right after it are two keys.
+        """One key after the other, and Esc and a key right after it are two keys.
 
         Terminals send Alt with a key as the same bytes, and a slow line puts Esc and the next key into one
         packet. No Alt key is bound here, so both would be lost.
         """
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key.startswith("alt+"):
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        if not self.screen_stack or self._key_order.holds(event):  # without a screen the app is ending
+            return
+        if isinstance(event, events.Key) and event.key.startswith("alt+"):
             bound = self.screen.active_bindings
             escape = bound.get("escape")
             if escape is not None and event.key not in bound and event.character is not None:
                 await self.run_action(escape.binding.action, escape.node)
                 event = events.Key(event.key.removeprefix("alt+"), event.character)
+        target = self.focused or self.screen
         await super().on_event(event)
+        self._key_order.sent(target)
 
     async def on_unmount(self) -> None:
         """Let the threads go."""
         if self._feed is not None:
             self._feed.stop()
         self.calls.close()
+        self._key_order.close()
         if not self.first_page.done():
             self.first_page.cancel()
 
@@ -257,11 +267,11 @@ class LabboxApp(App[int]):
 
     def _tick(self) -> None:
         self._seconds += 1
-        if isinstance(self.screen, Pane):
+        if isinstance(self.screen, Pane) and self.screen.is_mounted:
             self.screen.tick()
         if self._status_asked is not None:
             if asyncio.get_running_loop().time() - self._status_asked > SILENCE:
-                self.set_trouble("The box does not answer; what is shown may be old.")
+                self.set_trouble("The box does not answer; trying again. What is shown may be old.")
         elif self._seconds % STATUS_EVERY == 0:
             self.run_worker(self._look_after(), group="status")
 

@@ -139,7 +139,7 @@ def submit_words(spec: JobSpec) -> str:
         ("--cpus", None if spec.cpus is None else f"{spec.cpus:g}"),
         ("--memory", None if spec.memory is None else size_text(spec.memory)),
         ("--gpus", spec.gpus),
-        ("--time", None if spec.time_limit is None else f"{spec.time_limit:g}s"),
+        ("--time", None if spec.time_limit is None else duration_text(spec.time_limit)),
         ("--priority", spec.priority or None),
         ("--retries", spec.retries),
         ("--array", ranges(spec.array) or None),
@@ -167,6 +167,18 @@ def size_text(count: int) -> str:
         if count >= 1 << power and count % (1 << power) == 0:
             return f"{count >> power}{unit}"
     return str(count)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as a person would type it: ``1h``, ``1h30m``, ``0.5s``."""
+    whole, rest = divmod(seconds, 1)
+    if rest:
+        return f"{seconds:f}".rstrip("0") + "s"
+    left, parts = int(whole), ""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        parts += f"{count}{unit}" if count else ""
+    return parts or "0s"
 
 
 def ranges(numbers: tuple[int, ...]) -> str:

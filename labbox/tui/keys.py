@@ -200,6 +200,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("users", "admin", "f5", "Make or unmake an administrator", "Users", "Admin", admin=True),
     Action("users", "password", "f6", "Set a password", "Users", "Passwd", admin=True),
     Action("users", "remove", "f8,delete", "Remove a user", "Users", "Remove", admin=True),
+    Action("users", "reread", "ctrl+r", "Read again", "View", admin=True),
     Action("account", "add_key", "f2,insert", "Deposit an SSH key", "Account", "AddKey"),
     Action("account", "add_token", "f3", "Make a token for scripts", "Account", "Token"),
     Action("account", "password", "f6", "Change my password", "Account", "Passwd"),
@@ -208,8 +209,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
 )
 
 MENUS: Final = (
-    "Jobs", "Act", "Viewer", "Files", "Select", "Text", "Go", "Panes", "Tools", "View", "Log", "Submit", "Users",
-    "Account", "Box",
+    "Jobs", "Act", "Viewer", "Files", "Select", "Text", "Go", "Panes", "Tools", "View", "Log", "Submit",
+    "Users", "Account", "Box",
 )  # fmt: skip
 
 # What each screen offers, the nearer scope first.

@@ -120,7 +120,7 @@ class Feed:
         away = False
         while not self._stop.is_set():
             try:
-                for event in self._client.events(after=self.cursor, follow=True):
+                for event in self._client.events(after=self.cursor, follow=True, patience=0):
                     if self._stop.is_set():
                         return
                     if away:

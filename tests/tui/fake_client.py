@@ -336,7 +336,9 @@ class FakeClient:
         self._call("whoami")
         return Caller(name="ada", uid=70000, role=self.role)
 
-    def events(self, after: int | None = None, follow: bool = False, mine: bool = False) -> Iterator[Event]:
+    def events(
+        self, after: int | None = None, follow: bool = False, mine: bool = False, patience: float = 20
+    ) -> Iterator[Event]:
         self._call("events", after)
         at = after if after is not None else len(self.happened)
         while True:

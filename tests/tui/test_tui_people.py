@@ -30,11 +30,33 @@ async def test_add_invite_limit_and_remove_users(
         await wait(pilot, lambda: box.users["emmy"].admin)
         await pilot.press("f6")
         await wait(pilot, lambda: pilot.app.screen.query("#field-new"))
-        await pilot.press(*"secret", "enter")
+        await pilot.press(*"secret", "tab", *"secre", "enter")
+        await wait(pilot, lambda: "the two are not alike" in shown(pilot))
+        assert not any(call[0] == "set_password" for call in box.calls)
+        await pilot.press("t", "enter")
         await wait(pilot, lambda: ("set_password", "emmy", False) in box.calls)
         assert "secret" not in shown(pilot)
         await pilot.press("f8", "enter")
         await wait(pilot, lambda: "emmy" not in box.users)
+
+
+async def test_users_follow_what_others_change_and_the_cursor_stays(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    async with running(box, size=(110, 30)) as pilot:
+        await pilot.press("U")
+        await wait(pilot, lambda: "katherine" in shown(pilot))
+        await pilot.press("down")
+        screen = pilot.app.screen
+        person = screen._here()
+        box.add_user(fakes.UserAdd(name="aaron"))
+        await wait(pilot, lambda: "aaron" in shown(pilot), seconds=20)  # by itself
+        assert screen._here().name == person.name
+        box.add_user(fakes.UserAdd(name="abel"))
+        box.calls.clear()
+        await pilot.press("ctrl+r")
+        await wait(pilot, lambda: "abel" in shown(pilot))
+        assert screen._here().name == person.name
 
 
 async def test_own_keys_tokens_and_password(box: Any, running: Any, wait: Any, shown: Any) -> None:
@@ -54,7 +76,7 @@ async def test_own_keys_tokens_and_password(box: Any, running: Any, wait: Any, s
         await wait(pilot, lambda: pilot.app.screen.query("#field-again"))
         await pilot.press("tab", *"one", "tab", *"two", "enter")
         await wait(pilot, lambda: "the two are not alike" in shown(pilot))
-        await pilot.press("enter", "f8", "enter")
+        await pilot.press("escape", "f8", "enter")
         await wait(pilot, lambda: "ada@laptop" not in [key.comment for key in box.keys])
 
 

@@ -144,17 +144,13 @@ class AccountScreen(Pane):
                 [
                     Field("old", "Present password", example="empty if there is none", secret=True),
                     Field("new", "New password", secret=True),
-                    Field("again", "Once more", secret=True),
+                    Field("again", "Once more", secret=True, same_as="new"),
                 ],
                 "Change",
             )
         )
         if answer is None:
             return
-        if answer["new"] != answer["again"]:
-            raise LabboxError(
-                "invalid", "cannot change the password: the two are not alike", "Write it twice, alike."
-            )
         old = str(answer["old"]) or None
         await self.ask(lambda: self.lab.client.set_password(self.lab.me, str(answer["new"]), old=old))
         self.lab.say("Your password is changed.")

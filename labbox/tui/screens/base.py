@@ -132,8 +132,11 @@ class Pane(Screen[None]):
         """A second has passed, and the screen is in front."""
 
     def action_back(self) -> None:
-        """Return to the screen before."""
-        self.dismiss(None)
+        """Return to the screen before; nothing stands beneath the first one."""
+        if self.lab.panes()[:1] == [self]:
+            self.lab.say("F10 quits. Jobs go on without you.")
+        else:
+            self.dismiss(None)
 
     def on_key_bar_pressed(self, message: KeyBar.Pressed) -> None:
         """A function key was clicked."""

@@ -10,7 +10,7 @@ from labbox.errors import LabboxError
 from labbox.groups import check_parallel, parse_change
 from labbox.protocol import Job, JobDetail, JobEdit
 from labbox.text import visible_line
-from labbox.tui.format import size_text
+from labbox.tui.format import duration_text, size_text
 from labbox.tui.widgets.dialog import Field, Form, Prompt
 from labbox.units import parse_cpus, parse_duration, parse_size
 
@@ -63,7 +63,7 @@ def environment(text: str) -> dict[str, str]:
 
 def _fields(detail: JobDetail, command: bool) -> list[Field]:
     job = detail.job
-    limit = "" if detail.time_limit is None else f"{detail.time_limit:g}s"
+    limit = "" if detail.time_limit is None else duration_text(detail.time_limit)
     fields = [
         Field("name", "Name", visible_line(job.name), check=optional(str)),
         Field("cpus", "CPUs", f"{job.resources.cpus:g}", check=optional(parse_cpus)),

@@ -71,23 +71,20 @@ class LogScreen(JobPane):
         super().__init__()
         self.job = job
         self.book = Logbook()
+        # Kept here and not looked up: records arrive while the screen is built up and taken down, too.
+        self.head, self.log_view = LogHead(), LogView(self.book)
         self._reader: LogReader | None = None
         self._words = f"job submit {visible_line(job.name)}"
         self._find_open = False
 
     def body(self) -> Iterator[Widget]:
         """The two lines, then the log."""
-        yield LogHead()
-        yield LogView(self.book)
+        yield self.head
+        yield self.log_view
 
     def heading(self) -> str:
         """Which job."""
         return f"Log of job {self.job.id} · {name_of(self.job)}"
-
-    @property
-    def log_view(self) -> LogView:
-        """The log."""
-        return self.query_one(LogView)
 
     def begin(self) -> None:
         """Begin with the last lines, and follow."""
@@ -144,7 +141,7 @@ class LogScreen(JobPane):
             notes.append("following")
         else:
             notes.append("F2 follows")
-        self.query_one(LogHead).say(self.job, self._words, " · ".join(notes))
+        self.head.say(self.job, self._words, " · ".join(notes))
 
     def events_arrived(self, events: list[Event]) -> None:
         """The job changed."""
@@ -156,7 +153,7 @@ class LogScreen(JobPane):
     def tick(self) -> None:
         """It grows older."""
         if self.job.state in ACTIVE:
-            self.query_one(LogHead).refresh()
+            self.head.refresh()
 
     def job_here(self) -> Job | None:
         """This job."""

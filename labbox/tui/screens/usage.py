@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from textual.widget import Widget
 
-from labbox.text import format_bytes, format_duration, visible_line
-from labbox.tui.format import bar
+from labbox.text import format_bytes, visible_line
+from labbox.tui.format import bar, duration_text
 from labbox.tui.screens.base import Pane
 from labbox.tui.widgets.lines import Lines, wrapped
 from labbox.tui.widgets.table import Cell, Column, RowsTable
@@ -67,6 +67,6 @@ class UsageScreen(Pane):
         self.query_one(RowsTable).set_rows(rows)
         note = (
             "Who used less of the box lately goes first. Use counts half after "
-            f"{format_duration(page.half_life)}, a quarter after twice that, and so on."
+            f"{duration_text(page.half_life)}, a quarter after twice that, and so on."
         )
         self.query_one("#usage-note", Lines).set_lines(wrapped(note, self.size.width, "  ", "dim"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from textual.widget import Widget
 
@@ -16,6 +16,8 @@ from labbox.tui.screens.edit import optional, whole
 from labbox.tui.widgets.dialog import Confirm, Field, Form, Message
 from labbox.tui.widgets.table import Cell, Column, RowsTable
 from labbox.units import parse_cpus, parse_size
+
+EVERY: Final = 5  # seconds between two looks; the box tells of jobs by itself, not of people
 
 
 def limits_text(limits: Limits) -> str:
@@ -45,6 +47,7 @@ class UsersScreen(Pane):
         """Nothing read yet."""
         super().__init__()
         self._users: list[User] = []
+        self._seconds = 0
 
     def body(self) -> Iterator[Widget]:
         """One table."""
@@ -70,8 +73,20 @@ class UsersScreen(Pane):
         """Ask again."""
         self.attempt(self._load(), group="load", exclusive=True)
 
+    def tick(self) -> None:
+        """Ask again now and then, unless the box is away, which the banner says."""
+        self._seconds += 1
+        if self._seconds % EVERY == 0 and not self.lab.trouble:
+            self.read_again()
+
+    def action_reread(self) -> None:
+        """Ask again at once."""
+        self.read_again()
+
     async def _load(self) -> None:
-        self._users = list((await self.ask(self.lab.client.list_users)).users)
+        users = list((await self.ask(self.lab.client.list_users)).users)
+        here = self._here()  # only now: the cursor may have moved while the box answered
+        self._users = users
         rows: list[list[Cell]] = []
         for user in self._users:
             ways = [f"{user.keys} key{'s' if user.keys != 1 else ''}"] if user.keys else []
@@ -87,7 +102,11 @@ class UsersScreen(Pane):
                     [(str(user.uid), "dim")],
                 ]
             )
-        self.query_one(RowsTable).set_rows(rows)
+        table = self.query_one(RowsTable)
+        table.set_rows(rows)
+        names = [user.name for user in users]
+        if here is not None and here.name in names:  # who was added above pushes the rows down
+            table.go(names.index(here.name))
 
     def _here(self) -> User | None:
         table = self.query_one(RowsTable)
@@ -109,6 +128,7 @@ class UsersScreen(Pane):
                     Field("name", "Name", example="ada"),
                     Field("key", "SSH key", example="ssh-ed25519 AAAA… (may be empty)"),
                     Field("password", "Password", example="may be empty", secret=True),
+                    Field("again", "Once more", secret=True, same_as="password"),
                     Field("admin", "Administrator", flag=False),
                 ],
                 "Add",
@@ -208,7 +228,14 @@ class UsersScreen(Pane):
 
     async def _password(self, user: User) -> None:
         answer = await self.app.push_screen_wait(
-            Form(f"Password of {user.name}", [Field("new", "New password", secret=True)], "Set")
+            Form(
+                f"Password of {user.name}",
+                [
+                    Field("new", "New password", secret=True),
+                    Field("again", "Once more", secret=True, same_as="new"),
+                ],
+                "Set",
+            )
         )
         if answer is not None:
             await self.ask(lambda: self.lab.client.set_password(user.name, str(answer["new"])))

@@ -132,6 +132,7 @@ class Field(NamedTuple):
     check: Callable[[str], object] = str
     secret: bool = False
     flag: bool | None = None  # a box to tick instead of a line, and its state
+    same_as: str = ""  # the key of a field before it that it must repeat
 
 
 class Form(Dialog[dict[str, object]]):
@@ -198,6 +199,10 @@ class Form(Dialog[dict[str, object]]):
             entry = self.query_one(f"#field-{field.key}", Input)
             try:
                 values[field.key] = field.check(entry.value)
+                if field.same_as and values[field.key] != values[field.same_as]:
+                    raise LabboxError(
+                        "invalid", "cannot take it: the two are not alike", "Write it twice, alike."
+                    )
             except (LabboxError, ValueError) as error:
                 hint = error.hint if isinstance(error, LabboxError) else ""
                 self.query_one("#complaint", Static).update(visible(f"{error}\n{hint}".strip()))

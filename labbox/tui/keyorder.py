@@ -1,0 +1,76 @@
+"""Keys are taken one after the other: what a key opens or focuses gets the keys that were typed after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from textual import events
+from textual.dom import DOMNode
+from textual.message_pump import MessagePump
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+LOOK_EVERY: Final = 0.1  # seconds between two looks whether a widget that a key went through still lives
+
+
+class KeyOrder:
+    """Holds a key back while the one before it is still under way.
+
+    Textual gives a key to what has the focus when the key arrives, and does what the key means once it has
+    bubbled up to the app. Of keys that arrive together, as from a slow line or quick fingers, the second
+    would go to the old focus: “/Kay” would not look for Kay, it would open the filter and kill a job.
+    """
+
+    def __init__(self, app: App[Any]) -> None:
+        """Nothing is under way."""
+        self._app = app
+        self._held: deque[events.Key | events.Paste] = deque()
+        self._busy = False
+        self._following: asyncio.Task[None] | None = None
+
+    def holds(self, event: events.Key | events.Paste) -> bool:
+        """Whether it has to wait; then it is given to the app again when its time has come."""
+        if self._busy:
+            self._held.append(event)
+        return self._busy
+
+    def sent(self, target: DOMNode) -> None:
+        """A key was just given to `target`: hold the next ones until all is done that it means."""
+        self._busy = True
+        self._following = asyncio.create_task(self._follow(target.ancestors_with_self), name="key")
+
+    def close(self) -> None:
+        """Let what is under way go."""
+        if self._following is not None:
+            self._following.cancel()
+
+    async def _follow(self, way: list[DOMNode]) -> None:
+        for node in way:
+            await _passed(node)
+        await _passed(self._app)  # what the deed put off until after itself, as a move of the focus is
+        if self._app.screen_stack:  # none while it ends
+            await _passed(self._app.screen)  # a screen that the key opened stands, and has its focus
+        if self._held:
+            self._app.call_later(self._next)
+        else:
+            self._busy = False
+
+    async def _next(self) -> None:
+        self._busy = False
+        if self._app.screen_stack:
+            await self._app.on_event(self._held.popleft())
+
+
+async def _passed(node: MessagePump) -> None:
+    """Return when the node has done all that it was sent so far, or has ended."""
+    passed = asyncio.Event()
+    if not node.call_later(passed.set):
+        return
+    while not passed.is_set() and node.is_running:
+        try:
+            await asyncio.wait_for(passed.wait(), LOOK_EVERY)
+        except TimeoutError:
+            continue

@@ -1,0 +1,65 @@
+"""Keys that arrive together, as from a slow line, mean what they mean one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual import events
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
+
+
+def together(pilot: Pilot[int], *keys: str) -> None:
+    """Give the app all keys at once, as one packet does."""
+    driver = pilot.app._driver
+    assert driver is not None
+    for key in keys:
+        name = _character_to_key(key) if len(key) == 1 else key
+        driver.send_message(events.Key(name, key if len(key) == 1 else None))
+
+
+async def test_words_typed_at_once_go_to_the_filter_and_do_nothing_to_jobs(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    async with running(box, size=(120, 40)) as pilot:
+        box.calls.clear()
+        together(pilot, "/", *"KhcR", "enter")
+        await wait(pilot, lambda: pilot.app.screen.list.words == "KhcR")
+        assert not {call[0] for call in box.calls} & {"kill_job", "hold_job", "cancel_job", "retry_job"}
+        together(pilot, "escape", "/", *"eeg lost", "enter")
+        await wait(pilot, lambda: "with “eeg lost”: 1" in shown(pilot))
+
+
+async def test_the_filter_opened_and_closed_at_once_is_closed(box: Any, running: Any, wait: Any) -> None:
+    async with running(box, size=(120, 40)) as pilot:
+        for _ in range(5):
+            together(pilot, "f7", "escape", "down")
+        table = pilot.app.screen.table
+        await wait(pilot, lambda: table.cursor == 5 and not pilot.app.screen.query("#filter-row"))
+        assert pilot.app.focused is table
+
+
+async def test_what_is_typed_behind_the_key_of_a_dialog_goes_into_it(
+    box: Any, running: Any, wait: Any
+) -> None:
+    async with running(box, size=(120, 40)) as pilot:
+        jobs = pilot.app.screen
+        job = jobs.list.id_at(3)
+        together(pilot, "down", "down", "down", "=", "backspace", "7", "enter")
+        await wait(pilot, lambda: any(call[0] == "edit_job" for call in box.calls))
+        edit = next(call for call in box.calls if call[0] == "edit_job")
+        assert edit[1] == job and edit[2].priority == 7
+        together(pilot, "ctrl+p", *"graph", "enter")
+        await wait(pilot, lambda: type(pilot.app.screen).__name__ == "GraphScreen")
+        together(pilot, "q", "q", "up", "up")
+        await wait(pilot, lambda: pilot.app.screen is jobs and jobs.table.cursor == 1)
+
+
+async def test_a_paste_behind_a_key_goes_where_the_key_leads(box: Any, running: Any, wait: Any) -> None:
+    async with running(box, size=(120, 40)) as pilot:
+        together(pilot, "/")
+        driver = pilot.app._driver
+        assert driver is not None
+        driver.send_message(events.Paste("eeg"))
+        together(pilot, "enter")
+        await wait(pilot, lambda: pilot.app.screen.list.words == "eeg")
