@@ -182,8 +182,10 @@ class FilesBase(Pane):
             return self._opened
 
     def credential_source(self) -> Any:
-        """Where keys for other hosts come from."""
-        return None
+        """Where keys for other hosts come from: the box keeps them, each for its owner."""
+        from labbox.files.places.credentials import AskedCredentials
+
+        return AskedCredentials(self.lab.client.host_secret)
 
     async def caller(self) -> Caller:
         """Who one is."""
