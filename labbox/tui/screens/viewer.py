@@ -256,7 +256,7 @@ class ViewerScreen(Pane):
             Field("backward", "Backwards", flag=bool(before.get("backward", False))),
         ]
         if text.hexadecimal:
-            fields.insert(2, Field("hex", "Bytes: de ad be ef", flag=bool(before.get("hex", False))))
+            fields.insert(2, Field("hex", "Hex: de ad be ef", flag=bool(before.get("hex", False))))
         self.app.push_screen(Form("Search", fields, "Search"), self._find_entered)
 
     def _find_entered(self, values: dict[str, object] | None) -> None:

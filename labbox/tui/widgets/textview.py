@@ -89,7 +89,7 @@ class TextView(Painted, can_focus=True):
         parts: list[tuple[str, str]] = []
         if self.margin:
             number = self._numbers[y] if y < len(self._numbers) else ""
-            parts.append((f"{number:>{self.margin - 1}} ", "faint"))
+            parts.append((f"{number:>{self.margin - 1}} ", "dim"))
         parts += _marked(self._rows[y].text, self._marks[y] if y < len(self._marks) else [])
         return self.strip(parts, width)
 
