@@ -9,7 +9,7 @@ from labbox.daemon.jobs.ports import Reach
 from labbox.daemon.people import Account, People
 from labbox.daemon.workers import Dedicated, Workers
 from labbox.errors import LabboxError
-from labbox.files.work import HostLogin
+from labbox.protocol import HostSecret
 
 
 class WorkerTransfers:
@@ -29,25 +29,13 @@ class WorkerTransfers:
         projects = self._people.projects
         return Reach(shared=projects.shared_folder(), projects=projects.folders(account.name))
 
-    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[HostLogin, ...]:
-        """How the person logs in to these hosts."""
-        logins = []
+    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[HostSecret, ...]:
+        """How the person logs in to these hosts; one that nothing is kept for fails where it is reached."""
+        found: list[HostSecret] = []
         for host in hosts:
             try:
-                kept = await self._people.hosts.secret(account.name, host)
+                found.append(await self._people.hosts.secret(account.name, host))
             except LabboxError as error:
                 if error.code != "not_found":
                     raise
-                continue
-            logins.append(
-                HostLogin(
-                    name=host,
-                    user=kept.user,
-                    host=kept.host,
-                    port=kept.port,
-                    private_key=kept.private_key,
-                    password=kept.password,
-                    host_keys=kept.host_keys,
-                )
-            )
-        return tuple(logins)
+        return tuple(found)

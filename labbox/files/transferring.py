@@ -18,12 +18,12 @@ from typing import Final
 
 from labbox.errors import LabboxError
 from labbox.files import work
-from labbox.files.places.credentials import Credential, Secret
+from labbox.files.places.credentials import Credential, credential_of
 from labbox.files.places.opening import Places, Roots
 from labbox.files.transfer import run
-from labbox.files.work import Ask, HostLogin, Report, Steer, Transfer, Transferred
+from labbox.files.work import Ask, Report, Steer, Transfer, Transferred
 from labbox.model import Progress
-from labbox.protocol import TransferSummary
+from labbox.protocol import HostSecret, TransferSummary
 
 REPORT_EVERY: Final = 0.2  # seconds between two reports at least …
 ALIVE_EVERY: Final = 5.0  # … and at most: nothing need have happened, but the process lives
@@ -167,7 +167,7 @@ async def _hold(folder: int) -> int:
 class _Logins:
     """The logins that came with the request, as places ask for them."""
 
-    def __init__(self, logins: Sequence[HostLogin]) -> None:
+    def __init__(self, logins: Sequence[HostSecret]) -> None:
         self._logins = {one.name: one for one in logins}
 
     async def credential(self, host: str) -> Credential:
@@ -179,11 +179,4 @@ class _Logins:
                 f"cannot log in to {host}: no key or password of yours is kept for it",
                 "labbox host add keeps one",
             )
-        return Credential(
-            user=found.user,
-            host=found.host,
-            port=found.port,
-            private_key=None if found.private_key is None else Secret(found.private_key),
-            password=None if found.password is None else Secret(found.password),
-            host_keys=found.host_keys,
-        )
+        return credential_of(found)

@@ -18,9 +18,8 @@ from labbox.errors import Code
 from labbox.files.project import Defaults, ProjectPlan, TemplateView
 from labbox.files.removing import Usage
 from labbox.files.tree import Tree
-from labbox.locations import SSH_PORT
 from labbox.model import JobSpec, Progress, TransferSpec, Value
-from labbox.protocol import Inspection, TransferSummary
+from labbox.protocol import HostSecret, Inspection, TransferSummary
 
 MAX_FRAME: Final = 32 << 20  # bytes; the files that describe an environment travel in one
 MAX_DESCRIPTORS: Final = 4
@@ -66,22 +65,6 @@ class Export(Value, tag="export"):
     commit: str
 
 
-class HostLogin(Value):
-    """How to log in to another machine; `name` is the host as locations write it."""
-
-    name: str
-    user: str
-    host: str
-    port: int = SSH_PORT
-    private_key: str | None = None
-    password: str | None = None
-    host_keys: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        """Without the secrets."""
-        return f"HostLogin({self.name!r}, …)"
-
-
 class Transfer(Value, tag="transfer"):
     """Do a transfer, or go on with it where its folder holds a journal.
 
@@ -92,7 +75,7 @@ class Transfer(Value, tag="transfer"):
     shared: str = ""  # the folders behind shared:, project: and job:, where there are such
     projects: dict[str, str] = msgspec.field(default_factory=dict)
     jobs: dict[int, str] = msgspec.field(default_factory=dict)
-    logins: tuple[HostLogin, ...] = ()
+    logins: tuple[HostSecret, ...] = ()
     paused: bool = False  # begin so
 
 

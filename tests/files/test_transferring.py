@@ -16,7 +16,7 @@ from labbox.daemon.workers import Dedicated, Workers
 from labbox.errors import LabboxError
 from labbox.files import transferring, work
 from labbox.model import Limits, Progress, TransferSpec, TransferVerb
-from labbox.protocol import TransferSummary
+from labbox.protocol import HostSecret, TransferSummary
 
 LARGE = 96 << 20  # bytes: enough that a copy is seen under way
 
@@ -190,6 +190,8 @@ async def test_one_worker_at_a_time_writes_a_journal(job: Job, monkeypatch: pyte
 
 
 async def test_logins_say_nothing_of_their_secrets() -> None:
-    login = work.HostLogin(name="me@my-pc", user="me", host="my-pc", password="hunter2", private_key="KEY")
+    login = HostSecret(
+        name="me@my-pc", user="me", host="my-pc", port=22, password="hunter2", private_key="KEY"
+    )
     assert "hunter2" not in repr(login) + repr(work.Transfer(spec=copy("a", "b"), logins=(login,)))
     assert "KEY" not in repr(login)

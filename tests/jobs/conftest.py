@@ -29,7 +29,7 @@ from labbox.daemon.store.audit import Trail
 from labbox.errors import LabboxError
 from labbox.files import work
 from labbox.model import FINAL, GIB, JobSpec, JobState, Limits, Progress, Resources
-from labbox.protocol import Finding, Inspection, Job, TransferSummary
+from labbox.protocol import Finding, HostSecret, Inspection, Job, TransferSummary
 
 PATIENCE = 20.0  # seconds after which something that should happen has failed to
 
@@ -372,8 +372,8 @@ class FakeTransfers:
     async def reach(self, account: Account) -> Reach:
         return self.folders
 
-    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[work.HostLogin, ...]:
-        return tuple(work.HostLogin(name=host, user="me", host=host, password="x") for host in hosts)
+    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[HostSecret, ...]:
+        return tuple(HostSecret(name=host, user="me", host=host, port=22, password="x") for host in hosts)
 
     async def worker(self, number: int) -> FakeWorker:
         """The so manyth worker, from 0, once it has been asked."""

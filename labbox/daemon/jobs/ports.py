@@ -16,7 +16,7 @@ from labbox.daemon.jobs.handed import Project
 from labbox.daemon.people.accounts import Account
 from labbox.files import work
 from labbox.model import JobSpec, Progress, Value
-from labbox.protocol import Inspection, LogRecord, TransferSummary
+from labbox.protocol import HostSecret, Inspection, LogRecord, TransferSummary
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -184,7 +184,7 @@ class Transfers(Protocol):
     async def reach(self, account: Account) -> Reach:
         """The shared folders of a person."""
 
-    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[work.HostLogin, ...]:
+    async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[HostSecret, ...]:
         """How the person logs in to these hosts; those that nothing is kept for are left out."""
 
 
