@@ -177,7 +177,7 @@ class ControlGroups:
             if name in own and (root / name).is_dir():
                 with suppress(OSError):
                     _sweep(root / name / own[name].lstrip("/"))
-                    parent = root / name / own[name].lstrip("/") / f"labbox-{os.getpid()}"
+                    parent = root / name / own[name].lstrip("/") / group_name(os.getpid())
                     parent.mkdir(exist_ok=True)
                     self._parents[name] = parent
 
@@ -188,7 +188,7 @@ class ControlGroups:
             leaf.mkdir(exist_ok=True)
             for pid in (here / "cgroup.procs").read_text().split():
                 (leaf / "cgroup.procs").write_text(pid)
-        parent = here / f"labbox-{os.getpid()}"
+        parent = here / group_name(os.getpid())
         parent.mkdir(exist_ok=True)
         for name in _CONTROLLERS:
             with suppress(OSError):
@@ -232,10 +232,16 @@ class ControlGroups:
             _remove_group(parent)
 
 
+def group_name(pid: int) -> str:
+    """The name of a spawner's control group; boxes in other pid namespaces may share the hierarchy."""
+    return f"labbox-{Path('/proc/self/ns/pid').stat().st_ino}-{pid}"
+
+
 def _sweep(above: Path) -> None:
     """Remove what spawners left that were killed: the groups of processes that are no more."""
-    for group in above.glob("labbox-*"):
-        number = group.name.removeprefix("labbox-")
+    ours = group_name(0)[:-1]
+    for group in above.glob(f"{ours}*"):
+        number = group.name.removeprefix(ours)
         if number.isdigit() and not Path(f"/proc/{number}").exists():
             _remove_group(group)
 

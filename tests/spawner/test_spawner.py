@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from labbox.confine import ControlGroups
+from labbox.confine import ControlGroups, group_name
 from labbox.daemon.processes import Process, Processes
 from labbox.errors import LabboxError
 from labbox.spawning import Mount
@@ -308,21 +308,27 @@ class TestConfinement:
     async def test_control_groups_are_removed(self, spawner: Any, run: Run) -> None:
         process, _text = await run("code = 0")
         await process.wait()
-        own = f"labbox-{spawner[0].pid}"  # os.walk passes over what others remove meanwhile
+        own = group_name(spawner[0].pid)  # os.walk passes over what others remove meanwhile
         groups = [
             name for top, names, _ in os.walk("/sys/fs/cgroup") if Path(top).name == own for name in names
         ]
         assert groups == []
 
     async def test_groups_of_killed_spawners_are_swept(self, spawner: Any) -> None:
-        own = f"labbox-{spawner[0].pid}"
+        own = group_name(spawner[0].pid)
         end = time.monotonic() + 10  # the spawner makes them a moment after it starts
         while not (left := [Path(top) for top, _, _ in os.walk("/sys/fs/cgroup") if Path(top).name == own]):
             assert time.monotonic() < end, "the spawner has made no control group"
             await asyncio.sleep(0.05)
-        gone = left[0].parent / "labbox-99999999"
-        (gone / "1").mkdir(parents=True)
+        gone = left[0].parent / group_name(99999999)
+        elsewhere = left[0].parent / "labbox-1-99999999"  # of a box in another pid namespace
+        for group in (gone, elsewhere):
+            (group / "1").mkdir(parents=True)
         ControlGroups().close()
+        kept = (elsewhere / "1").is_dir()
+        for folder in (elsewhere / "1", elsewhere):
+            folder.rmdir()
+        assert kept
         assert not gone.exists()
         assert left[0].exists()
 
