@@ -7,6 +7,7 @@ of names, links and devices that lead out; unpacks it beside files that must not
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import random
@@ -159,6 +160,8 @@ def _harm(target: Path) -> list[str]:
             info = os.lstat(path)
             if stat.S_ISLNK(info.st_mode):
                 real = os.path.realpath(path)
+                if _is_circle(path):
+                    continue  # it leads nowhere; what Python makes of it is no path
                 if real != top and not real.startswith(top + "/"):
                     found.append(f"{path} leads to {real}")
             elif not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
@@ -166,6 +169,14 @@ def _harm(target: Path) -> list[str]:
             elif info.st_mode & 0o6000:
                 found.append(f"{path} runs as its owner")
     return found
+
+
+def _is_circle(path: str) -> bool:
+    try:
+        Path(path).stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 async def _enter(place: Place, path: str, harm: list[str], depth: int = 0) -> None:

@@ -44,10 +44,10 @@ def clean(raw: str, depth: int) -> Clean:
             continue
         if "\0" in part:
             part = part.replace("\0", "␀")
-            flag, refused = flag or UNUSABLE, True
+            flag, refused = flag if refused else UNUSABLE, True
         if len(part) * 3 > NAME_BYTES and len(_bytes(part)) > NAME_BYTES:
             part = _shortened(part)
-            flag, refused = flag or UNUSABLE, True
+            flag, refused = flag if refused else UNUSABLE, True
         parts.append(part)
     if len(parts) > depth:
         return Clean((*parts[:1], _shortened("/".join(parts[1:])).replace("/", "⧸")), DEEP, refused=True)

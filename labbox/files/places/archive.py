@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final, NoReturn
 
 from labbox.errors import LabboxError
-from labbox.files.archives.index import Index, Node
+from labbox.files.archives.index import Index, Node, node_of
 from labbox.files.archives.limits import Limits
 from labbox.files.archives.member import Content, Reader
 from labbox.files.archives.reading import reader
@@ -80,7 +80,7 @@ class ArchivePlace(Place):
             names = list(children)[given:] if len(children) > given else []
             given += len(names)
             for piece in _steps(len(names), most):
-                yield [self._entry(name, children[name], above) for name in names[piece]]
+                yield [self._entry(name, node_of(children[name]), above) for name in names[piece]]
                 most = _MOST
             if not names:
                 if done:
@@ -236,13 +236,14 @@ class ArchivePlace(Place):
                     f"cannot {doing} {self._shown(path)}: something on the way there is no folder",
                     "look at the folder again",
                 )
-            child = folder.children.get(part)
-            if child is None:
+            held = folder.children.get(part)
+            if held is None:
                 raise LabboxError(
                     "not_found",
                     f"cannot {doing} {self._shown(path)}: it is not in the archive",
                     "look at the folder again",
                 )
+            child = node_of(held)
             if child.kind is EntryKind.LINK and (left or follow):
                 hops += 1
                 if hops > _HOPS:
