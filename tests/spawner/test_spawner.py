@@ -170,11 +170,11 @@ async def test_death_of_the_spawner_is_an_error_and_ends_everything(spawner: Any
     )
     program.kill()
     with pytest.raises(LabboxError, match="the spawner has ended"):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 20)
     assert await process.wait() == 137
     with pytest.raises(LabboxError, match="the spawner has ended"):
         await service.spawn(kind="command", name="ada", uid=ada.uid, gid=ada.uid, home=str(ada.home))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while exists(process.pid):
             await asyncio.sleep(0.01)
 
@@ -188,7 +188,7 @@ async def test_end_of_the_daemon_ends_everything(spawner: Any, ada: Any) -> None
         kind="exec", name="ada", uid=ada.uid, gid=ada.uid, home=str(ada.home), argv=("/usr/bin/sleep", "60")
     )
     task.cancel()
-    assert await asyncio.to_thread(program.wait, 5) == 0
+    assert await asyncio.to_thread(program.wait, 20) == 0
     assert not exists(process.pid)
 
 
