@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import socket
 import struct
+import termios
 from typing import Any, Final
 
 import asyncssh
@@ -49,6 +51,8 @@ _HOST_KEYS: Final = (
     "rsa-sha2-256",
 )
 _SPELL: Final = "see how its name is spelt, or give its address"
+_LITTLE: Final = 4096  # bytes on their way: no more than asking whether it lives takes
+_U32: Final = struct.Struct("=I")
 _ACKNOWLEDGED: Final = struct.Struct("=120xQ")  # of struct tcp_info: bytes that the other kernel has
 
 
@@ -112,12 +116,15 @@ class Connection(Packets, SSHClientConnection):
         super().buffer_updated(count)
 
     def acknowledged(self) -> int | None:
-        """Bytes that the other kernel has taken while more wait here; None where none wait."""
+        """Bytes that the other kernel has taken while much more waits here; None where it does not."""
         transport = self._transport
-        if transport is None or transport.is_closing() or not transport.get_write_buffer_size():
+        if transport is None or transport.is_closing():
             return None
         sock = transport.get_extra_info("socket")
         try:
+            waiting = _U32.unpack(fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(_U32.size)))[0]
+            if not transport.get_write_buffer_size() and waiting < _LITTLE:
+                return None
             told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _ACKNOWLEDGED.size)
         except OSError:
             return None
