@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from labbox.files.viewing.refusing import refuse_calls
+
 # <linux/sched.h>, <linux/prctl.h>
 _NEW_NET, _NEW_IPC, _NEW_UTS, _NEW_USER = 0x40000000, 0x08000000, 0x04000000, 0x10000000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
@@ -69,6 +71,7 @@ def tie_up(memory: int, cpu_seconds: int | None) -> None:
         spent = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
         _limit(resource.RLIMIT_CPU, spent + cpu_seconds, spent + cpu_seconds + _SPARE_SECONDS)
     _drop_capabilities()
+    refuse_calls(_libc)
     _limit(resource.RLIMIT_NOFILE, 0)  # what is open stays open; nothing more can be opened
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import signal
 import socket
@@ -42,7 +43,7 @@ async def test_it_reads_the_file_it_was_given(source: Source) -> None:
     assert found == (bytes((232, 233, 234)), b"\xfe\xff", end, b"")
 
 
-def _tries(_file: BinaryIO, _tell: Tell, path: str, port: int) -> dict[str, str]:
+def _tries(_file: BinaryIO, _tell: Tell, path: str, port: int, victim: int) -> dict[str, str]:
     def attempt(what: Callable[[], object]) -> str:
         try:
             what()
@@ -62,6 +63,7 @@ def _tries(_file: BinaryIO, _tell: Tell, path: str, port: int) -> dict[str, str]
         "write": attempt(lambda: os.open(path + ".new", os.O_WRONLY | os.O_CREAT)),
         "list": attempt(lambda: list(Path("/").iterdir())),
         "connect": attempt(connect),
+        "signal": attempt(lambda: os.kill(victim, signal.SIGKILL)),
         "run": attempt(lambda: os.execv("/bin/true", ["true"])),
         "descriptors": str(len([number for number in range(64) if is_open(number)])),
     }
@@ -71,18 +73,21 @@ async def test_it_opens_nothing_talks_to_nobody_and_starts_nothing(source: Sourc
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
-        arguments = (str(tmp_path / "file"), listening.getsockname()[1])
+        victim = await asyncio.create_subprocess_exec("sleep", "3600")
+        arguments = (str(tmp_path / "file"), listening.getsockname()[1], victim.pid)
         found = await apart.run(source, _tries, arguments, dict[str, str])
-    assert {found[what] for what in ("read", "write", "list", "connect", "run")} <= {
-        "OSError",
-        "FileNotFoundError",
-    }
+    assert victim.returncode is None
+    victim.kill()
+    assert await victim.wait() == -signal.SIGKILL
+    assert found["signal"] == "PermissionError"
+    refused = {"OSError", "FileNotFoundError", "PermissionError"}
+    assert {found[what] for what in ("read", "write", "list", "connect", "run")} <= refused
     assert found["descriptors"] == "4"  # three that lead nowhere, and the one to its parent
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
 def _crashes(_file: BinaryIO, _tell: Tell) -> None:
-    signal.raise_signal(signal.SIGSEGV)
+    ctypes.string_at(0)
 
 
 def _ends(_file: BinaryIO, _tell: Tell) -> None:

@@ -354,7 +354,7 @@ async def test_colours_come_from_a_lexer(tmp_path: Path, opened: Open) -> None:
         await opened(tmp_path / "a.py"), lexer, ['x = """a', 'b"""  # c', "def f(): 1"]
     )
     assert {ink for low, _high, ink in spans[0] if low >= 4} == {"good"}
-    assert [ink for _low, _high, ink in spans[1]] == ["good", "dim"]
+    assert {ink for _low, _high, ink in spans[1]} == {"good", "dim"}
     assert (0, 3, "note") in spans[2]
 
 
