@@ -13,7 +13,7 @@ from labbox.cli.completion import complete_jobs
 from labbox.cli.places import complete_locations, location, on_the_box, within
 from labbox.cli.session import Session, shared_options
 from labbox.cli.transfers import Wishes, transfer
-from labbox.cli.values import JOB, JOBS
+from labbox.cli.values import DURATION, JOB, JOBS
 from labbox.errors import LabboxError
 from labbox.locations import Location, archive_ending
 from labbox.model import Conflict, TransferSpec, TransferVerb
@@ -48,6 +48,9 @@ def _handing_in(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--queue", is_flag=True, help="Hand it in, print the job's number, and leave."),
         click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong."),
         click.option("--after", type=JOBS, metavar="ID", multiple=True, help="Only after this job."),
+        click.option(
+            "--wait", type=DURATION, metavar="T", default=0.0, help="Try a host that sleeps for so long."
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -87,6 +90,7 @@ def _wishes(options: dict[str, Any]) -> Wishes:
         quiet=options.pop("quiet"),
         dry_run=options.pop("dry_run", False),
         nul=options.pop("nul", False),
+        wait=options.pop("wait"),
         after=tuple(number for group in options.pop("after") for number in group),
     )
 
@@ -121,6 +125,12 @@ def _is_folder(session: Session, target: Location, text: str) -> bool:
     except LabboxError as error:
         if error.code == "not_found":
             return False
+        if error.code == "unavailable":
+            raise LabboxError(
+                error.code,
+                f"{error.message}; so nobody can tell whether {target.shown()} is a folder",
+                "end it with / where it is one, or say --exact; then the transfer waits for the host",
+            ) from error
         raise
 
 

@@ -73,7 +73,12 @@ async def _within(
     async def job_folder(number: int) -> str:
         return str(results_of(session, session.box.show_job(number).job))
 
-    async with Places(roots, job_folder=job_folder) as places:
+    credentials = None
+    if any(one.kind is Kind.SFTP for one in wanted):
+        from labbox.files.places.credentials import AskedCredentials
+
+        credentials = AskedCredentials(session.box.host_secret)
+    async with Places(roots, credentials=credentials, job_folder=job_folder) as places:
         return await work(places)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import click
+import msgspec
 
 from labbox.cli.follow import CANCELLED, OWN_FAILURE, TIMED_OUT, progress_drawn, wait_for_end
 from labbox.cli.places import results_of, within
@@ -43,6 +44,7 @@ class Wishes(Value):
     dry_run: bool = False
     nul: bool = False  # result lines end in a zero byte, and names are as they are
     after: tuple[int, ...] = ()
+    wait: float = 0.0  # seconds for which a host that does not answer is tried again
 
 
 class Outcome(Value):
@@ -57,6 +59,7 @@ def transfer(session: Session, spec: TransferSpec, wishes: Wishes) -> int:
     """Plan it, or hand it in and stay with it; the exit code: 0 for all done, 1 for what was not."""
     if wishes.dry_run:
         return _show_plan(session, spec)
+    spec = msgspec.structs.replace(spec, wait=wishes.wait)
     job = session.box.submit_job(JobSpec(transfer=spec, after=wishes.after))
     if wishes.queue:
         if session.json:

@@ -475,6 +475,44 @@ def test_from_another_machine_the_same_words_go_by_ssh(
     assert run("--socket", where, "file", "ls", "nowhere").returncode == 1
 
 
+def test_files_go_to_another_host_and_come_back(ada: Person, home: Path, tmp_path: Path) -> None:
+    from sshd import Sshd
+
+    server = Sshd(tmp_path / "sshd").start()
+    try:
+        far = f"sftp://root@127.0.0.1:{server.port}"
+        ok(ada.run("host", "add", far, "--key", "-", stdin=server.key.read_bytes()))
+        put(home, "raw/one", "1")
+        done = ada.run("file", "ls", far)
+        assert (
+            done.returncode == 1
+            and "has not been confirmed" in done.stderr
+            and "labbox host trust" in done.stderr
+        )
+        shown = subprocess.run(
+            ["ssh-keygen", "-lf", tmp_path / "sshd" / "host_key.pub"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        ok(ada.run("host", "trust", far, shown.stdout.split()[1]))
+        ok(ada.run("file", "mkdir", f"{far}/{tmp_path}/there"))
+        ok(ada.run("file", "cp", "raw", f"{far}/{tmp_path}/there", "--verify"))
+        assert (tmp_path / "there/raw/one").read_text() == "1"
+        assert ok(ada.run("file", "ls", f"{far}/{tmp_path}/there/raw")) == "one\n"
+        ok(ada.run("file", "cp", f"{far}/{tmp_path}/there/raw/one", "back"))
+        assert (home / "back").read_text() == "1"
+    finally:
+        server.stop()
+    done = ada.run("file", "cp", "raw", f"{far}/{tmp_path}/new")
+    assert done.returncode == 1 and "say --exact" in done.stderr
+    number = ok(
+        ada.run("file", "cp", "raw", f"{far}/{tmp_path}/new/", "--wait", "1h", "--queue", "-q")
+    ).strip()
+    wait_for(lambda: ada.job(number)["state"] == "queued")
+    ok(ada.run("job", "cancel", number))
+
+
 def test_the_bar_tells_files_too() -> None:
     line = format_bar(
         Progress(phase="copying", done=5, total=10, unit="bytes", files=1, files_total=None), 100

@@ -324,3 +324,35 @@ async def test_where_nothing_can_be_written_a_save_says_so(
     assert (await file.read()).text == "packed\n" and not file.writable
     with pytest.raises(LabboxError, match="nothing can be written there"):
         await file.save(PlainText("new\n"))
+
+
+@pytest.mark.root
+async def test_a_file_on_another_host_is_edited_as_one_here(tmp_path: Path) -> None:
+    from sshd import Sshd
+
+    from labbox.files.places.credentials import Credential, Secret
+
+    server = Sshd(tmp_path / "sshd").start()
+    far = tmp_path / "far.txt"
+    far.write_bytes(b"one\r\ntwo \xff\xc3\xa4\r\n")
+    far.chmod(0o640)
+
+    class Kept:
+        async def credential(self, host: str) -> Credential:
+            key = Secret(server.key.read_text())
+            return Credential("root", "127.0.0.1", server.port, private_key=key, host_keys=(server.host_key,))
+
+    try:
+        async with Places(Roots(home=str(tmp_path)), credentials=Kept()) as places:
+            file = await edited(places, f"sftp://root@127.0.0.1:{server.port}/{far}")
+            plain = await file.read()
+            await file.save(plain._replace(text=plain.text + "three\n"))
+            assert far.read_bytes() == b"one\r\ntwo \xff\xc3\xa4\r\nthree\r\n"
+            assert far.stat().st_mode & 0o777 == 0o640 and not leavings(tmp_path)
+            far.write_text("theirs, and longer than before")
+            with pytest.raises(ChangedBeneathError):
+                await file.save(plain)
+            await file.save(plain, over=True)
+            assert far.read_bytes() == encode(plain)
+    finally:
+        server.stop()

@@ -41,6 +41,12 @@ def asked(pilot: Pilot[int], screen: EditorScreen) -> bool:
     return above is not screen and above.is_mounted and isinstance(above.focused, Button)
 
 
+def coloured(screen: EditorScreen) -> bool:
+    """Whether the colours of all lines on the screen are known."""
+    colours = screen.text.colours
+    return colours is not None and colours._known and not colours.lack(screen.text.on_screen(0))
+
+
 async def test_type_undo_redo_save_and_leave(
     box: Any, running: Any, wait: Any, shown: Any, edit: Open, tmp_path: Path
 ) -> None:
@@ -348,6 +354,48 @@ async def test_a_long_text_takes_keys_at_once(
         assert path.read_bytes().startswith(b"x0,0,value 0\n1,1,value 1\n")
 
 
+async def test_what_is_typed_is_coloured_and_what_moves_stays_so(
+    box: Any, running: Any, wait: Any, edit: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "code.py").write_text("import sys\n\n" + "x = 1  # note\n" * 300)
+    async with running(box) as pilot:
+        screen = await edit(pilot, "~/code.py")
+        await wait(pilot, lambda: coloured(screen))
+
+        def colour(row: int, column: int) -> Any:
+            line = screen.text.get_line(row)
+            styles = [span.style for span in line.spans if span.start <= column < span.end]
+            return getattr(styles[-1], "color", None) if styles else None
+
+        keyword, comment = colour(0, 0), colour(2, 8)
+        assert keyword is not None and comment is not None and keyword != comment
+        assert colour(0, 7) != keyword
+        await pilot.press("ctrl+end", *"def", "space", "f")
+        await wait(pilot, lambda: colour(302, 0) == keyword)
+        await pilot.press("ctrl+home", "enter")
+        await wait(pilot, lambda: lines(screen)[0] == "" and colour(1, 0) == keyword)
+
+
+async def test_a_file_in_an_archive_can_be_looked_at_and_saved_elsewhere(
+    box: Any, running: Any, wait: Any, shown: Any, edit: Open, tmp_path: Path
+) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("notes.txt", "packed\n")
+    async with running(box) as pilot:
+        screen = await edit(pilot, "~/a.zip!/notes.txt")
+        assert "packed" in shown(pilot) and "read-only" in shown(pilot)
+        await pilot.press("x", "f8", "ctrl+x", "ctrl+v", "f5")
+        assert lines(screen) == ["packed", ""]
+        await pilot.press("f2")
+        await wait(pilot, lambda: "cannot save ~/a.zip!/notes.txt" in shown(pilot))
+        await pilot.press("enter", "f12", "ctrl+e", *(["backspace"] * 30), *"~/out.txt", "enter")
+        await wait(pilot, lambda: (tmp_path / "out.txt").exists() and not screen.text.read_only)
+        await pilot.press("x", "f2")
+        await wait(pilot, lambda: (tmp_path / "out.txt").read_text() == "xpacked\n")
+
+
 SCENES: dict[str, tuple[str, tuple[str, ...], str, str]] = {
     "text": ("code.py", (), "UTF-8  LF", "labbox-dark"),
     "hostile": ("odd.txt", ("down",), "U+202E", "labbox-light"),
@@ -375,12 +423,12 @@ def test_picture_of_the_editor(
 
     async def act(pilot: Pilot[int]) -> None:
         await wait(pilot, lambda: app.status is not None and len(app.screen_stack) > 1)
-        await edit(pilot, f"~/{file}")
+        screen = await edit(pilot, f"~/{file}")
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
         await wait(pilot, lambda: arrived in shown(pilot))
-        await wait(pilot, lambda: "@lab" in shown(pilot))
+        await wait(pilot, lambda: "@lab" in shown(pilot) and coloured(screen))
         await pilot.pause()
 
     try:

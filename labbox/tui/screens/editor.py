@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual import on
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 from labbox.errors import LabboxError
@@ -20,12 +21,14 @@ from labbox.tui.screens.editor_searching import EditorSearching
 from labbox.tui.screens.folder import home
 from labbox.tui.widgets.dialog import Confirm, Prompt
 from labbox.tui.widgets.paint import Painted
+from labbox.tui.widgets.textcolours import AHEAD, Colours
 from labbox.tui.widgets.textedit import TextEdit
 
 if TYPE_CHECKING:
     from labbox.files.places.opening import Places
 
 LOOK_EVERY: Final = 3  # seconds between two looks whether somebody else changed the file
+COLOUR_AFTER: Final = 0.1  # seconds without a key
 BENEATH: Final = "Somebody else has changed this file meanwhile; F2 asks what to do."
 
 
@@ -72,6 +75,8 @@ class EditorScreen(EditorSearching):
         self._line = line
         self._as = PlainText()
         self._saved: object = None  # the state of the text that is in the file
+        self._coloured: object = None
+        self._colour_timer: Timer | None = None
         self._kept = True  # whether the file holds that state at all: not, where it was removed
         self._saving = False
         self._beneath = False
@@ -125,7 +130,8 @@ class EditorScreen(EditorSearching):
             raise
         self._take(file, plain)
         self.text.take_up(plain.text)
-        self._saved = self.text.state
+        self._saved = self._coloured = self.text.state
+        self.text.colours = Colours(self.location.name, plain.text[:200].partition("\n")[0])
         self.text.read_only = not file.writable
         if not file.writable:
             self.show_trouble("Nothing can be written here: look, copy, and save it elsewhere.")
@@ -166,6 +172,25 @@ class EditorScreen(EditorSearching):
             lines = block.end[0] - block.start[0] + 1
             parts.append((f"  {lines} lines marked" if lines > 1 else "  marked", "note"))
         self.query_one(EditStatus).say(parts, f"{self._as.encoding}  {self._as.ends}")
+        self._colour()
+
+    def _colour(self) -> None:
+        text = self.text
+        if text.colours is None:
+            return
+        fresh = text.state is not self._coloured
+        if fresh or text.colours.lack(text.on_screen(0)):
+            self._coloured = text.state
+            if self._colour_timer is not None:
+                self._colour_timer.stop()
+            self._colour_timer = self.set_timer(COLOUR_AFTER, self._begin_to_colour)
+
+    def _begin_to_colour(self) -> None:
+        self.run_worker(self._look_at_colours(self.text), group="colours", exclusive=True)
+
+    async def _look_at_colours(self, text: TextEdit) -> None:
+        if text.colours is not None and await text.colours.look(text.on_screen(AHEAD)):
+            text.repaint()
 
     def tick(self) -> None:
         """Look whether somebody else changed it."""

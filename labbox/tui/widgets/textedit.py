@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Final
 
+from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -20,6 +21,8 @@ from textual.widgets import TextArea
 
 from labbox.files.standins import hidden, pictured, revealed
 from labbox.text import visible
+from labbox.tui.widgets.paint import inks_of
+from labbox.tui.widgets.textcolours import Colours
 from labbox.tui.widgets.textlines import TextLines, WrappedLines
 
 UNDO_STEPS: Final = 1000
@@ -76,6 +79,7 @@ class TextEdit(TextArea, inherit_bindings=False):
         """Empty, and not to be changed until a text is taken up."""
         self.block: Selection | None = None
         self.marking = False
+        self.colours: Colours | None = None
         self._clip = ("", "")  # what was copied, and how the terminal got to know it
         super().__init__(
             soft_wrap=False,
@@ -145,7 +149,12 @@ class TextEdit(TextArea, inherit_bindings=False):
 
     def get_line(self, line_index: int) -> Text:
         """One line, harmless, the marked block in it."""
-        line = Text(pictured(self.document.get_line(line_index)), end="", no_wrap=True)
+        said = self.document.get_line(line_index)
+        line = Text(pictured(said), end="", no_wrap=True)
+        if self.colours is not None:
+            inks = inks_of(self.app.theme, self.app.theme_variables)
+            for low, high, ink in self.colours.of(said):
+                line.stylize(Style(color=inks[ink].color), low, high)
         if self.block is not None and self._theme is not None and self._theme.selection_style is not None:
             (top, left), (bottom, right) = sorted(self.block)
             if top <= line_index <= bottom:
@@ -172,7 +181,22 @@ class TextEdit(TextArea, inherit_bindings=False):
                 break
         return None
 
-    def _repaint(self) -> None:
+    def on_screen(self, ahead: int) -> list[str]:
+        """The lines that are seen, and some before and behind them."""
+        infos = self.wrapped_document._offset_to_line_info  # noqa: SLF001 - Textual gives it no other way
+        top = self.scroll_offset.y
+        if not infos:
+            return []
+        first = infos[min(top, len(infos) - 1)][0]
+        last = infos[min(top + self.size.height, len(infos) - 1)][0]
+        return self.document.lines[max(0, first - ahead) : last + 1 + ahead]
+
+    def _watch_scroll_y(self) -> None:
+        super()._watch_scroll_y()
+        self.post_message(self.Moved())
+
+    def repaint(self) -> None:
+        """Draw all of it anew."""
         self._line_cache.clear()
         self.refresh()
         self.post_message(self.Moved())
@@ -188,7 +212,7 @@ class TextEdit(TextArea, inherit_bindings=False):
         else:
             self.marking, self.block = True, None
             self.selection = Selection.cursor(self.selection.end)
-        self._repaint()
+        self.repaint()
 
     def marked(self) -> Selection | None:
         """What is marked, or else selected."""
@@ -199,7 +223,7 @@ class TextEdit(TextArea, inherit_bindings=False):
         """Nothing is marked any more."""
         self.block, self.marking = None, False
         self.selection = Selection.cursor(self.selection.end)
-        self._repaint()
+        self.repaint()
 
     def copy_block(self, *, move: bool = False) -> bool:
         """Put what is marked where the cursor is; False where nothing is, or the cursor is inside it."""
@@ -223,7 +247,7 @@ class TextEdit(TextArea, inherit_bindings=False):
             moved = _shifted(end, block.start, block.end, block.start)
             end = moved if moved is not None else end
         self.move_cursor(end)
-        self._repaint()
+        self.repaint()
         return True
 
     def delete_block(self) -> None:
@@ -236,7 +260,7 @@ class TextEdit(TextArea, inherit_bindings=False):
             self.action_delete_line()
         else:
             self.delete(*block, maintain_selection_offset=False)
-        self._repaint()
+        self.repaint()
 
     # Keys and the clipboard.
 
