@@ -40,6 +40,7 @@ ARCHIVES: Final = (
 SSH_PORT: Final = 22
 NAME_BYTES: Final = 255  # of one name, on every file system that matters here
 
+_ELSEWHERE: Final = ("sftp://", "shared:", "project:", "job:")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9-]*):")
 _AUTHORITY: Final = re.compile(
     r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[^@/:\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
@@ -177,6 +178,11 @@ def parse(text: str, base: Location | None = None) -> Location:
                 f"cannot use “{visible_line(text)}”: there is no kind of place “{other}”",
                 f"a file of that name is ./{visible_line(text)}; places are box:, shared:, project:, job:, sftp://",
             )
+
+
+def elsewhere(path: str | None) -> Location | None:
+    """Where a study's folder is that has to be fetched before it can run; None for one in the home."""
+    return parse(path) if path is not None and path.startswith(_ELSEWHERE) else None
 
 
 def path_text(path: str) -> str:

@@ -28,10 +28,9 @@ from labbox.cli.values import (
     VARIABLE,
 )
 from labbox.errors import LabboxError
+from labbox.locations import elsewhere
 from labbox.model import JobSpec, Sweep
 from labbox.protocol import Caller, Job, JobEdit
-
-_ELSEWHERE = ("sftp://", "shared:", "project:", "job:")  # as the box reads a folder's path
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -164,8 +163,7 @@ def submit(
         raise LabboxError(
             "usage", "cannot submit nothing", "name a folder, or a command: labbox job submit study"
         )
-    away = path is not None and path.startswith(_ELSEWHERE)
-    caller = session.box.whoami() if path is not None and not away else None
+    caller = session.box.whoami() if path is not None and elsewhere(path) is None else None
     indices, at_once = array or ((), None)
     spec = JobSpec(
         path=path if path is None or caller is None else place_below_home(session, caller, path),
@@ -262,7 +260,7 @@ def _tell(session: Session, job: Job, *, following: bool, quiet: bool) -> int:
 def _follow_chain(session: Session, job: Job, *, quiet: bool) -> int:
     """The fetch of its folder, the job, the delivery of its output; the code of the first that is not 0."""
     detail = session.box.show_job(job.id)
-    if (detail.spec.path or "").startswith(_ELSEWHERE):
+    if elsewhere(detail.spec.path) is not None:
         for number in detail.job.after:
             follow(session, session.box.show_job(number).job, quiet=quiet)  # the job itself says how it went
     code = follow(session, job, quiet=quiet)

@@ -23,7 +23,16 @@ from labbox.daemon.api import streams
 from labbox.daemon.api.callers import Peer
 from labbox.errors import LabboxError
 from labbox.model import JobSpec, JobState, Limits, Role, Scope, Stream
-from labbox.protocol import AdminBody, Event, InspectBody, JobEdit, LogRecord, UserAdd
+from labbox.protocol import (
+    AdminBody,
+    Event,
+    Failure,
+    InspectBody,
+    JobEdit,
+    LogRecord,
+    TransferSummary,
+    UserAdd,
+)
 
 
 def uid_of(served: Served, name: str) -> int:
@@ -486,3 +495,15 @@ def test_messages_with_undecodable_names_stay_readable() -> None:
     record = LogRecord(cursor=1, at=datetime.now(UTC), stream=Stream.OUT, text="\udcff")
     assert msgspec.json.decode(encode(record), type=LogRecord).raw == b"\xff"
     assert encode(AdminBody(admin=True)) == b'{"admin":true}'
+
+
+def test_what_a_transfer_did(served: Served, ada: labbox.client.Client) -> None:
+    job = ada.submit_job(JobSpec(command=("true",)))
+    with pytest.raises(LabboxError, match="it is no transfer"):
+        ada.transfer_summary(job.id)
+    failure = Failure(path="a\\xff\n", code="forbidden", text="cannot read it")
+    served.jobs.transferred[job.id] = TransferSummary(files=3, failed=1, failures=(failure,))
+    told = ada.transfer_summary(job.id)
+    assert (told.files, told.failures) == (3, (failure,))
+    status, body = raw(served, "GET", f"/v1/jobs/{job.id}/transfer", **{"Labbox-As": "ada"})
+    assert (status, body["failures"][0]["code"]) == (200, "forbidden")

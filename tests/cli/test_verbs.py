@@ -63,6 +63,14 @@ def test_every_option_of_submit_reaches_the_box(served: Served, labbox: Run) -> 
     assert (spec.stdin, spec.project) == (True, "vision")
 
 
+def test_a_folder_elsewhere_goes_to_the_box_as_it_is_written(served: Served, labbox: Run) -> None:
+    done = labbox(
+        "job", "submit", "sftp://me@my-pc/study", "--deliver", "sftp://me@my-pc/out", "-q", "--as", "ada"
+    )
+    spec = served.jobs.specs[int(done.out)]
+    assert (spec.path, spec.deliver) == ("sftp://me@my-pc/study", "sftp://me@my-pc/out")
+
+
 def test_what_is_not_said_is_left_to_the_box(served: Served, labbox: Run) -> None:
     spec = served.jobs.specs[submit(labbox)]
     assert (spec.cpus, spec.memory, spec.time_limit, spec.network, spec.retries) == (None,) * 5

@@ -10,7 +10,7 @@ import pytest
 from labbox.daemon.jobs.submit import PATIENCE
 from labbox.errors import LabboxError
 from labbox.model import Conflict, JobKind, JobSpec, JobState, ReasonCode, TransferVerb
-from labbox.protocol import Job, JobDetail, JobEdit
+from labbox.protocol import InspectBody, Job, JobDetail, JobEdit
 
 Lab = Any  # conftest's; a fixture gives it
 
@@ -148,6 +148,18 @@ async def test_another_run_takes_what_was_handed_in_and_a_fresh_one_fetches(lab:
     fresh = await lab.jobs.rerun(ada, run.id, JobEdit(fresh=True), "test")
     await arrive(lab, fresh, worker=1)
     assert (await lab.ended(fresh.id)).state is S.SUCCEEDED
+
+
+async def test_a_look_at_a_folder_elsewhere_says_what_will_be_done(lab: Lab) -> None:
+    body = InspectBody(path=THERE, spec=JobSpec(deliver="sftp://me@my-pc/out", cpus=2.0))
+    found = await lab.jobs.inspect(lab.account("ada"), body)
+    assert (found.name, found.resources.cpus) == ("study", 2.0)
+    assert [one.text for one in found.findings] == [
+        "it is fetched from my-pc first, and handed in as it is then",
+        "its output is delivered to sftp://me@my-pc/out",
+    ]
+    with pytest.raises(LabboxError, match="there is no kind of place"):
+        await lab.jobs.inspect(lab.account("ada"), InspectBody(path=THERE, spec=JobSpec(deliver="ftp:/x")))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import jobs
 from labbox.errors import LabboxError
 from labbox.groups import TRANSFERS
-from labbox.locations import Location, parse
+from labbox.locations import Location, elsewhere, parse
 from labbox.model import (
     WAITING,
     JobSpec,
@@ -35,6 +35,7 @@ from labbox.model import (
     TransferSpec,
     TransferVerb,
 )
+from labbox.protocol import Finding, Inspection
 from labbox.text import visible_line
 
 if TYPE_CHECKING:
@@ -42,13 +43,35 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_ELSEWHERE: Final = ("sftp://", "shared:", "project:", "job:")
 _NAMELESS: Final = "project"
 
 
-def elsewhere(path: str | None) -> Location | None:
-    """Where a folder is that has to be fetched first; None for one in the home."""
-    return parse(path) if path is not None and path.startswith(_ELSEWHERE) else None
+def look_elsewhere(parts: Parts, account: Account, spec: JobSpec) -> Inspection:
+    """What can be said of a folder before it is fetched: that it will be."""
+    source = elsewhere(spec.path)
+    if source is None:
+        raise AssertionError("only for folders elsewhere")
+    order = _run_order(parts, account, spec, source)
+    where = source.host.rpartition("@")[2] or source.kind.value
+    said = [f"it is fetched from {where} first, and handed in as it is then"]
+    if order.spec.deliver is not None:
+        said.append(f"its output is delivered to {parse(order.spec.deliver).shown()}")
+    return Inspection(
+        path=source.shown(),
+        name=order.name,
+        entry=None,
+        command=spec.command,
+        template=spec.template,
+        dependencies=(),
+        code_files=0,
+        code_bytes=0,
+        input_files=0,
+        input_bytes=0,
+        resources=order.resources,
+        time_limit=order.time_limit,
+        network=bool(spec.network),
+        findings=tuple(Finding(level="ok", text=text) for text in said),
+    )
 
 
 async def chain(parts: Parts, account: Account, spec: JobSpec, by: str, origin: str) -> list[jobs.JobRow]:

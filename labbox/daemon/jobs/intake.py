@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from labbox.daemon.jobs import submit as submitting
-from labbox.daemon.jobs.chaining import chain, elsewhere
+from labbox.daemon.jobs.chaining import chain
 from labbox.daemon.jobs.control import (
     allowed,
     edited,
@@ -22,6 +22,7 @@ from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import jobs
 from labbox.errors import LabboxError
+from labbox.locations import elsewhere
 from labbox.model import JobKind, JobSpec
 from labbox.protocol import JobEdit, TemplateInfo, Templates
 

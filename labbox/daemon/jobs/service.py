@@ -20,7 +20,7 @@ from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import reading
 from labbox.daemon.jobs.capacity import box_total
-from labbox.daemon.jobs.chaining import Arrivals
+from labbox.daemon.jobs.chaining import Arrivals, look_elsewhere
 from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.control import Control, allowed
 from labbox.daemon.jobs.dispatch import Dispatcher
@@ -39,6 +39,7 @@ from labbox.daemon.jobs.views import Views
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import Store, attempts, jobs, pages
 from labbox.errors import LabboxError
+from labbox.locations import elsewhere
 from labbox.model import JobKind, JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import (
     Event,
@@ -250,6 +251,8 @@ class Jobs:
     async def inspect(self, account: Account, body: InspectBody) -> Inspection:
         """Look at a project folder without submitting it."""
         spec = body.spec or JobSpec()
+        if elsewhere(body.path) is not None:
+            return look_elsewhere(self._parts, account, msgspec.structs.replace(spec, path=body.path))
         return await self._parts.folders.inspect(
             account, body.path, msgspec.structs.replace(spec, path=body.path)
         )

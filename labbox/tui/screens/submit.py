@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
-from textual import on
+from textual import events, on
 from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label
 
 from labbox.errors import LabboxError
 from labbox.groups import parse_group
+from labbox.locations import parse as parse_location
 from labbox.model import JobSpec
 from labbox.protocol import InspectBody, Inspection
 from labbox.sweeps import parse_array, parse_sweep
@@ -36,9 +37,13 @@ def _sweeps(text: str) -> tuple[Any, ...]:
     return tuple(parse_sweep(word) for word in text.split())
 
 
+def _location(text: str) -> str:
+    return str(parse_location(text))
+
+
 # (name in the spec, label, example, how it is read)
 FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
-    ("path", "Folder", "F3 chooses one", str),
+    ("path", "Folder", "F3, or sftp://me@my-pc/study", str),
     ("name", "Name", "the folder's", optional(str)),
     ("command", "Command", "what the folder says", optional(words)),
     ("cpus", "CPUs", "the folder's, such as 2", optional(parse_cpus)),
@@ -49,6 +54,7 @@ FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
     ("sweep", "Sweep", "such as lr=0.1,0.2 seed=1:5", _sweeps),
     ("parallel", "At once", "elements at a time", optional(whole)),
     ("group", "Group", "such as sims", optional(parse_group)),
+    ("deliver", "Deliver to", "such as sftp://me@my-pc/out", optional(_location)),
     ("env", "Variables", "KEY=VALUE …", environment),
     ("after", "After jobs", "such as 17 18", _ids),
     ("start_at", "Not before", "such as 08:00 or +2h", optional(parse_when)),
@@ -92,6 +98,13 @@ class SubmitScreen(Pane):
             self._inspect_soon()
         else:
             self.action_choose()
+
+    def on_key(self, event: events.Key) -> None:
+        """Up and Down go through the fields, as in every dialog."""
+        if event.key in ("up", "down"):
+            event.stop()
+            move = self.focus_previous if event.key == "up" else self.focus_next
+            move()
 
     # Inspecting.
 
