@@ -22,6 +22,7 @@ NAMES = (
     "environments",
     "copies",
     "transfers",
+    "hosts",
     "files",
     "store",
     "submissions",
