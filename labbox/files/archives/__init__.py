@@ -22,6 +22,7 @@ from labbox.files.archives.sinks import FileSink, LocalSink
 from labbox.files.archives.source import opened
 from labbox.files.archives.tree import LocalTree, PlaceTree, Tree
 from labbox.files.archives.unpacking import Unpacking
+from labbox.files.listing import shown
 from labbox.files.places.base import EntryKind, Place
 from labbox.files.places.local import LocalPlace
 from labbox.files.places.localfile import LocalFile
@@ -111,6 +112,7 @@ async def unpack(
             if isinstance(place, LocalPlace):
                 descriptor = await place.folder(folder)
                 try:
+                    await _check_own(place, folder, descriptor)
                     target = LocalTarget(descriptor)
                 finally:
                     os.close(descriptor)
@@ -133,6 +135,17 @@ async def unpack(
     finally:
         source.close()
         await handle.close()
+
+
+async def _check_own(place: LocalPlace, folder: str, descriptor: int) -> None:
+    """Where others may write too, they might have put a link in the place of the folder just made."""
+    entry, found = await place.entry(folder), os.fstat(descriptor)
+    if entry.kind is not EntryKind.FOLDER or entry.identity != (found.st_dev, found.st_ino):
+        raise LabboxError(
+            "conflict",
+            f"cannot unpack into {shown(folder)}: somebody put something else in its place",
+            "unpack where nobody else may write",
+        )
 
 
 async def _tree(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
@@ -50,19 +51,19 @@ class FileSource:
         """Owns the descriptor."""
         self._descriptor = descriptor
         self._label = label
+        self._lock = threading.Lock()
         self.size: int = os.fstat(descriptor).st_size
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes."""
-        if self._descriptor < 0:
-            raise closed(self._label)
-        with explained("read", self._label):
-            data = os.pread(self._descriptor, size, offset)
-            while len(data) < size and (
-                more := os.pread(self._descriptor, size - len(data), offset + len(data))
-            ):
-                data += more
-        return data
+        with self._lock, explained("read", self._label):
+            if self._descriptor < 0:
+                raise closed(self._label)
+            parts: list[bytes] = []
+            while size and (data := os.pread(self._descriptor, size, offset)):
+                parts.append(data)
+                size, offset = size - len(data), offset + len(data)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def descriptor(self) -> int | None:
         """The file itself."""
@@ -70,9 +71,10 @@ class FileSource:
 
     def close(self) -> None:
         """Let go of it."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        with self._lock:  # never under a read: its number might be another file's by then
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
 
 
 class HandleSource:

@@ -30,6 +30,7 @@ from labbox.errors import LabboxError
 from labbox.files.archives import Limits, Quiet, unpacking
 from labbox.files.archives.names import clean, leads_inside
 from labbox.files.places.base import EntryKind
+from labbox.files.places.local import LocalPlace
 from labbox.locations import check_name
 from labbox.text import visible_line
 
@@ -100,6 +101,25 @@ async def test_a_link_and_then_a_write_through_it(tmp_path: Path) -> None:
     assert "leads out of the folder" in refusals(hooks)["l"] and "leads out" in refusals(hooks)["up"]
     assert (tmp_path / "t/l/file").read_bytes() == b"attack" and not (tmp_path / "t/l").is_symlink()
     assert (tmp_path / "t/in").readlink() == Path("l")
+
+
+async def test_a_folder_swapped_for_a_link_before_it_is_filled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outside").mkdir()
+    archive = make_tar(tmp_path / "x.tar", ("file", tarfile.REGTYPE, b"attack"))
+    make = LocalPlace.make_folder
+
+    async def swapped(place: LocalPlace, path: str, mode: int | None = None) -> None:
+        await make(place, path, mode)
+        Path(path).rmdir()
+        Path(path).symlink_to(tmp_path / "outside")
+
+    monkeypatch.setattr(LocalPlace, "make_folder", swapped)
+    with refused(frozenset({"conflict"})) as caught:
+        await unpacked(archive, tmp_path / "t")
+    assert "in its place" in caught.error.message
+    assert (tmp_path / "outside").is_dir() and not names_in(tmp_path / "outside")
 
 
 async def test_links_that_together_lead_out(tmp_path: Path) -> None:
