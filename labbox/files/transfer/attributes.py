@@ -7,6 +7,7 @@ import os
 import stat
 from typing import Final
 
+from labbox.files.places.base import Attributes
 from labbox.files.transfer.reporting import Reporter
 
 _KEPT: Final = ("user.", "system.posix_acl_")
@@ -44,6 +45,14 @@ class Keeper:
             os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
         except PermissionError:
             self._reporter.not_kept("the target keeps no times: when files were changed was not kept")
+
+    def keep_simple(self, target: int, wanted: Attributes) -> None:
+        """Set what comes from another place; the time last."""
+        kept = wanted.uid is None or wanted.gid is None or self._chown(target, wanted.uid, wanted.gid)
+        if wanted.mode is not None:
+            os.fchmod(target, wanted.mode if kept and wanted.uid is not None else wanted.mode & 0o1777)
+        if wanted.mtime is not None:
+            os.utime(target, ns=(wanted.mtime, wanted.mtime))
 
     def keep_link(self, folder: int, name: str, found: os.stat_result) -> None:
         """Set what a symbolic link can have."""

@@ -74,7 +74,10 @@ async def bring_one(
     """Bring one thing to `wanted` in a folder, whatever the verb; failures are rows for `path`."""
     one = replace(one, selection=one.selection.always(policy))
     if source.local and folder.local:
-        await one.control.in_thread(lambda: _bring(one, [(source, wanted, path)], folder, moving=moving))
+        folds = await _folds(folder)
+        await one.control.in_thread(
+            lambda: _bring(one, [(source, wanted, path)], folder, moving=moving, folds=folds)
+        )
         return
     from labbox.files.transfer.placetree import bring
 
@@ -85,13 +88,18 @@ async def _locally(one: Run, pairs: list[tuple[Spot, str]], folder: Spot) -> Non
     count = Count(one.selection)
     counting = asyncio.ensure_future(asyncio.to_thread(_count, one, count, pairs))
     called = [(source, name, name_of(source.location)) for source, name in pairs]
-    moving = one.spec.verb is TransferVerb.MOVE
+    moving, folds = one.spec.verb is TransferVerb.MOVE, await _folds(folder)
     try:
-        await one.control.in_thread(lambda: _bring(one, called, folder, moving=moving))
+        await one.control.in_thread(lambda: _bring(one, called, folder, moving=moving, folds=folds))
     finally:
         count.stop.set()
         await asyncio.wait({counting})
         counting.result()
+
+
+async def _folds(folder: Spot) -> bool:
+    """Whether the target takes a and A for one name."""
+    return not (await folder.place.traits_at(folder.path)).case_sensitive
 
 
 def _count(one: Run, count: Count, pairs: list[tuple[Spot, str]]) -> None:
@@ -108,7 +116,9 @@ def _count(one: Run, count: Count, pairs: list[tuple[Spot, str]]) -> None:
         one.reporter.total, one.reporter.files_total = count.size, count.files
 
 
-def _bring(one: Run, sources: list[tuple[Spot, str, str]], folder: Spot, *, moving: bool) -> None:
+def _bring(
+    one: Run, sources: list[tuple[Spot, str, str]], folder: Spot, *, moving: bool, folds: bool
+) -> None:
     """In a thread: bring each source over; with each its name at the target and what reports call it."""
     reporter = one.reporter
     bench = Bench(
@@ -121,7 +131,7 @@ def _bring(one: Run, sources: list[tuple[Spot, str, str]], folder: Spot, *, movi
         links=Links(reporter),
     )
     notes = UndoNotes(one.journal, reporter)
-    tree = LocalTree(bench, one.selection, notes, moving=moving)
+    tree = LocalTree(bench, one.selection, notes, moving=moving, folds=folds)
     with ExitStack() as stack:
         target = open_folder(folder)
         stack.callback(os.close, target)

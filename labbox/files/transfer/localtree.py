@@ -33,6 +33,7 @@ from labbox.files.transfer.hardlinks import Anchor
 from labbox.files.transfer.localfiles import Bench, Files, is_copy
 from labbox.files.transfer.localmove import remove_copied
 from labbox.files.transfer.selection import PART, Selection
+from labbox.files.transfer.sweeping import sweep_below
 from labbox.files.transfer.system import identity, lstat, open_beneath, rename_new
 from labbox.files.transfer.undonotes import UndoNotes
 from labbox.files.transfer.walking import Descent, lies_in, moved_meanwhile
@@ -45,13 +46,15 @@ _TRIES: Final = 3  # where somebody else takes the name meanwhile
 class LocalTree:
     """Copies or moves one source after the other; made for one run."""
 
-    def __init__(self, bench: Bench, selection: Selection, notes: UndoNotes, *, moving: bool) -> None:
-        """`notes`: where it is written what was put where."""
+    def __init__(
+        self, bench: Bench, selection: Selection, notes: UndoNotes, *, moving: bool, folds: bool = False
+    ) -> None:
+        """`notes`: where it is written what was put where; `folds`: the target takes a and A for one name."""
         self._bench, self._selection, self._notes, self._moving = bench, selection, notes, moving
         notes.moving = moving
         self._files = Files(bench)
         self._reporter, self._journal = bench.reporter, bench.journal
-        self._folded: set[str] | None = None
+        self._folds = folds
 
     def take(self, source: int, name: str, target: int, wanted: str, path: str) -> None:
         """Bring `name` in the open folder `source` to `wanted` in the open folder `target`.
@@ -60,7 +63,6 @@ class LocalTree:
         after everything unfinished was removed.
         """
         self._bench.links.begin(target)
-        self._folds = False
         found = lstat(source, name)
         if found is None:
             if self._moving and self._journal.resumed and self._arrived(target, wanted):
@@ -82,6 +84,8 @@ class LocalTree:
             self._reporter.fail(self._stack[-1].path or path, error, self._doing)
         except BaseException:
             self._remove_unfinished(target)
+            if self._journal.resumed:
+                sweep_below(target, wanted, self._journal.tag)
             raise
         finally:
             self._source.close()
@@ -119,8 +123,8 @@ class LocalTree:
 
     def _one(self, frame: Frame, name: str, wanted: str, path: str, *, folder: bool) -> None:
         self._bench.tick()
+        self._check_case(frame, name)
         if frame.fresh:
-            self._check_case(frame, name)
             if folder:
                 self._enter(frame, name, name, path, fresh=True)
             else:
@@ -282,7 +286,6 @@ class LocalTree:
             self._source.leave()
             raise
         if wanted and fresh:
-            self._folds = lstat_of_parent(self._target.present, out.upper()) is not None
             anchor = Anchor(self._path_below_top(out))
             below = Frame(name, out, path, fresh, anchor, "", found, wanted)
         else:
@@ -324,7 +327,6 @@ class LocalTree:
                 else:
                     self._attempt(frame, name, name, below, folder=False)
         frame.waiting = frame.folders.drain()
-        frame.names = None
 
     def _leave(self, frame: Frame) -> None:
         """All in a folder is done: give it its attributes, go up, give it its name."""
@@ -356,6 +358,7 @@ class LocalTree:
             self._put(frame.name, frame.out, frame.wanted, made, replace=False)
         except FileExistsError:
             remove_below(here, frame.out, self._bench.tick)
+            (above.names or set()).discard(frame.name.casefold())
             self._attempt(above, frame.name, frame.wanted, frame.path, folder=True)
             return
         except OSError as error:
@@ -462,11 +465,6 @@ class LocalTree:
 
     def _source_path(self, name: str) -> str:
         return "/".join([*(frame.name for frame in self._stack[1:]), name])
-
-
-def lstat_of_parent(folder: int, name: str) -> os.stat_result | None:
-    """What stands beside an open folder under that name."""
-    return lstat(folder, f"../{name}")
 
 
 def _kind(found: os.stat_result) -> EntryKind:

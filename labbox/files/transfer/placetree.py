@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry, EntryKind
-from labbox.files.transfer.asked import Spot, spot
+from labbox.files.transfer.asked import Spot, open_folder, open_parent, spot
 from labbox.files.transfer.deciding import (
     Deed,
     Side,
@@ -33,6 +33,7 @@ from labbox.files.transfer.frames import part_name
 from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.placefiles import PlaceFiles
 from labbox.files.transfer.running import Run
+from labbox.files.transfer.smallfiles import LocalEnd
 from labbox.files.transfer.spill import Names
 from labbox.files.transfer.walking import holds_itself
 from labbox.files.transfer.walls import Walls
@@ -79,6 +80,8 @@ async def bring(one: Run, source: Spot, target: Spot, wanted: str, called: str, 
             raise
         else:
             return
+        finally:
+            tree.close()
 
 
 async def _is_inside(source: Spot, target: Spot) -> bool:
@@ -121,7 +124,8 @@ class PlaceTree:
     def __init__(self, run: Run, walls: Walls, source: Spot, target: Spot, *, moving: bool) -> None:
         """`walls`: between the two."""
         self._run, self._moving, self._walls = run, moving, walls
-        self._files = PlaceFiles(run, self._walls)
+        self._ends = _end(source, above=True), _end(target)
+        self._files = PlaceFiles(run, walls, *self._ends)
         self._same = source.place is target.place
         self._tag, self._resumed = run.journal.tag, run.journal.resumed
         parallel = max(1, source.place.traits.parallel, target.place.traits.parallel)
@@ -456,11 +460,29 @@ class PlaceTree:
             entry = entry._replace(target=await source.place.read_link(source.path))
         return self._walls.is_copy(entry, there)
 
+    def close(self) -> None:
+        """Let go of folders."""
+        for end in self._ends:
+            if end is not None:
+                end.close()
+
     async def remove_unfinished(self) -> None:
         """Nobody wants it any more, or it cannot go on: what has no final name yet goes."""
         for part in list(self._parts.values()):
             with suppress(LabboxError):
                 await erase_entry(part, self._run)
+
+
+def _end(found: Spot, *, above: bool = False) -> LocalEnd | None:
+    """The side of this machine, below a folder or the one that a source stands in; None for other places."""
+    if not found.local:
+        return None
+    try:
+        if above:
+            return LocalEnd(open_parent(found)[0], found.path.rpartition("/")[0] or "/")
+        return LocalEnd(open_folder(found), found.path)
+    except LabboxError:
+        return None  # the other way tells why
 
 
 async def _ask(top: Spot) -> None:

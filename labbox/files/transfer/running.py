@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from labbox.files.places.opening import Places
 from labbox.files.transfer.control import Control, NoPause, Pause
@@ -17,6 +19,7 @@ from labbox.files.transfer.selection import Selection
 from labbox.model import Progress, TransferSpec, TransferVerb
 from labbox.protocol import TransferSummary
 
+SUMMARY_EVERY: Final = 2.0  # seconds between two tellings of what was done so far
 _PHASES = {
     TransferVerb.COPY: "copying",
     TransferVerb.MOVE: "moving",
@@ -44,15 +47,25 @@ class Run:
     control: Control
     selection: Selection
     undo_of: int | None = None  # the open folder of the transfer that is to be undone
+    so_far: Callable[[TransferSummary], None] = lambda _summary: None
+    _told: float = field(default_factory=time.monotonic)
 
     async def tick(self) -> None:
         """On the loop: report and pause, if it is time."""
         if self.reporter.due():
+            self._tell()
             await self.control.breathe(self.reporter.progress())
 
     def breathe(self) -> None:
         """In a thread: report, pause, and learn of a cancellation."""
+        self._tell()
         self.control.breathe_in_thread(self.reporter.progress())
+
+    def _tell(self) -> None:
+        """Say now and then what was done and what was not, in the thread that counts it."""
+        if time.monotonic() - self._told >= SUMMARY_EVERY:
+            self._told = time.monotonic()
+            self.so_far(self.reporter.summary())
 
 
 async def run(
@@ -63,10 +76,12 @@ async def run(
     report: Callable[[Progress], None] = lambda _progress: None,
     gate: Pause | None = None,
     undo_of: Path | int | None = None,
+    so_far: Callable[[TransferSummary], None] = lambda _summary: None,
 ) -> TransferSummary:
     """Do it, or go on with it where `folder` (the job's own, a path or descriptor) holds its journal.
 
-    `undo_of`: the folder of the transfer that an undo takes back. LabboxError where nothing can be done at
+    `undo_of`: the folder of the transfer that an undo takes back. `so_far` is called now and then, and at the
+    end, with what was done until then, from whatever thread. LabboxError where nothing can be done at
     all; what fails for single files is in the summary. Cancelling removes whatever is unfinished.
     """
     journal = Journal.at(folder)
@@ -81,6 +96,7 @@ async def run(
             await _verb(one)
         finally:
             summary = reporter.summary()
+            so_far(summary)
         with suppress(asyncio.QueueEmpty):
             report(reporter.progress())
         return summary

@@ -87,6 +87,16 @@ def open_beneath(folder: int, path: str, *, links: bool = False) -> int:
     return _open_by_parts(folder, path)
 
 
+def open_file_beneath(folder: int, path: str, flags: int, mode: int = 0) -> int:
+    """Open a file by its path below an open folder, through no link at all; OSError where that cannot be."""
+    how = _How(flags, mode, _BENEATH | _NO_MAGIC | _NO_SYMLINKS)
+    found = int(_libc.syscall(_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)))
+    if found < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return found
+
+
 def _open_by_parts(folder: int, path: str) -> int:
     present = os.open(".", FOLDER, dir_fd=folder)
     for part in path.split("/"):

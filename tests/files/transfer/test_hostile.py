@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transferring import Desk, leftovers, picture
 
+from labbox.files.places.local import LocalPlace
 from labbox.files.transfer import content, placefiles, run
 from labbox.model import Conflict, TransferSpec, TransferVerb
 
@@ -451,3 +452,21 @@ def test_deep_trees(both: Desk) -> None:
     assert both.do("move", "~/out/deep", "~/again", exclude=("nothing",)).failed == 0
     assert both.do("erase", ("~/deep", "~/again")).failed == 0
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 0
+
+
+def test_a_target_to_which_a_and_A_are_one_name(both: Desk, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: N802
+    for name in ("t/Data", "t/data", "t/other", "t/Sub/x", "t/sub/y", "u/File", "u/file"):
+        both.write(name, name)
+    (both.home / "out/u").mkdir(parents=True)
+    traits_at = LocalPlace.traits_at
+
+    async def folding(self: LocalPlace, path: str) -> Any:
+        return (await traits_at(self, path))._replace(case_sensitive=False)
+
+    monkeypatch.setattr(LocalPlace, "traits_at", folding)
+    summary = both.do("copy", ("~/t", "~/u"), "~/out", conflict="overwrite")
+    assert summary.failed == 3
+    assert {failure.path.lower() for failure in summary.failures} == {"t/data", "t/sub", "u/file"}
+    assert all("case" in failure.text for failure in summary.failures)
+    assert len(picture(both.home / "out/t")) == 4
+    assert len(picture(both.home / "out/u")) == 1

@@ -185,3 +185,33 @@ def test_pause_holds_and_cancel_cleans_up(
         assert all(found[name] == what[:-1] for name, what in before.items())
     else:
         assert [name for name, what in found.items() if what[0] == "file"] == []
+
+
+def test_a_cancelled_second_run_leaves_nothing_of_the_first(
+    desk: Desk, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from labbox.files.transfer import reporting
+
+    source_tree(desk.home, 2 << 20)
+    for folder in range(6):
+        (desk.home / f"out/study/f{folder}/sub").mkdir(parents=True)
+    job = desk.job()
+    spec = {"verb": "copy", "sources": ["~/study"], "target": "~/out"}
+    assert cutting.transfer(spec, desk.home, job, memory / "counts", 260).returncode == -9
+    tag = json.loads((job / "journal").read_text().splitlines()[0])["tag"]
+    for below in ("f1/sub", "f5"):
+        (desk.home / f"out/study/{below}/.labbox-{tag}-{'0' * 16}.part").write_text("half")
+    monkeypatch.setattr(reporting, "REPORT_EVERY", 0.0)
+
+    async def go() -> None:
+        gate = _Gate(3)
+        copy = TransferSpec(verb=TransferVerb.COPY, sources=("~/study",), target="~/out")
+        async with desk.places() as places:
+            task = asyncio.create_task(run(copy, places, job, gate=gate))
+            await gate.reached.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(go())
+    assert leftovers(desk.home) == []
