@@ -47,6 +47,7 @@ from labbox.protocol import (
     Group,
     Groups,
     HistoryEntry,
+    Hosts,
     InspectBody,
     Inspection,
     Invite,
@@ -302,6 +303,10 @@ class FakeClient:
         with self.changed:
             self.closed = True
             self.changed.notify_all()
+
+    def list_hosts(self) -> Hosts:
+        self._call("list_hosts")
+        return Hosts(hosts=())
 
     def _call(self, *what: Any) -> None:
         self.calls.append(what)

@@ -41,6 +41,7 @@ KEYS = {
     "minus": ("-", "Unmark"),
     "ctrl+p": ("\x10", "What do you want to do?"),
 }
+IN_FRONT = ("╭─", "┌─", "My transfers", "All 60", "What do you")
 
 
 def _terminals() -> Any:
@@ -96,8 +97,7 @@ def test_every_key_of_the_table_comes_through_a_terminal(terminal: Any) -> None:
             shown.press("\x0f")
         else:
             shown.press("\x1b")
-        open_ones = ("╭─", "┌─", "My transfers", "All 60", "What do you")
-        shown.wait(lambda page: "alpha.txt  9" in page and not any(each in page for each in open_ones))
+        shown.wait(lambda page: "alpha.txt  9" in page and not any(each in page for each in IN_FRONT))
 
 
 def test_backspace_goes_up_and_ctrl_h_shows_hidden_files(terminal: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
@@ -112,7 +112,8 @@ class Pane(Screen[None]):
             if group in self._latest:
                 self._latest[group].drop()
             self._latest[group] = begun
-        self.run_worker(begun.run, group=group, exclusive=exclusive, exit_on_error=True)
+        run: Callable[[], Awaitable[None]] = begun.run
+        self.run_worker(run, group=group, exclusive=exclusive, exit_on_error=True)
 
     async def _while_shown(self, work: Coroutine[Any, Any, None]) -> None:
         """An answer that comes while the screen goes away finds its widgets gone; nothing is left to do."""

@@ -185,7 +185,7 @@ class FilesBase(Pane):
         """Where keys for other hosts come from: the box keeps them, each for its owner."""
         from labbox.files.places.credentials import AskedCredentials
 
-        return AskedCredentials(self.lab.client.host_secret)
+        return AskedCredentials(lambda host: self.lab.client.host_secret(host))
 
     async def caller(self) -> Caller:
         """Who one is."""

@@ -81,6 +81,10 @@ class FilesDeeds(FilesBase):
             text = wish.target.strip()
             to = location_below(text, base)
             exact = len(names) == 1 and not text.endswith("/") and not self._is_known_folder(to)
+            if sources == [to]:
+                raise LabboxError(
+                    "invalid", f"cannot {verb.value} it onto itself: give another name or folder"
+                )
             if verb is TransferVerb.MOVE and any(source.holds(to) for source in sources):
                 raise LabboxError("invalid", "cannot move a folder into itself", "choose another target")
             return TransferSpec(

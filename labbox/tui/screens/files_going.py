@@ -109,7 +109,8 @@ class FilesGoing(FilesBase):
 
     async def _hosts(self) -> list[str]:
         """Hosts that the person has a key or a password for."""
-        return []
+        kept = await self.ask(self.lab.client.list_hosts)
+        return [f"sftp://{host.name}/" for host in kept.hosts]
 
     def activate(self, side: str) -> None:
         """Give a pane the keys."""

@@ -18,6 +18,7 @@ from textual.strip import Strip
 from labbox.files.directory import UNKNOWN, Kind, Listing, Row, Sort
 from labbox.locations import archive_ending
 from labbox.text import visible_line
+from labbox.tui import clock
 from labbox.tui.widgets.paint import Painted, fit
 from labbox.tui.widgets.table import Cell, Column, Table
 
@@ -132,7 +133,7 @@ class FileTable(Table, inherit_bindings=False):
         self.searching = False
         self.deferring = False  # the next key is the second stroke of a chord: the screen's
         self._asked: set[int] = set()
-        self._now = time.time()
+        self._now = clock.now().timestamp()
 
     # Rows and entries.
 
@@ -140,7 +141,7 @@ class FileTable(Table, inherit_bindings=False):
         """Show a listing; the cursor goes to the entry of this name, else stays where it is."""
         self.listing, self.up = listing, 1 if up else 0
         self._asked = set()
-        self._now = time.time()
+        self._now = clock.now().timestamp()
         self.rows_changed()
         if stand_on is not None:
             self.stand_on(stand_on)

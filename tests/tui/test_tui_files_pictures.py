@@ -1,0 +1,119 @@
+"""A picture of the file manager and of each of its dialogs, compared with the one that was found good."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from textual.pilot import Pilot
+
+from labbox.files.places.base import Space
+from labbox.files.places.local import LocalPlace
+from labbox.tui import browsing
+from labbox.tui.app import LabboxApp
+
+THEN = 1_795_262_400
+FREE = 69 << 30
+
+
+class Scene(NamedTuple):
+    """Keys and the texts, | between, that show that the picture has come; “…text” among the keys waits."""
+
+    name: str
+    keys: tuple[str, ...]
+    arrived: str
+    size: tuple[int, int] = (100, 30)
+    theme: str = "labbox-dark"
+
+
+SCENES = (
+    Scene("files", (), "2026-07.csv", (120, 34)),
+    Scene("files-small", (), "F10Quit", (80, 24)),
+    Scene("files-light", ("down", "space", "space"), "2 marked", (120, 34), "labbox-light"),
+    Scene("files-blue", ("down", "space"), "1 marked", (80, 24), "labbox-blue"),
+    Scene("files-sixteen", ("down", "space"), "1 marked", (80, 24), "labbox-ansi"),
+    Scene("tabs", ("ctrl+t", "down", "down", "enter", "…▸~/papers"), " papers "),
+    Scene("search", ("2", "0"), "Search: 20"),
+    Scene("filter", ("ctrl+f", *"csv"), "filter csv"),
+    Scene("menu", ("f9", "right", "right"), "Go where one often is", (100, 34)),
+    Scene("palette", ("ctrl+p", *"ren"), "Rename many"),
+    Scene("help", ("f1",), "Delete to the trash", (100, 40)),
+    Scene("copy", ("end", "up", "f5"), "Copy “run.sh” to:|onto itself"),
+    Scene(
+        "copy-many",
+        ("end", "space", "up", "space", "tab", "down", "down", "enter", "…▸~/papers", "tab", "f5"),
+        "Copy 2 entries|nothing in the way",
+    ),
+    Scene("move", ("end", "f6"), "Move “subjects.csv” to:|onto itself"),
+    Scene("delete", ("end", "f8"), "1 files"),
+    Scene("erase", ("end", "f20"), "Nothing brings it back|1 files"),
+    Scene("mkdir", ("f7",), "Make a folder"),
+    Scene("rename", ("end", "f18"), "New name"),
+    Scene("rename-many", ("plus", *".csv", "enter", "…marked", "ctrl+n"), "Rename 3 entries"),
+    Scene("place", ("alt+f1",), "Results of job"),
+    Scene("jump", ("alt+c", "s", "tab"), "study/"),
+    Scene("bookmarks", ("alt+b", "ctrl+backslash"), "Bookmarks"),
+    Scene("find", ("alt+f7",), "That hold"),
+    Scene("pack", ("down", "down", "alt+f5"), "Pack “papers” into:|1 folders"),
+    Scene("chmod", ("end", "ctrl+x", "c"), "Octal"),
+    Scene("quick-view", ("end", "up", "up", "up", "ctrl+q"), "pendulum", (120, 30)),
+    Scene("undo", ("f7", "…Make", *"new", "enter", "…/new", "alt+z"), "Undo: make new"),
+)
+
+
+def furnish(home: Path) -> None:
+    """Some of everything, from one moment."""
+    for name in ("study/code", "papers", "raw"):
+        (home / name).mkdir(parents=True)
+    for number, name in enumerate(("2026-07.csv", "2026-11.csv", "subjects.csv")):
+        (home / name).write_text("a,b\n" * (number * 900 + 1))
+    (home / "notes.md").write_text("# Notes\n\nthe pendulum swings\n")
+    (home / "data.tar.zst").write_bytes(bytes(3_000_000))
+    (home / "run.sh").write_text("true\n")
+    (home / "run.sh").chmod(0o755)
+    (home / "latest").symlink_to("study")
+    (home / "lost").symlink_to("nowhere")
+    (home / "odd\x1b[2J\nname").touch()
+    for path in sorted(home.rglob("*"), reverse=True):
+        os.utime(path, (THEN, THEN), follow_symlinks=False)
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
+def test_picture_of_the_files(
+    scene: Scene,
+    fakes: Any,
+    snap_compare: Any,
+    wait: Any,
+    shown: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def space(self: LocalPlace, path: str) -> Space:
+        return Space(2 * FREE, FREE)
+
+    monkeypatch.setattr(browsing, "_free", lambda folder: FREE)
+    monkeypatch.setattr(LocalPlace, "space", space)
+    furnish(tmp_path)
+    box = fakes.full_box(60)
+    box.add_transfer()
+    app = LabboxApp(box, scene.theme)
+
+    async def act(pilot: Pilot[int]) -> None:
+        await wait(pilot, lambda: "ada (admin)@lab" in shown(pilot) and "Files on lab" in shown(pilot))
+        await wait(pilot, lambda: "Copy raw" in shown(pilot) and shown(pilot).count("run.sh") == 2)
+        await wait(pilot, lambda: all(each.free for each in app.screen.browsers.values()))  # type: ignore[attr-defined]
+        for key in scene.keys:
+            if key.startswith("…"):
+                await wait(pilot, lambda text=key[1:]: text in shown(pilot))
+            else:
+                await pilot.press(key)
+                await pilot.pause()
+        await wait(pilot, lambda: all(part in shown(pilot) for part in scene.arrived.split("|")))
+        await pilot.pause(0.3)
+
+    try:
+        assert snap_compare(app, terminal_size=scene.size, run_before=act)
+    finally:
+        box.close()
