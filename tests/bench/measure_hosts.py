@@ -94,12 +94,12 @@ def _compare(
     counted = rounds[1:]
     ratios = sorted(own / other for own, other in counted)
     ratio = median(ratios)
-    own, other = (median([pair[which] for pair in counted]) for which in (0, 1))
+    ours, theirs = (median([pair[which] for pair in counted]) for which in (0, 1))
     table.add(
         f"{what} {'to' if put else 'from'} another host by SFTP",
         f"OpenSSH `sftp {'put' if put else 'get'}{' -r' if name == 'tree' else ''}`, in turns",
         f"≤ {reach}",
-        f"{ratio:.2f} ({own:.2f} s against {other:.2f} s; turns: {ratios[0]:.2f} to {ratios[-1]:.2f})",
+        f"{ratio:.2f} ({ours:.2f} s against {theirs:.2f} s; turns: {ratios[0]:.2f} to {ratios[-1]:.2f})",
         ratio <= reach,
     )
 
