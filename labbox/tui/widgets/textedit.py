@@ -88,6 +88,7 @@ class TextEdit(TextArea, inherit_bindings=False):
             max_checkpoints=UNDO_STEPS,
             read_only=True,
             compact=True,
+            highlight_cursor_line=False,  # its style would take the colours of that line away
         )
         self.cursor_blink = False
 

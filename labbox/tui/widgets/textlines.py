@@ -6,10 +6,16 @@ place; and it measures every line at every key.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
 from rich.cells import cell_len
-from textual.document._document import Document, EditResult, Location
+from textual.document._document import Document, DocumentBase, EditResult, Location
 from textual.document._wrapped_document import WrappedDocument
+from textual.expand_tabs import get_tab_widths
 from textual.geometry import Size
+
+T = TypeVar("T")
 
 
 class TextLines(Document):
@@ -73,10 +79,49 @@ class TextLines(Document):
         return cell_len(line.expandtabs(self._tab_width))
 
 
+class _PerLine(Sequence[T]):
+    """What is known of each line without keeping anything: as many as the document has lines."""
+
+    def __init__(self, document: DocumentBase, make: Callable[[int], T]) -> None:
+        self._document, self._make = document, make
+
+    def __len__(self) -> int:
+        return self._document.line_count
+
+    def __getitem__(self, index: Any) -> Any:
+        count = len(self)
+        index = index + count if index < 0 else index
+        if not 0 <= index < count:
+            raise IndexError(index)
+        return self._make(index)
+
+
 class WrappedLines(WrappedDocument):
-    """Where the lines are wrapped; its height is known, not summed up for every line that is drawn."""
+    """Where the lines are wrapped; where they are not, nothing is made and nothing mended."""
 
     @property
     def height(self) -> int:
         """Lines on the screen."""
         return len(self._offset_to_line_info)
+
+    def wrap(self, width: int, tab_width: int | None = None) -> None:
+        """Wrap all lines, or none."""
+        if width:
+            super().wrap(width, tab_width)
+            return
+        self._width = 0
+        self._tab_width = tab_width or self._tab_width
+
+        def tabs(line: int) -> list[int]:
+            return [width for _, width in get_tab_widths(self.document[line], self._tab_width)]
+
+        none: list[int] = []
+        self._wrap_offsets = cast(Any, _PerLine(self.document, lambda _: none))
+        self._offset_to_line_info = cast(Any, _PerLine(self.document, lambda line: (line, 0)))
+        self._line_index_to_offsets = cast(Any, _PerLine(self.document, lambda line: [line]))
+        self._tab_width_cache = cast(Any, _PerLine(self.document, tabs))
+
+    def wrap_range(self, start: Location, old_end: Location, new_end: Location) -> None:
+        """Mend the wrapping after an edit."""
+        if self._width:
+            super().wrap_range(start, old_end, new_end)
