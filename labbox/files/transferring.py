@@ -91,6 +91,7 @@ class _Steered:
                     report=self._take,
                     gate=self,
                     undo_of=others[0] if others else None,
+                    so_far=self._count,
                 )
         finally:
             os.close(own)
@@ -99,17 +100,24 @@ class _Steered:
         self._told = progress
         self._news.set()
 
+    def _count(self, summary: TransferSummary) -> None:
+        self._so_far = summary  # from any thread: told with the next report
+
     async def _tell(self) -> None:
         """Send the latest news, not every piece of it."""
-        loop = asyncio.get_running_loop()
         latest = Progress(phase="starting")
         while not self._over.is_set():
             await _wait(self._news, ALIVE_EVERY)
             self._news.clear()
             latest = self._told or latest
-            message = Report(id=self._ask.id, progress=latest, summary=self._so_far)
-            await loop.sock_sendall(self._sock, work.frame(message))
+            await self._send(latest)
             await _wait(self._over, REPORT_EVERY)
+        await self._send(self._told or latest)
+
+    async def _send(self, progress: Progress) -> None:
+        summary, self._so_far = self._so_far, None
+        message = Report(id=self._ask.id, progress=progress, summary=summary)
+        await asyncio.get_running_loop().sock_sendall(self._sock, work.frame(message))
 
     async def _listen(self, working: asyncio.Future[TransferSummary]) -> None:
         while True:

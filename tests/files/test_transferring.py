@@ -51,10 +51,12 @@ class Job:
         self.workers, self.ada = workers, ada
         self.folder = ada.home.parent / "job"
         self.told: list[Progress] = []
+        self.so_far: list[TransferSummary] = []
         self.news = asyncio.Event()
 
-    def _take(self, progress: Progress, _summary: TransferSummary | None) -> None:
+    def _take(self, progress: Progress, summary: TransferSummary | None) -> None:
         self.told.append(progress)
+        self.so_far.extend([] if summary is None else [summary])
         self.news.set()
 
     async def run(
@@ -195,3 +197,25 @@ async def test_logins_say_nothing_of_their_secrets() -> None:
     )
     assert "hunter2" not in repr(login) + repr(work.Transfer(spec=copy("a", "b"), logins=(login,)))
     assert "KEY" not in repr(login)
+
+
+async def test_what_was_done_and_not_is_told_under_way_and_after_a_cancellation(
+    job: Job, ada: Account
+) -> None:
+    (ada.home / "tree/deep/pipe").unlink(missing_ok=True)
+    os.mkfifo(ada.home / "tree/deep/pipe")
+    done = await job.run(copy("~/tree", "~/there"))
+    assert done is not None
+    assert done.failed == 1
+    assert job.so_far[-1] == done
+    (ada.home / "large").write_bytes(b"x" * LARGE)
+
+    async def meanwhile(worker: Dedicated) -> None:
+        await job.seen(lambda one: one.phase == "copying")
+        await worker.cancel()
+
+    job.so_far.clear()
+    (job.folder / "journal").unlink()
+    cancelled = await job.run(copy("~/large", "~/there"), meanwhile)
+    assert cancelled is None or cancelled.files == 1
+    assert job.so_far

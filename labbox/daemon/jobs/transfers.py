@@ -279,7 +279,10 @@ class TransferRun(Try):
             self._summary = summary
         else:
             done = int(progress.done) if progress.unit == "bytes" else self._summary.size
-            self._summary = msgspec.structs.replace(self._summary, files=progress.files or 0, size=done)
+            files = max(progress.files or 0, self._summary.files)
+            self._summary = msgspec.structs.replace(
+                self._summary, files=files, size=max(done, self._summary.size)
+            )
         self._report(progress)
 
     def _judge(self, summary: TransferSummary, asked: TransferSpec) -> Outcome:

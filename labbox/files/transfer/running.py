@@ -91,7 +91,7 @@ async def run(
             earlier = os.dup(undo_of) if isinstance(undo_of, int) else os.open(undo_of, os.O_RDONLY)
         reporter = Reporter(_PHASES[spec.verb], journal.report)
         control = Control(report, gate or NoPause())
-        one = Run(spec, places, journal, reporter, control, Selection(spec), earlier)
+        one = Run(spec, places, journal, reporter, control, Selection(spec), earlier, so_far)
         try:
             await _verb(one)
         finally:
