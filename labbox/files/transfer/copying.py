@@ -60,7 +60,7 @@ async def copy(one: Run) -> None:
         if found.local and folder.local:
             local.append((found, name))
         else:
-            from labbox.files.transfer.placetree import bring
+            from labbox.files.transfer.reaching import bring
 
             moving = one.spec.verb is TransferVerb.MOVE
             await bring(one, found, folder, name, name_of(source), moving=moving)
@@ -79,7 +79,7 @@ async def bring_one(
             lambda: _bring(one, [(source, wanted, path)], folder, moving=moving, folds=folds)
         )
         return
-    from labbox.files.transfer.placetree import bring
+    from labbox.files.transfer.reaching import bring
 
     await bring(one, source, folder, wanted, path, moving=moving)
 

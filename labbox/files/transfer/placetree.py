@@ -17,12 +17,11 @@ from typing import Any, Final, Self
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry, EntryKind
-from labbox.files.transfer.asked import Spot, open_folder, open_parent, spot
+from labbox.files.transfer.asked import Spot, open_folder, open_parent
 from labbox.files.transfer.deciding import (
     Deed,
     Side,
     decide,
-    into_itself,
     names_beside,
     onto_itself,
     special,
@@ -30,6 +29,7 @@ from labbox.files.transfer.deciding import (
 )
 from labbox.files.transfer.erasing import erase_entry
 from labbox.files.transfer.frames import part_name
+from labbox.files.transfer.gathering import Group, suppress_missing
 from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.placefiles import PlaceFiles
 from labbox.files.transfer.running import Run
@@ -37,85 +37,11 @@ from labbox.files.transfer.smallfiles import LocalEnd
 from labbox.files.transfer.spill import Names
 from labbox.files.transfer.walking import holds_itself
 from labbox.files.transfer.walls import Walls
-from labbox.locations import Kind
 from labbox.model import Conflict
 
 _SIDE_BY_SIDE: Final = 8  # folders
 _FRESH_STACK: Final = 40  # folders deep, after which a task of its own begins: Python's stack has an end
 _TRIES: Final = 3
-_LONGEST_WAIT: Final = 30.0  # seconds between two attempts to reach a host
-
-
-async def bring(one: Run, source: Spot, target: Spot, wanted: str, called: str, *, moving: bool) -> None:
-    """Bring a source to `wanted` in the folder `target`; failures are rows, a host that is gone is raised.
-
-    `called`: how reports call it.
-    """
-    if source.place is target.place:
-        try:
-            inside = await _is_inside(source, target)
-        except LabboxError as error:
-            one.reporter.fail(called, error)
-            return
-        if inside:
-            one.reporter.fail(called, into_itself(called))
-            return
-    waited = 0.0
-    while True:
-        tree = await PlaceTree.between(one, source, target, moving=moving)
-        try:
-            await _bring(tree, source, target, wanted, called)
-        except LabboxError as error:
-            if error.code != "unavailable":
-                await tree.remove_unfinished()
-                one.reporter.fail(called, error)
-                return
-            pause = min(_LONGEST_WAIT, max(1.0, waited))
-            if waited + pause > one.spec.wait:
-                raise
-            waited += pause
-            source, target = await _opened_anew(one, source, target, pause)
-        except BaseException:
-            await tree.remove_unfinished()
-            raise
-        else:
-            return
-        finally:
-            tree.close()
-
-
-async def _is_inside(source: Spot, target: Spot) -> bool:
-    """Whether the target's folder is the source, or lies below it, whatever links lead there."""
-    entry = await source.place.entry(source.path)
-    if entry.kind is not EntryKind.FOLDER:
-        return False
-    here, there = await source.place.real_path(source.path), await source.place.real_path(target.path)
-    return there == here or there.startswith(here.rstrip("/") + "/")
-
-
-async def _bring(tree: PlaceTree, source: Spot, target: Spot, wanted: str, path: str) -> None:
-    entry = await source.place.entry(source.path)
-    if not source.location.name and entry.kind is EntryKind.LINK:
-        entry = await source.place.entry(source.path, follow=True)
-    if not await tree.renamed_whole(entry, source, target.below(wanted), path):
-        await tree.one(entry, source, target, wanted, path, fresh=False)
-
-
-async def _opened_anew(one: Run, source: Spot, target: Spot, pause: float) -> tuple[Spot, Spot]:
-    """A host went away: wait, and reach it again. What is finished there is found again by size and time."""
-    one.journal.resumed = True
-    one.reporter.current = "waiting for the other host"
-    await one.control.breathe(one.reporter.progress())
-    await asyncio.sleep(pause)
-    for found in (source, target):
-        if found.location.kind is Kind.SFTP:
-            await one.places.drop(found.location)
-    try:
-        return await spot(one.places, source.location), await spot(one.places, target.location)
-    except LabboxError as error:
-        if error.code != "unavailable":
-            raise
-        return source, target  # its next use says again that it is gone
 
 
 class PlaceTree:
@@ -321,7 +247,7 @@ class PlaceTree:
             self._inside.set(self._inside.get() | {entry.identity})
         folders = Names()
         seen = self._walls.names()
-        async with _Group() as group:
+        async with Group() as group:
             async for batch in source.place.list(source.path):
                 for child in batch:
                     await self._run.tick()
@@ -348,7 +274,7 @@ class PlaceTree:
     async def _folders(
         self, folders: Names, source: Spot, target: Spot, path: str, *, fresh: bool, depth: int
     ) -> None:
-        async with _Group() as group:
+        async with Group() as group:
             for name in folders.drain():
                 below = source.below(name)
                 child = Entry(name, EntryKind.FOLDER)
@@ -493,61 +419,6 @@ async def _ask(top: Spot) -> None:
 
 class TakenError(LabboxError):
     """The name was free a moment ago."""
-
-
-class _Group:
-    """Tasks that are waited for; the first error of one ends the others and is raised as it is."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: BaseException | None = None
-
-    async def room(self, slots: asyncio.Semaphore) -> None:
-        """Wait until a task more is worth starting."""
-        while len(self._tasks) >= 128 or (slots.locked() and len(self._tasks) >= 8):
-            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        if self._failed is not None:
-            raise self._failed
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Begin one."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None and self._failed is None:
-            self._failed = error
-
-    async def __aenter__(self) -> _Group:
-        return self
-
-    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        while self._tasks:
-            if error is not None or self._failed is not None:
-                for task in self._tasks:
-                    task.cancel()
-            try:
-                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError as cancelled:
-                error = cancelled
-        if error is None and self._failed is not None:
-            raise self._failed
-        if isinstance(error, asyncio.CancelledError):
-            raise error
-
-
-class suppress_missing(suppress):  # noqa: N801 - stands beside contextlib.suppress
-    """Go on where something is not there; every other LabboxError is raised."""
-
-    def __init__(self) -> None:
-        """For one block."""
-        super().__init__(LabboxError)
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        """Whether it was only missing."""
-        return isinstance(error, LabboxError) and error.code == "not_found"
 
 
 def _version(entry: Entry) -> dict[str, Any]:
