@@ -127,9 +127,12 @@ class Journal:
             data = data[os.write(file, data) :]
 
     def close(self) -> None:
-        """Everything is on the disk, and the files are closed."""
+        """Everything is on its way to the disk, and the files are closed.
+
+        No fsync: it would wait for all that was copied before it, which `cp` does not do either.
+        """
         for file in (self._journal, self._undo, self.report):
-            os.fsync(file)
+            write_out(file)
             os.close(file)
         os.close(self.folder)
 
