@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from labbox.tui.prepared import Prepared
 
 STATUS_EVERY = 10  # seconds
+STATUS_IN_TROUBLE = 2  # seconds between two looks whether what is wrong has passed
 SILENCE = 3  # seconds without an answer after which the box counts as lost
 STATUS_AFTER_JOBS = (
     0.5  # seconds in which changes of jobs are gathered before the box's numbers are asked for
@@ -272,7 +273,7 @@ class LabboxApp(App[int]):
         if self._status_asked is not None:
             if asyncio.get_running_loop().time() - self._status_asked > SILENCE:
                 self.set_trouble("The box does not answer; trying again. What is shown may be old.")
-        elif self._seconds % STATUS_EVERY == 0:
+        elif self._seconds % (STATUS_IN_TROUBLE if self.trouble else STATUS_EVERY) == 0:
             self.run_worker(self._look_after(), group="status")
 
     async def _look_after(self) -> None:

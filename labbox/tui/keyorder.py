@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from textual import events
 from textual.dom import DOMNode
-from textual.message_pump import MessagePump
+from textual.widget import Widget
 
 if TYPE_CHECKING:
     from textual.app import App
 
+LONGEST: Final = 3.0  # seconds that a key may keep the next one waiting
 LOOK_EVERY: Final = 0.1  # seconds between two looks whether a widget that a key went through still lives
 
 
@@ -48,15 +50,22 @@ class KeyOrder:
             self._following.cancel()
 
     async def _follow(self, way: list[DOMNode]) -> None:
-        for node in way:
-            await _passed(node)
-        await _passed(self._app)  # what the deed put off until after itself, as a move of the focus is
-        if self._app.screen_stack:  # none while it ends
-            await _passed(self._app.screen)  # a screen that the key opened stands, and has its focus
-        if self._held:
-            self._app.call_later(self._next)
-        else:
-            self._busy = False
+        try:
+            async with asyncio.timeout(LONGEST):
+                for node in way:
+                    await _passed(node)
+                await _passed(
+                    self._app
+                )  # what the deed put off until after itself, as a move of the focus is
+                if self._app.screen_stack:  # none while it ends
+                    await _passed(self._app.screen)  # a screen that the key opened stands, and has its focus
+        except TimeoutError:
+            pass  # something is stuck; keys must come through all the same, Esc before all
+        finally:
+            if self._held:
+                self._app.call_later(self._next)
+            else:
+                self._busy = False
 
     async def _next(self) -> None:
         self._busy = False
@@ -64,13 +73,12 @@ class KeyOrder:
             await self._app.on_event(self._held.popleft())
 
 
-async def _passed(node: MessagePump) -> None:
+async def _passed(node: DOMNode) -> None:
     """Return when the node has done all that it was sent so far, or has ended."""
     passed = asyncio.Event()
     if not node.call_later(passed.set):
         return
-    while not passed.is_set() and node.is_running:
-        try:
+    beginning = isinstance(node, Widget) and not node.is_mounted
+    while not passed.is_set() and (node.is_running or beginning):
+        with suppress(TimeoutError):
             await asyncio.wait_for(passed.wait(), LOOK_EVERY)
-        except TimeoutError:
-            continue

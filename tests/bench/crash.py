@@ -36,6 +36,7 @@ class Findings:
     wrong_lines: list[int] = field(default_factory=list)
     illegal: list[str] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
+    own_recoveries: list[float] = field(default_factory=list)  # less what others' work on the machine took
 
     @property
     def clean(self) -> bool:
@@ -119,6 +120,7 @@ def crash(box: Box, kills: int, seed: int = 1, concurrency: int = 3) -> Findings
             time.sleep(chance.uniform(0.02, 1.2))
             box.kill()
             findings.recoveries.append(box.start())
+            findings.own_recoveries.append(findings.recoveries[-1] - box.stood)
             findings.kills += 1
         stop.set()
         for thread in threads:

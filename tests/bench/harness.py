@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ownpace import queued
+
 from labbox.client import Client, connect
 
 _ESCAPES = re.compile(
@@ -179,6 +181,7 @@ class Box:
         self.port = free_port()
         self.users = tuple(users)
         self.process: subprocess.Popen[bytes] | None = None
+        self.stood = 0.0
         self.start()
         for name in self.users:
             if name not in {user.name for user in self.client().list_users().users}:
@@ -193,7 +196,7 @@ class Box:
         return [str(Path(sys.executable).parent / "labbox"), "--socket", str(self.state / "api.sock")]
 
     def start(self) -> float:
-        """Start the daemon; seconds until logins are accepted."""
+        """Start the daemon; seconds until logins are accepted. `stood`: those in line for a processor."""
         started = time.perf_counter()
         self.log = (self.folder / "up.log").open("ab")
         self.process = subprocess.Popen(
@@ -215,7 +218,9 @@ class Box:
         line = self.process.stdout.readline()
         if not line.startswith(b"labbox is ready"):
             raise RuntimeError(f"the box did not start: see {self.folder / 'up.log'}")
-        return time.perf_counter() - started
+        taken = time.perf_counter() - started
+        self.stood = queued(self.process.pid)
+        return taken
 
     def kill(self) -> None:
         """kill -9, as a crash does."""

