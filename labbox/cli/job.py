@@ -94,12 +94,25 @@ def list_jobs(
         before = page.next
         if before is None or len(jobs) >= limit:
             break
+    if of_group is not None and not everybody:
+        _check_one_owner(of_group, jobs)
     if session.json:
         session.print_json(msgspec.structs.replace(page, jobs=tuple(jobs)))
     elif jobs or not sys.stdout.isatty():
         print_jobs(jobs)
     else:
         print("no jobs", file=sys.stderr)
+
+
+def _check_one_owner(group: str, jobs: list[Job]) -> None:
+    """Groups are of one person each, and root's question without a name is about everybody's."""
+    owners = sorted({listed.owner for listed in jobs})
+    if len(owners) > 1:
+        raise LabboxError(
+            "usage",
+            f"cannot tell which group {group} is meant: {', '.join(owners)} each have one",
+            "say whose with --user NAME, or --all for all of them",
+        )
 
 
 @job.command()

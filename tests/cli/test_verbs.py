@@ -257,6 +257,21 @@ def test_jobs_are_filtered(served: Served, labbox: Run) -> None:
     assert labbox("job", "list", "--all", "--mine").code == 2
 
 
+def test_groups_of_one_name_are_told_apart(served: Served, labbox: Run) -> None:
+    submit(labbox, "--group", "sims")
+    labbox("job", "submit", "study", "--group", "sims", "--as", "grace")
+
+    def ids(*words: str) -> list[int]:
+        listed = as_json(labbox("job", "list", "--json", "--group", "sims", *words))
+        return [job["id"] for job in listed["jobs"]]
+
+    refused = labbox("job", "list", "--group", "sims")  # root's question is about everybody
+    assert refused.code == 2
+    assert "ada, grace each have one" in refused.err and "--user NAME" in refused.err
+    assert (ids("--user", "ada"), ids("--user", "grace"), ids("--all")) == ([1], [2], [2, 1])
+    assert ids("--as", "grace") == [2]
+
+
 def test_one_job_is_shown_described_and_explained(served: Served, labbox: Run) -> None:
     number = str(submit(labbox, "--env", "LR=1"))
     shown = labbox("job", "show", number).out
