@@ -18,8 +18,8 @@ def run(argv: list[str], serve: Serve | None = None, screens: Screens | None = N
     """Serve the words of one command and return its exit code.
 
     0: done; 1: could not be done; 2: wrong use; with ``--follow`` the job's own. `serve` starts a box for the
-    verb ``up`` (state, custom, ssh), `screens` opens the interface for ``tui`` (socket, act as, first screen);
-    both are missing where a session must not do that.
+    verb ``up`` (state, custom, ssh), `screens` opens the interface for ``tui`` (socket, act as, the first
+    screen); both are missing where a session must not do that.
     """
     return int(import_module("labbox.cli.root").run(argv, serve, screens))
 
