@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import time
@@ -21,6 +23,15 @@ def make_key(path: Path) -> str:
     """A key pair at `path`; the public line."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True)
     return " ".join(path.with_suffix(".pub").read_text().split()[:2])
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below a process."""
+    found = []
+    for below in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, below.read_text().split()):
+            found += [child, *descendants(child)]
+    return found
 
 
 class Sshd:
@@ -94,6 +105,8 @@ class Sshd:
 
     def stop(self) -> None:
         if self._process is not None:
+            for pid in descendants(self._process.pid):  # sessions whose line is dead would stay
+                os.kill(pid, signal.SIGKILL)
             self._process.terminate()
             self._process.wait(_SECONDS)
             self._process = None

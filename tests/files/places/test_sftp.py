@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 from conformance import Conformance, Opener, listed, read, refused, write
-from sshd import Sshd, free_port, make_key
+from sshd import Sshd, descendants, free_port, make_key
 
 from labbox.errors import LabboxError
 from labbox.files.places import sftplogin
@@ -206,7 +206,7 @@ async def test_a_host_that_stops_is_named_to_all_who_wait(
     with Sshd(tmp_path / "sshd") as sshd:
         async with await SftpPlace.connect(credential(sshd)) as place:
             file = await place.open(f"{tmp_path}/d/f", write=True, exclusive=True)
-            stopped = _children(sshd.pid)
+            stopped = descendants(sshd.pid)
             for pid in stopped:
                 os.kill(pid, signal.SIGSTOP)
             try:
@@ -239,7 +239,7 @@ async def test_a_server_that_is_killed_ends_what_waits(tmp_path: Path) -> None:
         place = await SftpPlace.connect(credential(sshd))
         file = await place.open(f"{tmp_path}/f", write=True, exclusive=True)
         writing = asyncio.create_task(_fill(file))
-        for pid in _children(sshd.pid):
+        for pid in descendants(sshd.pid):
             os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(60):
             with refused(frozenset({"unavailable"})) as caught:
@@ -255,15 +255,6 @@ async def _fill(file: Handle) -> None:
     while True:
         await file.write(at, bytes(1 << 20))
         at = (at + (1 << 20)) % (64 << 20)
-
-
-def _children(pid: int) -> list[int]:
-    """The processes below a process."""
-    found = []
-    for below in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, below.read_text().split()):
-            found += [child, *_children(child)]
-    return found
 
 
 @pytest.fixture
