@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from labbox.errors import LabboxError
 from labbox.model import JobSpec
-from labbox.tui.format import ranges, submit_words
+from labbox.tui.format import duration_text, ranges, submit_words
 from labbox.tui.screens.submit import found_lines
+from labbox.units import parse_duration
 
 
 async def test_from_the_chooser_to_the_log(
@@ -29,6 +31,27 @@ async def test_from_the_chooser_to_the_log(
         await wait(pilot, lambda: "Log of job" in shown(pilot))
         spec = next(call[1] for call in box.calls if call[0] == "submit_job")
         assert (spec.path, spec.name, spec.cpus) == ("study", "mine", 4.0)
+
+
+async def test_up_and_down_go_through_the_fields(
+    box: Any, running: Any, wait: Any, shown: Any, project: Any
+) -> None:
+    async with running(box, size=(120, 36)) as pilot:
+        await pilot.press("f2", "escape")
+        await wait(pilot, lambda: pilot.app.screen.query("#submit-path"))
+        pilot.app.screen.query_one("#submit-path").focus()
+        await wait(pilot, lambda: pilot.app.focused.id == "submit-path")
+        await pilot.press("down", "down", "down", "up")
+        await wait(pilot, lambda: pilot.app.focused.id == "submit-command")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3600, "1h"), (5400, "1h30m"), (90, "1m30s"), (86400, "1d"), (0.5, "0.5s"), (1e6, "11d13h46m40s")],
+)
+def test_a_duration_reads_as_one_types_it(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+    assert parse_duration(text) == seconds
 
 
 async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, project: Any) -> None:
