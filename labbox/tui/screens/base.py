@@ -120,7 +120,7 @@ class Pane(Screen[None]):
         try:
             await work
         except NoMatches:
-            if self.is_current and not self.app._exit:  # noqa: SLF001 - Textual tells it nowhere else
+            if self.is_current and self.app.is_running and not self.app._exit:  # noqa: SLF001 - told nowhere else
                 raise
 
     def events_arrived(self, events: list[Event]) -> None:
