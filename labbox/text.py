@@ -53,6 +53,11 @@ def format_bytes(count: float) -> str:
     raise AssertionError("unreachable")
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things with their name: ``1 file``, ``2,400 files``."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def format_duration(seconds: float) -> str:
     """A duration for people: ``42s``, ``3m12s``, ``2h05m``, ``3d04h``."""
     whole = max(0, round(seconds))

@@ -142,14 +142,13 @@ def _over_ssh(table: Table, box: Box, folder: Path) -> None:
         terminal.wait_for("Modified", "Quit")
         for _ in "lr":  # both panes go there, and remember it
             terminal.drain()
-            os.write(terminal.fd, b"\x1bc")
-            terminal.wait_for("Go to")
-            terminal.reach(f"{folder}\r".encode(), first)
+            terminal.reach(b"\x1bc", "Go to")
+            terminal.reach(f"{folder}\r".encode(), f"▸{folder}", first)  # the sign of the pane with the keys
             terminal.drain()
             os.write(terminal.fd, b"\t")
         terminal.drain(1.0)
         os.write(terminal.fd, b"\x1b[21~")
-        terminal.drain(1.0)
+        terminal.drain(10.0)  # to the end of the session, which writes down where it was
         terminal.close()
         for turn in range(7):
             terminal = Terminal(box.ssh("ada", tty=True))

@@ -21,6 +21,8 @@ from labbox.files.tree import Half, Tree
 from labbox.model import JobSpec, Progress, Resources
 from labbox.protocol import Finding, Inspection
 
+pytest.register_assert_rewrite("conformance")  # before any test below imports it
+
 TEMPLATES = (
     TemplateView(name="python", title="Python", entries=("app.py", "main.py"), command=("python", "{entry}")),
     TemplateView(

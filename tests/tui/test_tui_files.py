@@ -311,7 +311,7 @@ async def test_delete_goes_to_the_trash_and_for_good_is_said(hands: Hand, files:
     async with hands() as at:
         await at.on("big.bin")
         await at.press("f8")
-        await at.sees("Delete “big.bin”?", "trash", "1 files, 4.9 KiB")
+        await at.sees("Delete “big.bin”?", "trash", "1 file, 4.9 KiB")
         await at.press("escape")
         assert not any(call[0] == "submit_job" for call in at.box.calls)
         await at.press("f8")

@@ -30,7 +30,7 @@ KEYS = {
     "ctrl+x o": ("\x18o", "Owner and group"),
     "ctrl+x s": ("\x18s", "Symbolic link"),
     "ctrl+x j": ("\x18j", "My transfers"),
-    "ctrl+n": ("\x0e", "Rename 1 entries"),
+    "ctrl+n": ("\x0e", "Rename 1 entry"),
     "ctrl+o": ("\x0f", "All 60"),
     "f5": ("\x1b[15~", "Copy “alpha.txt” to:"),
     "f6": ("\x1b[17~", "Move “alpha.txt” to:"),
@@ -113,6 +113,13 @@ def test_backspace_goes_up_and_ctrl_h_shows_hidden_files(terminal: Any) -> None:
     shown.wait(lambda page: "▸~ " in page)
     shown.press("\x00")  # Ctrl+Space
     shown.wait(lambda page: "/sub" in page and " 0 " in page)
+
+
+def test_a_path_in_one_packet_with_its_key_is_gone_to(terminal: Any) -> None:
+    shown = terminal()
+    shown.wait(ready)
+    shown.press("\t\x1bc~/sub\r")
+    shown.wait(lambda page: "▸~/sub" in page)
 
 
 def test_one_cursor_step_is_less_than_a_kilobyte(terminal: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from textual import events
@@ -63,3 +64,18 @@ async def test_a_paste_behind_a_key_goes_where_the_key_leads(box: Any, running: 
         driver.send_message(events.Paste("eeg"))
         together(pilot, "enter")
         await wait(pilot, lambda: pilot.app.screen.list.words == "eeg")
+
+
+async def test_a_path_typed_behind_the_key_of_the_file_manager_is_gone_to(
+    box: Any, running: Any, wait: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "study" / "raw").mkdir(parents=True)
+    async with running(box, start="files", size=(120, 40)) as pilot:
+        panes = pilot.app.screen
+        await wait(pilot, lambda: all(each.listing is not None for each in panes.browsers.values()))
+        together(pilot, "tab", "alt+c", *"~/study/raw", "enter", "tab")
+        await wait(pilot, lambda: str(panes.browsers["right"].location) == "~/study/raw")
+        await wait(pilot, lambda: panes.active == "left")
+        assert str(panes.browsers["left"].location) == "~"
+        together(pilot, "f7", *"new", "enter")
+        await wait(pilot, lambda: (tmp_path / "new").is_dir())

@@ -9,7 +9,7 @@ from labbox.errors import LabboxError
 from labbox.locations import Location, archive_ending, check_name, path_text
 from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, TransferSpec, TransferVerb
 from labbox.protocol import Job
-from labbox.text import format_bytes, visible_line
+from labbox.text import counted, format_bytes, visible_line
 from labbox.tui.browsing import location_below
 from labbox.tui.screens.files_base import FilesBase
 from labbox.tui.screens.files_dialogs import RenameMany, TransferDialog, Wish
@@ -141,8 +141,8 @@ class FilesDeeds(FilesBase):
         from labbox.files.transfer import plan
 
         found = await plan(spec, await self.places())
-        folders = f", {found.folders:,} folders" if found.folders else ""
-        parts = [f"{found.files + found.links:,} files{folders}, {format_bytes(found.size)}"]
+        folders = f", {counted(found.folders, 'folder')}" if found.folders else ""
+        parts = [f"{counted(found.files + found.links, 'file')}{folders}, {format_bytes(found.size)}"]
         if spec.target is not None:
             if found.conflict_count:
                 parts.append(f"{found.conflict_count:,} are there already")

@@ -318,7 +318,7 @@ class RenameMany(Dialog[list[tuple[str, str]]]):
 
     def __init__(self, names: list[str]) -> None:
         """The names as they are."""
-        super().__init__(f"Rename {len(names)} entries")
+        super().__init__(f"Rename {len(names):,} {'entry' if len(names) == 1 else 'entries'}")
         self._names = names
         self._new: list[str] = list(names)
         self._problem = ""

@@ -123,14 +123,15 @@ class FilesGoing(FilesBase):
     async def _jump(self) -> None:
         from labbox.tui.screens.files_jump import Jump
 
+        side = self.active  # a Tab typed right behind the path is not to send the other pane there
         location = await self.app.push_screen_wait(Jump(self.here))
         if location is not None:
             try:
-                await self.go(location)
+                await self.go(location, side)
             except LabboxError as error:
                 if error.code != "conflict":
                     raise
-                await self.go(location.parent, stand_on=location.name)
+                await self.go(location.parent, side, stand_on=location.name)
 
     def action_often(self) -> None:
         """Choose among the folders where one often is."""

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("conformance")
-
 UID = 70_322  # a person
 
 
