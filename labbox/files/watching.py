@@ -10,8 +10,8 @@ import asyncio
 import ctypes
 import os
 import struct
+import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -50,17 +50,31 @@ class Watcher:
         """Nothing is watched, and nothing asked of the kernel, before the first `add`."""
         self._library = ctypes.CDLL(None, use_errno=True)
         self._descriptor = -1
+        self._closed = False
+        self._opening = threading.Lock()  # two panes add at once, and a session may end meanwhile
+        self._held: dict[int, int] = {}  # how often a folder was added and not yet forgotten
         self._watched: dict[int, list[Changed]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, folder: str) -> int | None:
-        """Have a folder watched (may wait for a disk: call it in a thread); None where the kernel refuses."""
-        if self._descriptor < 0:
-            self._descriptor = self._library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        """Have a folder watched until `forget`; None where the kernel refuses.
+
+        May wait for a disk: call it in a thread.
+        """
+        with self._opening:
+            if self._closed:
+                return None
+            if self._descriptor < 0:
+                self._descriptor = self._library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
             if self._descriptor < 0:
                 return None
-        number = self._library.inotify_add_watch(self._descriptor, os.fsencode(folder), _WANTED)
-        return int(number) if number >= 0 else None
+            descriptor = self._descriptor
+        number = int(self._library.inotify_add_watch(descriptor, os.fsencode(folder), _WANTED))
+        if number < 0:
+            return None
+        with self._opening:
+            self._held[number] = self._held.get(number, 0) + 1
+        return number
 
     def listen(self, number: int, changed: Changed) -> None:
         """Tell of changes in a folder that was added. On the event loop, as is `changed`."""
@@ -69,21 +83,28 @@ class Watcher:
             self._loop.add_reader(self._descriptor, self._read)
         self._watched.setdefault(number, []).append(changed)
 
-    def forget(self, number: int, changed: Changed) -> None:
-        """Tell no more."""
-        listening = self._watched.get(number, [])
-        with suppress(ValueError):
-            listening.remove(changed)
-        if not listening and self._watched.pop(number, None) is not None:
+    def forget(self, number: int, changed: Changed | None = None) -> None:
+        """Tell no more: once for each `add`, listened to or not."""
+        if changed is not None:
+            self._watched[number].remove(changed)
+        with self._opening:
+            self._held[number] = self._held.get(number, 0) - 1
+            if self._held[number] > 0:
+                return
+            del self._held[number]
+            self._watched.pop(number, None)
             self._library.inotify_rm_watch(self._descriptor, number)
 
     def close(self) -> None:
         """Let go of the descriptor."""
         if self._loop is not None:
             self._loop.remove_reader(self._descriptor)
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1
+            self._loop = None
+        with self._opening:
+            self._closed = True
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
         self._watched.clear()
 
     def _read(self) -> None:

@@ -318,13 +318,16 @@ class Browser:
             )
 
         number, stamp, blind, free, writable = await self._disk.ask(look)
-        if turn != self._turn:
-            return
-        self._stamp, self._blind, self.free, self.writable = stamp, blind, free, writable
-        if number is not None and number != self._watch:
+        if turn != self._turn or number == self._watch:
+            if number is not None:
+                self._watcher.forget(number)
+            if turn != self._turn:
+                return
+        elif number is not None:
             self._unwatch()
             self._watch = number
             self._watcher.listen(number, self._noticed)
+        self._stamp, self._blind, self.free, self.writable = stamp, blind, free, writable
 
     def _unwatch(self) -> None:
         if self._watch is not None:

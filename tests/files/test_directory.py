@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -227,9 +228,43 @@ async def test_the_kernel_tells_which_names_changed(tmp_path: Path) -> None:
         tmp_path.rmdir()
         while await asyncio.wait_for(heard.get(), 10) is not None:
             pass
+        assert watcher.add("/nowhere/at/all") is None
     finally:
         watcher.close()
-    assert watcher.add("/nowhere/at/all") is None
+
+
+def test_folders_added_from_several_threads_share_one_descriptor(tmp_path: Path) -> None:
+    def kernels() -> list[str]:
+        return [str(link) for link in Path("/proc/self/fd").iterdir() if "inotify" in os.path.realpath(link)]
+
+    before, watcher, ready = kernels(), Watcher(), threading.Barrier(8)
+
+    def add(number: int) -> int | None:
+        (tmp_path / str(number)).mkdir()
+        ready.wait()
+        return watcher.add(str(tmp_path / str(number)))
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(add, range(8))) - {None}) == 8
+    assert len(kernels()) == len(before) + 1
+    watcher.close()
+    assert kernels() == before
+    assert watcher.add(str(tmp_path)) is None, "a session that ends opens nothing more"
+    assert kernels() == before
+
+
+async def test_a_folder_is_watched_until_the_last_has_forgotten_it(tmp_path: Path) -> None:
+    watcher, heard = Watcher(), asyncio.Queue[set[str] | None]()
+    numbers = [watcher.add(str(tmp_path)) for _ in range(3)]
+    number = numbers[0]
+    assert number is not None and set(numbers) == {number}
+    watcher.listen(number, heard.put_nowait)
+    watcher.forget(number)
+    watcher.forget(number)
+    (tmp_path / "new").touch()
+    assert await asyncio.wait_for(heard.get(), 10) == {"new"}
+    watcher.forget(number, heard.put_nowait)
+    assert watcher.add(str(tmp_path)) != number, "the kernel watched it still"
     watcher.close()
 
 

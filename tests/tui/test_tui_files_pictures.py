@@ -59,7 +59,7 @@ SCENES = (
     Scene("pack", ("down", "down", "alt+f5"), "Pack “papers” into:|1 folder,"),
     Scene("chmod", ("end", "ctrl+x", "c"), "Octal"),
     Scene("quick-view", ("end", "up", "up", "up", "ctrl+q"), "pendulum", (120, 30)),
-    Scene("undo", ("f7", "…Make", *"new", "enter", "…/new", "alt+z"), "Undo: make new"),
+    Scene("undo", ("end", "f18", "…New name", "end", *".old", "enter", "…csv.old", "alt+z"), "Undo: rename"),
 )
 
 
