@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
 from labbox.model import Conflict, JobState, TransferVerb
 from labbox.tui.screens.files import FilesScreen
-from labbox.tui.screens.files_dialogs import renamed
+from labbox.tui.screens.files_renaming import renamed
 
 HOSTILE = "bad\x1b]52;c;aGk=\x07\x1b[2J\u202ename\n\udcff.txt"
 
@@ -290,6 +291,97 @@ async def test_copy_asks_where_and_what_then_is_a_job(hands: Hand) -> None:
         assert (spec.conflict, spec.verify, spec.exact) == (Conflict.OVERWRITE, True, False)
         await at.until(lambda: not at.marked())
         await at.sees("Copy run1.csv and 1 more")
+
+
+async def test_what_is_in_the_way_is_decided_one_by_one(hands: Hand, files: Path) -> None:
+    for name, when in (
+        ("run1.csv", 1_700_000_000),
+        ("run2.csv", 1_799_000_000),
+        ("run10.csv", 1_700_000_000),
+    ):
+        (files / "other" / name).write_text("another")
+        os.utime(files / "other" / name, (when, when))
+    async with hands() as at:
+        at.screen.go_soon(at.screen.location_of("other"), "right")
+        await at.until(lambda: at.there == "~/other" and len(at.names("right")) == 3)
+        await at.on("run1.csv")
+        await at.press("space", "space", "space", "f5")
+        await at.sees("3 files", "3 are there already", "F3 Each")
+        await at.press("f3")
+        await at.sees("3 are there already", "Comes", "What happens", "leave, tell", "counts as not done")
+
+        def newer_at(name: str) -> int:
+            return next(line for line in at.page.splitlines() if f" {name} " in line and "●" in line).index(
+                "●"
+            )
+
+        assert newer_at("run1.csv") < newer_at("run2.csv")  # what comes, and what is there
+        await at.press("home", "n", "k")
+        await at.press("up")
+        await at.sees("is put beside it")
+        await at.press("S", "home", "o")
+        await at.press("home")
+        await at.sees("what is there is replaced")
+        await at.press("end", "u")
+        await at.press("enter")
+        await at.sees("2 of them decided one by one")
+        await at.press("enter")
+        await at.until(lambda: any(call[0] == "submit_job" for call in at.box.calls))
+        decided = {one.path: one.conflict for one in at.transfer().decisions}
+        assert sorted(decided.values()) == [Conflict.OVERWRITE, Conflict.SKIP]
+        assert len(decided) == 2 and at.transfer().conflict is Conflict.FAIL
+
+
+async def test_decisions_are_given_up_with_escape_and_with_another_target(hands: Hand, files: Path) -> None:
+    (files / "other/run1.csv").write_text("another")
+    async with hands() as at:
+        at.screen.go_soon(at.screen.location_of("other"), "right")
+        await at.until(lambda: at.there == "~/other" and at.names("right"))
+        await at.on("run1.csv")
+        await at.press("f5")
+        await at.sees("1 is there already", "F3 Each")
+        await at.press("f3")
+        await at.sees("What happens")
+        await at.press("O", "escape")
+        await at.until(lambda: "What happens" not in at.page)
+        assert "decided one by one" not in at.page
+        await at.press("f3")
+        await at.sees("What happens")
+        await at.press("O", "enter")
+        await at.sees("1 of them decided")
+        at.pilot.app.screen.query_one("#target").value = "~/papers"
+        await at.sees("nothing in the way")
+        assert "decided" not in at.page and "F3 Each" not in at.page
+        await at.press("f2")
+        await at.until(lambda: any(call[0] == "submit_job" for call in at.box.calls))
+        assert at.transfer().decisions == ()
+
+
+def test_what_a_decision_comes_to_is_said_by_the_rule_of_the_transfer() -> None:
+    from labbox.files.places.base import EntryKind
+    from labbox.files.transfer import Clash
+    from labbox.tui.screens.files_conflicts import outcome
+
+    one = Clash(
+        path="a",
+        source_kind=EntryKind.FILE,
+        source_size=10,
+        source_mtime=5,
+        target_kind=EntryKind.FILE,
+        target_size=4,
+        target_mtime=9,
+    )
+    folder = msgspec.structs.replace(one, target_kind=EntryKind.FOLDER)
+    longer = msgspec.structs.replace(one, target_size=11)
+    for clash, what, told in (
+        (one, Conflict.FAIL, "counts as not done"),
+        (one, Conflict.NEWER, "what is there is newer"),
+        (one, Conflict.RESUME, "6 B are put behind its end"),
+        (one, Conflict.RENAME, "beside it"),
+        (longer, Conflict.RESUME, "is not its beginning"),
+        (folder, Conflict.OVERWRITE, "a folder stands where a file should go"),
+    ):
+        assert told in outcome(clash, what)
 
 
 async def test_a_move_within_the_folder_is_a_rename_and_undone(hands: Hand, files: Path) -> None:

@@ -26,7 +26,11 @@ class Scene(NamedTuple):
     arrived: str
     size: tuple[int, int] = (100, 30)
     theme: str = "labbox-dark"
+    more: tuple[str, ...] = ()  # files that are there beside those of all pictures
 
+
+_TWO = ("end", "space", "up", "space")
+_PAPERS = ("down", "down", "enter", "…▸~/papers")
 
 SCENES = (
     Scene("files", (), "2026-07.csv", (120, 34)),
@@ -46,6 +50,13 @@ SCENES = (
         ("end", "space", "up", "space", "tab", "down", "down", "enter", "…▸~/papers", "tab", "f5"),
         "Copy 2 entries|nothing in the way",
     ),
+    Scene(
+        "conflicts",
+        (*_TWO, "tab", *_PAPERS, "tab", "f5", "…F3 Each", "f3", "…What happens", "o", "k", "up"),
+        "what is there is replaced|Done",
+        (80, 24),
+        more=("papers/subjects.csv", "papers/run.sh"),
+    ),
     Scene("move", ("end", "f6"), "Move “subjects.csv” to:|onto itself"),
     Scene("delete", ("end", "f8"), "1 file,"),
     Scene("erase", ("end", "f20"), "Nothing brings it back|1 file,"),
@@ -63,8 +74,8 @@ SCENES = (
 )
 
 
-def furnish(home: Path) -> None:
-    """Some of everything, from one moment."""
+def furnish(home: Path, more: tuple[str, ...] = ()) -> None:
+    """Some of everything, from one moment; what is there `more` is a day younger."""
     for name in ("study/code", "papers", "raw"):
         (home / name).mkdir(parents=True)
     for number, name in enumerate(("2026-07.csv", "2026-11.csv", "subjects.csv")):
@@ -78,6 +89,10 @@ def furnish(home: Path) -> None:
     (home / "odd\x1b[2J\nname").touch()
     for path in sorted(home.rglob("*"), reverse=True):
         os.utime(path, (THEN, THEN), follow_symlinks=False)
+    for name in more:
+        (home / name).write_text(name)
+        os.utime(home / name, (THEN + 86_400,) * 2)
+        os.utime((home / name).parent, (THEN, THEN))
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
@@ -95,7 +110,7 @@ def test_picture_of_the_files(
 
     monkeypatch.setattr(browsing, "_free", lambda folder: FREE)
     monkeypatch.setattr(LocalPlace, "space", space)
-    furnish(tmp_path)
+    furnish(tmp_path, scene.more)
     box = fakes.full_box(60)
     box.add_transfer()
     app = LabboxApp(box, scene.theme)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 from labbox.errors import LabboxError
-from labbox.locations import Location, archive_ending, check_name, path_text
-from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, TransferSpec, TransferVerb
+from labbox.locations import Location, archive_ending, check_name, parse, path_text
+from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, Progress, TransferSpec, TransferVerb
 from labbox.protocol import Job
 from labbox.text import counted, format_bytes, visible_line
 from labbox.tui.browsing import location_below
 from labbox.tui.screens.files_base import FilesBase
-from labbox.tui.screens.files_dialogs import RenameMany, TransferDialog, Wish
+from labbox.tui.screens.files_wishes import Outlook, TransferDialog, Wish
 from labbox.tui.widgets.dialog import Confirm, Prompt
 
 SHOWN: Final = 5  # conflicts and problems that a plan names in a dialog
 PREVIEWED: Final = 12  # lines of what a synchronisation would do
+_IS_ARE: Final = ("is", "are")
 AHEAD: Final = 1  # priority of what is started at once: before what was queued
 _WORDS: Final = {
     TransferVerb.COPY: "Copy",
@@ -93,6 +95,7 @@ class FilesDeeds(FilesBase):
                 target=str(to),
                 exact=exact,
                 conflict=wish.conflict,
+                decisions=wish.decisions,
                 verify=wish.verify,
             )
 
@@ -102,7 +105,7 @@ class FilesDeeds(FilesBase):
                 word,
                 f"{word} {self.what(names)} to:",
                 target,
-                lambda wish: self.plan_text(spec_of(wish), sources),
+                lambda wish, tell: self.look_ahead(spec_of(wish), tell),
             )
         )
         if wish is None:
@@ -136,25 +139,43 @@ class FilesDeeds(FilesBase):
                     return listing.is_folder(number)
         return location.name == ""
 
-    async def plan_text(self, spec: TransferSpec, _sources: list[Location]) -> str:
+    async def look_ahead(self, spec: TransferSpec, tell: Callable[[str], None]) -> Outlook:
         """What a transfer amounts to: files, bytes, what is in the way, what cannot work."""
         from labbox.files.transfer import plan
 
-        found = await plan(spec, await self.places())
+        def count(progress: Progress) -> None:
+            tell(f"Counting… {progress.files or 0:,} files, {format_bytes(progress.done)}")
+
+        found = await plan(spec, await self.places(), progress=count)
         folders = f", {counted(found.folders, 'folder')}" if found.folders else ""
         parts = [f"{counted(found.files + found.links, 'file')}{folders}, {format_bytes(found.size)}"]
         if spec.target is not None:
-            if found.conflict_count:
-                parts.append(f"{found.conflict_count:,} are there already")
+            if spec.verb is TransferVerb.PACK and await self._is_there(parse(spec.target)):
+                parts.append("the archive is there already")
+            elif found.conflict_count:
+                parts.append(f"{found.conflict_count:,} {_IS_ARE[found.conflict_count > 1]} there already")
             elif spec.verb is not TransferVerb.SYNC:
                 parts.append("nothing in the way")
             if found.free is not None:
                 parts.append(f"{format_bytes(found.free)} free")
         lines = [" · ".join(parts)]
-        lines += [f"  {clash.path}" for clash in found.conflicts[:SHOWN]]
+        clashes = [f"  {clash.path}" for clash in found.conflicts[:SHOWN]]
+        if found.conflict_count > SHOWN:
+            clashes.append(f"  … {found.conflict_count - SHOWN:,} more")
+        lines += clashes
         lines += [f"  {line}" for line in found.lines[:PREVIEWED]]
         lines += [f"  {problem.path}: {problem.text}" for problem in found.problems[:SHOWN]]
-        return "\n".join(lines)
+        return Outlook("\n".join(lines), found.conflicts, found.conflict_count)
+
+    async def _is_there(self, location: Location) -> bool:
+        place, path = await self.here.place_of(location)
+        try:
+            await place.entry(path)
+        except LabboxError as error:
+            if error.code != "not_found":
+                raise
+            return False
+        return True
 
     # Deleting.
 
@@ -179,8 +200,8 @@ class FilesDeeds(FilesBase):
                 if good
                 else f"Delete {self.what(names)}?\nIt goes to the trash; Alt+Z brings it back.",
                 None,
-                lambda _wish: self.plan_text(spec, sources),
-                conflicts=False,
+                lambda _wish, tell: self.look_ahead(spec, tell),
+                conflicts=(),
                 verify=False,
                 danger=good,
                 verb="Delete",
@@ -303,6 +324,8 @@ class FilesDeeds(FilesBase):
         names = self.meant()
         if self.here.tab.flat or self.here.tab.title:
             raise LabboxError("invalid", "cannot rename many in a flat view", "go into the folder")
+        from labbox.tui.screens.files_renaming import RenameMany
+
         pairs = await self.app.push_screen_wait(RenameMany(names))
         if pairs:
             base = self.here.location
@@ -364,7 +387,7 @@ class FilesDeeds(FilesBase):
                 "Pack",
                 f"Pack {self.what(names)} into:",
                 str(target.joined(f"{name}.zip")),
-                lambda wish: self.plan_text(spec_of(wish), sources),
+                lambda wish, tell: self.look_ahead(spec_of(wish), tell),
                 verify=False,
             )
         )

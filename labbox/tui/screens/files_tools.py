@@ -18,7 +18,7 @@ from labbox.model import TransferSpec, TransferVerb
 from labbox.text import visible_line
 from labbox.tui.browsing import location_below
 from labbox.tui.screens.files_deeds import FilesDeeds
-from labbox.tui.screens.files_dialogs import TransferDialog, Wish
+from labbox.tui.screens.files_wishes import TransferDialog, Wish
 from labbox.tui.widgets.dialog import Field, Form
 
 
@@ -151,16 +151,13 @@ class FilesTools(FilesDeeds):
                 content=wish.flags["content"],
             )
 
-        async def preview(wish: Wish) -> str:
-            return await self.plan_text(spec_of(wish), [source])
-
         wish = await self.app.push_screen_wait(
             TransferDialog(
                 "Synchronise",
                 f"Make this like {source.shown()}:",
                 str(target),
-                preview,
-                conflicts=False,
+                lambda wish, tell: self.look_ahead(spec_of(wish), tell),
+                conflicts=(),
                 flags={
                     "mirror": ("what only the target has goes to its trash", False),
                     "content": ("compare by content, not by size and time", False),

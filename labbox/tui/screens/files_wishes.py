@@ -1,0 +1,277 @@
+"""What a person wants of a transfer: where to, what happens at taken names, and what it amounts to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.strip import Strip
+from textual.widgets import Button, Checkbox, Input, Label, Static
+
+from labbox.errors import LabboxError
+from labbox.model import Conflict, Decision
+from labbox.text import visible, visible_line
+from labbox.tui.widgets.dialog import Dialog, text_of
+from labbox.tui.widgets.entry import Entry
+from labbox.tui.widgets.paint import Painted
+from labbox.tui.widgets.tick import Tick
+
+if TYPE_CHECKING:
+    from labbox.files.transfer import Clash
+
+CONFLICTS: Final = (
+    (Conflict.FAIL, "leave it and tell"),
+    (Conflict.SKIP, "skip it"),
+    (Conflict.OVERWRITE, "overwrite it"),
+    (Conflict.NEWER, "overwrite what is older"),
+    (Conflict.RENAME, "keep both, rename"),
+    (Conflict.RESUME, "go on behind its end"),
+)
+_REST: Final = 0.2  # seconds without a key before it is counted: somebody may still be typing
+
+
+class Cycle(Painted, can_focus=True):
+    """One of a few words; ← → and Space change it."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual declares it so
+        Binding("left", "turn(-1)", show=False),
+        Binding("right,space", "turn(1)", show=False),
+    ]
+
+    class Changed(Message):
+        """Another word was chosen."""
+
+    def __init__(self, words: list[str], *, id: str, at: int = 0) -> None:  # noqa: A002 - as Textual calls it
+        """`at` is the word to begin with."""
+        super().__init__(id=id)
+        self._words = words
+        self.at = at
+
+    def action_turn(self, by: int) -> None:
+        """The next word."""
+        self.at = (self.at + by) % len(self._words)
+        self.refresh()
+        self.post_message(self.Changed())
+
+    def on_click(self) -> None:
+        """The next word."""
+        self.focus()
+        self.action_turn(1)
+
+    def on_focus(self) -> None:
+        """Show where the keys go."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """Show that they go elsewhere."""
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The one line."""
+        over = "cursor" if self.has_focus else "cursor-off"
+        return self.strip([(f"◂ {self._words[self.at]} ▸", "text")], self.size.width, over)
+
+
+class Wish(NamedTuple):
+    """What a person wants of a transfer."""
+
+    target: str
+    conflict: Conflict
+    verify: bool
+    flags: dict[str, bool]
+    at_once: bool  # start; else wait behind what is queued
+    decisions: tuple[Decision, ...] = ()
+
+
+class Outlook(NamedTuple):
+    """What a wish amounts to: in words, and the first of what is in the way with the number of all."""
+
+    text: str
+    clashes: tuple[Clash, ...] = ()
+    clash_count: int = 0
+
+
+Ask = Callable[[Wish, Callable[[str], None]], Awaitable[Outlook]]
+"""Looks at what a wish amounts to, and tells meanwhile how far it is."""
+
+
+class TransferDialog(Dialog[Wish]):
+    """Where to, what to do with what is in the way, and what it amounts to."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual declares it so
+        Binding("f2", "take(False)", show=False, priority=True),
+        Binding("f3", "decide", show=False, priority=True),
+        Binding("enter", "take(True)", show=False),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        question: str,
+        target: str | None,
+        plan: Ask | None = None,
+        *,
+        conflicts: tuple[tuple[Conflict, str], ...] = CONFLICTS,
+        verify: bool = True,
+        flags: dict[str, tuple[str, bool]] | None = None,
+        danger: bool = False,
+        verb: str = "Start",
+    ) -> None:
+        """`target` None: there is none to be asked for. `conflicts`: the policies that can be chosen."""
+        super().__init__(title)
+        self._question = question
+        self._target = target
+        self._plan = plan
+        self._conflicts = conflicts
+        self._verify = verify
+        self._flags = flags or {}
+        self._danger = danger
+        self._verb = verb
+        self._outlook = Outlook("")
+        self._decided: dict[str, Conflict] = {}
+
+    def compose(self) -> ComposeResult:
+        """Question, target, choices, plan, buttons."""
+        rows = [text_of(self._question, "question")]
+        lines: list[Horizontal] = []
+        if self._target is not None:
+            lines.append(
+                Horizontal(Label("To"), Entry(visible_line(self._target), id="target"), classes="row")
+            )
+        if self._conflicts:
+            cycle = Cycle([words for _, words in self._conflicts], id="conflict")
+            lines.append(Horizontal(Label("If it is there"), cycle, classes="row"))
+        if self._verify:
+            lines.append(
+                Horizontal(
+                    Label("Verify"),
+                    Tick("compare sums afterwards", False, id="verify", compact=True),
+                    classes="row",
+                )
+            )
+        for key, (words, on_) in self._flags.items():
+            lines.append(
+                Horizontal(
+                    Label(""), Tick(words, on_, id=f"flag-{key}", classes="flag", compact=True), classes="row"
+                )
+            )
+        each = Button("F3 Each…", id="each", compact=True)
+        each.display = False
+        yield self.framed(
+            *rows,
+            *lines,
+            Static("", id="plan", markup=False, classes="hint"),
+            Static("", id="complaint", markup=False),
+            Horizontal(
+                Button(self._verb, id="start", variant="error" if self._danger else "primary", compact=True),
+                Button("F2 Queue", id="queue", compact=True),
+                each,
+                Button("Back", id="no", compact=True),
+                classes="buttons",
+            ),
+            kind="danger" if self._danger else "",
+        )
+
+    def on_mount(self) -> None:
+        """The target has the keys, else the button."""
+        (self.query_one("#target") if self._target is not None else self.query_one("#start")).focus()
+        self._plan_again()
+
+    @on(Input.Changed)
+    @on(Checkbox.Changed, ".flag")
+    def changed(self) -> None:
+        """Another wish, another plan."""
+        self._plan_again()
+
+    def _plan_again(self) -> None:
+        if self._plan is not None:
+            self._tell("Counting…")
+            self.run_worker(self._look(), group="plan", exclusive=True)
+
+    def _tell(self, text: str) -> None:
+        for plan in self.query("#plan").results(Static):
+            plan.update(visible(text))
+
+    async def _look(self) -> None:
+        await asyncio.sleep(_REST)
+        if self._plan is None or not self.query("#plan"):
+            return  # it has been answered meanwhile
+        try:
+            self._outlook = await self._plan(self._wish(True), self._tell)
+        except LabboxError as error:
+            self._outlook = Outlook(error.message)
+        known = {clash.path for clash in self._outlook.clashes}
+        self._decided = {path: what for path, what in self._decided.items() if path in known}
+        self._show()
+
+    def _show(self) -> None:
+        decided = len(self._decided)
+        more = f"\n{decided:,} of them decided one by one" if decided else ""
+        self._tell(self._outlook.text + more)
+        for each in self.query("#each").results(Button):
+            each.display = bool(self._conflicts and self._outlook.clashes)
+
+    def _wish(self, at_once: bool) -> Wish:
+        return Wish(
+            target=self.query_one("#target", Input).value if self._target is not None else "",
+            conflict=self._policy,
+            verify=self._verify and self.query_one("#verify", Checkbox).value,
+            flags={key: self.query_one(f"#flag-{key}", Checkbox).value for key in self._flags},
+            at_once=at_once,
+            decisions=tuple(Decision(path=path, conflict=what) for path, what in self._decided.items()),
+        )
+
+    @property
+    def _policy(self) -> Conflict:
+        return self._conflicts[self.query_one(Cycle).at][0] if self._conflicts else Conflict.FAIL
+
+    # What is in the way, one by one.
+
+    def action_decide(self) -> None:
+        """Open the list of what is in the way."""
+        if self._conflicts and self._outlook.clashes:
+            self.run_worker(self._decide(), group="each", exclusive=True)
+
+    async def _decide(self) -> None:
+        from labbox.tui.screens.files_conflicts import ConflictsDialog
+
+        outlook = self._outlook
+        decided = await self.app.push_screen_wait(
+            ConflictsDialog(outlook.clashes, outlook.clash_count, self._policy, self._decided)
+        )
+        if decided is not None:
+            self._decided = decided
+            self._show()
+            self.query_one("#start").focus()
+
+    # The end.
+
+    @on(Input.Submitted)
+    def entered(self) -> None:
+        """Enter starts."""
+        self.action_take(True)
+
+    @on(Button.Pressed)
+    def pressed(self, event: Button.Pressed) -> None:
+        """Start, queue, decide, or go back."""
+        match event.button.id:
+            case "no":
+                self.dismiss(None)
+            case "each":
+                self.action_decide()
+            case which:
+                self.action_take(which == "start")
+
+    def action_take(self, at_once: bool) -> None:
+        """The wish is complete, unless there is no target."""
+        wish = self._wish(at_once)
+        if self._target is not None and not wish.target.strip():
+            self.query_one("#complaint", Static).update("Say where to.")
+            return
+        self.dismiss(wish)
