@@ -165,11 +165,27 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("manager", "chmod", "ctrl+x c", "Change the mode", "Tools"),
     Action("manager", "chown", "ctrl+x o", "Change owner and group", "Tools"),
     Action("manager", "symlink", "ctrl+x s", "Make a symbolic link", "Tools"),
-    Action("manager", "trash_bin", "", "Trash: look, restore", "Tools"),
+    Action("manager", "trash_bin", "ctrl+x t", "Trash: look, restore, empty", "Tools"),
     Action("manager", "transfers", "ctrl+x j", "Transfers: pause, resume, cancel, retry", "Tools"),
     Action("manager", "jobs", "ctrl+o,f12", "Jobs", "Box"),
     Action("jobs", "manager", "ctrl+o,f12", "File manager", "Box"),
     Action("transfers", "reread", "ctrl+r", "Read again", "View"),
+    Action("trash", "view", "f3", "Look at it", "Trash", "View"),
+    Action("trash", "restore", "f5,r", "Restore to where it was", "Trash", "Restore"),
+    Action("trash", "restore_into", "f6", "Restore into another folder", "Trash", "Into"),
+    Action("trash", "erase", "f8,delete", "Delete for good (asks)", "Trash", "Delete"),
+    Action("trash", "empty", "shift+f8,f20,shift+delete,e", "Empty the trash (asks)", "Trash"),
+    Action("trash", "mark", "insert,space", "Mark or unmark", "Select"),
+    Action("trash", "mark_up", "shift+up", "Mark and go up", "Select"),
+    Action("trash", "mark_down", "shift+down", "Mark and go down", "Select"),
+    Action("trash", "mark_all", "plus", "Mark all that are shown", "Select"),
+    Action("trash", "unmark_all", "minus", "Unmark all", "Select"),
+    Action("trash", "invert_marks", "asterisk", "Invert the marks", "Select"),
+    Action("trash", "filter", "f7,slash", "Show only what holds a text", "View", "Find"),
+    Action("trash", "sort", "o", "Sort by the next column", "View"),
+    Action("trash", "reverse", "O", "Reverse the order", "View"),
+    Action("trash", "reread", "ctrl+r", "Read again", "View"),
+    Action("trash", "leave_it", "escape,q", "End filter or marks; else back to the files", "View"),
     Action("editor", "save", "f2,ctrl+s", "Save", "Files", "Save"),
     Action("editor", "save_as", "shift+f2,f14,f12", "Save as", "Files"),
     Action("editor", "reload", "", "Read again from the disk", "Files"),
@@ -209,13 +225,14 @@ ACTIONS: Final[tuple[Action, ...]] = (
 )
 
 MENUS: Final = (
-    "Jobs", "Act", "Viewer", "Files", "Select", "Text", "Go", "Panes", "Tools", "View", "Log", "Submit",
-    "Users", "Account", "Box",
+    "Jobs", "Act", "Viewer", "Files", "Trash", "Select", "Text", "Go", "Panes", "Tools", "View", "Log",
+    "Submit", "Users", "Account", "Box",
 )  # fmt: skip
 
 # What each screen offers, the nearer scope first.
 SCREENS: Final[dict[str, tuple[str, ...]]] = {
     "manager": ("manager", "app"),
+    "trash": ("trash", "app"),
     "transfers": ("transfers", "job", "pane", "app"),
     "editor": ("editor", "app"),
     "jobs": ("jobs", "job", "app"),

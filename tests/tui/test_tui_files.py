@@ -311,9 +311,8 @@ async def test_what_is_in_the_way_is_decided_one_by_one(hands: Hand, files: Path
         await at.sees("3 are there already", "Comes", "What happens", "leave, tell", "counts as not done")
 
         def newer_at(name: str) -> int:
-            return next(line for line in at.page.splitlines() if f" {name} " in line and "●" in line).index(
-                "●"
-            )
+            lines: list[str] = at.page.splitlines()
+            return next(line.index("●") for line in lines if f" {name} " in line and "●" in line)
 
         assert newer_at("run1.csv") < newer_at("run2.csv")  # what comes, and what is there
         await at.press("home", "n", "k")

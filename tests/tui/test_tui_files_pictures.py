@@ -31,6 +31,11 @@ class Scene(NamedTuple):
 
 _TWO = ("end", "space", "up", "space")
 _PAPERS = ("down", "down", "enter", "…▸~/papers")
+_TRASH = tuple(
+    f"{part}/{name}"
+    for name in ("old-run.csv", "figures.tar.zst", "notes.md")
+    for part in (".local/share/Trash/files", ".local/share/Trash/info")
+)
 
 SCENES = (
     Scene("files", (), "2026-07.csv", (120, 34)),
@@ -70,6 +75,9 @@ SCENES = (
     Scene("pack", ("down", "down", "alt+f5"), "Pack “papers” into:|1 folder,"),
     Scene("chmod", ("end", "ctrl+x", "c"), "Octal"),
     Scene("quick-view", ("end", "up", "up", "up", "ctrl+q"), "pendulum", (120, 30)),
+    Scene("trash", ("ctrl+x", "t", "…3 things", "space"), "1 marked", more=_TRASH),
+    Scene("trash-restore", ("ctrl+x", "t", "…3 things", "end", "f5"), "1 is there", (80, 24), more=_TRASH),
+    Scene("trash-empty", ("ctrl+x", "t", "…3 things", "e"), "Empty it", more=_TRASH),
     Scene("undo", ("end", "f18", "…New name", "end", *".old", "enter", "…csv.old", "alt+z"), "Undo: rename"),
 )
 
@@ -89,8 +97,16 @@ def furnish(home: Path, more: tuple[str, ...] = ()) -> None:
     (home / "odd\x1b[2J\nname").touch()
     for path in sorted(home.rglob("*"), reverse=True):
         os.utime(path, (THEN, THEN), follow_symlinks=False)
-    for name in more:
-        (home / name).write_text(name)
+    for number, name in enumerate(more):
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent.name == "info":
+            day = f"2026-11-{20 - number * 3:02d}T09:30:00"
+            (path.parent / f"{path.name}.trashinfo").write_text(
+                f"[Trash Info]\nPath=~/{'study/' * (number == 1)}{path.name}\nDeletionDate={day}\n"
+            )
+            continue
+        path.write_text(name * number if "Trash" in name else name)
         os.utime(home / name, (THEN + 86_400,) * 2)
         os.utime((home / name).parent, (THEN, THEN))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from labbox.tui.screens.detail import DetailScreen
 from labbox.tui.screens.editor import EditorScreen
 from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.files_transfers import TransfersScreen
+from labbox.tui.screens.files_trash import TrashScreen
 from labbox.tui.screens.log import LogScreen
 from labbox.tui.screens.palette import rank
 from labbox.tui.screens.results import ResultsScreen
@@ -25,11 +28,21 @@ from labbox.tui.screens.submit import SubmitScreen
 from labbox.tui.screens.users import UsersScreen
 from labbox.tui.screens.viewer import ViewerScreen
 
+
+def _trash() -> TrashScreen:
+    trash = Path(os.environ["HOME"]) / ".local/share/Trash"
+    for part, text in (("files/a", ""), ("info/a.trashinfo", "Path=~/a\nDeletionDate=2026-11-21T09:00:00\n")):
+        (trash / part).parent.mkdir(parents=True, exist_ok=True)
+        (trash / part).write_text(text)
+    return TrashScreen(FilesScreen())
+
+
 SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "jobs": None,
     "manager": lambda box: FilesScreen(),
     "editor": lambda box: EditorScreen(parse("~/notes.txt")),
     "transfers": lambda box: (box.add_transfer(), TransfersScreen())[1],
+    "trash": lambda box: _trash(),
     "log": lambda box: LogScreen(box.jobs[1000]),
     "detail": lambda box: DetailScreen(box.jobs[1000]),
     "array": lambda box: ArrayScreen(box.jobs[996]),

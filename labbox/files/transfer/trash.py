@@ -95,21 +95,33 @@ async def put(found: Spot, trash: Spot, when: datetime) -> tuple[Spot, Spot]:
 async def trashed(places: Places, tops: Iterable[Location] = ()) -> AsyncIterator[Trashed]:
     """What is in the person's trash: of the home, and of these places ("shared:/", "project:atlas/")."""
     for top in (parse("~"), *tops):
-        if top.kind in (Kind.BOX, Kind.SFTP):
-            folder = Location(kind=top.kind, host=top.host, path=HOME_TRASH)
-            if top.kind is Kind.BOX and top.path != "~":
-                folder = _volume_trash(top)
-        else:
-            folder = _volume_trash(top)
-        try:
-            found = await spot(places, folder)
-            await _checked(found)
-        except LabboxError as error:
-            if error.code in ("not_found", "forbidden"):
-                continue
-            raise
-        async for one in _in(found):
+        async for one in trashed_at(places, top):
             yield one
+
+
+async def trashed_at(places: Places, top: Location) -> AsyncIterator[Trashed]:
+    """What is in the trash of one place alone; nothing where there is none that is the person's own."""
+    if top.kind in (Kind.BOX, Kind.SFTP) and (top.kind is Kind.SFTP or top.path == "~"):
+        folder = Location(kind=top.kind, host=top.host, path=HOME_TRASH)
+    else:
+        folder = _volume_trash(top)
+    try:
+        found = await spot(places, folder)
+        await _checked(found)
+    except LabboxError as error:
+        if error.code in ("not_found", "forbidden"):
+            return
+        raise
+    async for one in _in(found):
+        yield one
+
+
+async def other_disk(places: Places, folder: Location) -> Location | None:
+    """The top of the disk of a folder of the box, where the home is on another: it has a trash of its own."""
+    if folder.kind is not Kind.BOX or folder.inner is not None:
+        return None
+    here, home = await spot(places, folder.joined("-")), await spot(places, parse("~/-"))
+    return None if await _disk(here) == await _disk(home) else await _top_of_disk(here)
 
 
 async def _in(trash: Spot) -> AsyncIterator[Trashed]:

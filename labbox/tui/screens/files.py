@@ -394,8 +394,10 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         self.app.push_screen(TransfersScreen())
 
     def action_trash_bin(self) -> None:
-        """Show what was deleted, in this pane."""
-        self.lab.say("labbox file trash lists what was deleted and restores it; Alt+Z undoes the last.")
+        """Show what was deleted."""
+        from labbox.tui.screens.files_trash import TrashScreen
+
+        self.app.push_screen(TrashScreen(self))
 
     async def _ask_transfers(self) -> None:
         for state in ("active", "waiting"):

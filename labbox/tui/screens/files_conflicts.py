@@ -33,19 +33,15 @@ _WORDS: Final[dict[Conflict, str]] = {
     Conflict.RENAME: "keep both",
     Conflict.RESUME: "go on",
 }
-_LETTERS: Final[dict[str, Conflict | None]] = {
-    "o": Conflict.OVERWRITE,
-    "s": Conflict.SKIP,
-    "n": Conflict.NEWER,
-    "k": Conflict.RENAME,
-    "g": Conflict.RESUME,
-    "u": None,
+_LETTERS: Final[dict[str, tuple[Conflict | None, str]]] = {
+    "o": (Conflict.OVERWRITE, "overwrite"),
+    "s": (Conflict.SKIP, "skip"),
+    "n": (Conflict.NEWER, "overwrite if newer"),
+    "k": (Conflict.RENAME, "keep both"),
+    "g": (Conflict.RESUME, "go on behind its end"),
+    "u": (None, "undecided"),
 }
-_TURN: Final = (None, Conflict.OVERWRITE, Conflict.SKIP, Conflict.NEWER, Conflict.RENAME, Conflict.RESUME)
-_HINT: Final = (
-    "o overwrite  s skip  n overwrite if newer  k keep both  g go on behind its end  u undecided\n"
-    "With Shift: all of them. Space: the next choice. ● the newer one"
-)
+ALL: Final = frozenset(Conflict)
 
 
 class ConflictTable(Table, inherit_bindings=False):
@@ -64,8 +60,14 @@ class ConflictTable(Table, inherit_bindings=False):
         *(Binding(letter.upper(), f"decide_all('{letter}')", show=False) for letter in _LETTERS),
     ]
 
-    def __init__(self, clashes: Sequence[Clash], policy: Conflict, decided: Mapping[str, Conflict]) -> None:
-        """`policy`: what holds for what is not decided."""
+    def __init__(
+        self,
+        clashes: Sequence[Clash],
+        policy: Conflict,
+        decided: Mapping[str, Conflict],
+        allowed: frozenset[Conflict] = ALL,
+    ) -> None:
+        """`policy`: what holds for what is not decided; `allowed`: what can be decided."""
         super().__init__(
             [
                 Column("name", "Name", 10, grow=1),
@@ -78,6 +80,7 @@ class ConflictTable(Table, inherit_bindings=False):
         self.decided = dict(decided)
         self._clashes = clashes
         self._policy = policy
+        self._turns = [what for what, _ in _LETTERS.values() if what is None or what in allowed]
         self._now = clock.now().timestamp()
 
     def on_mount(self) -> None:
@@ -118,7 +121,7 @@ class ConflictTable(Table, inherit_bindings=False):
 
     def action_decide(self, letter: str) -> None:
         """Decide about the row under the cursor, and go on to the next."""
-        self._take(self.clash, _LETTERS[letter])
+        self._take(self.clash, _LETTERS[letter][0])
         self.refresh_row(self.cursor)
         self.action_move(1)
         self.post_message(self.Moved())
@@ -126,18 +129,20 @@ class ConflictTable(Table, inherit_bindings=False):
     def action_decide_all(self, letter: str) -> None:
         """Decide about all rows."""
         for clash in self._clashes:
-            self._take(clash, _LETTERS[letter])
+            self._take(clash, _LETTERS[letter][0])
         self.refresh()
         self.post_message(self.Moved())
 
     def action_turn(self, by: int) -> None:
         """The next decision for the row under the cursor."""
-        at = _TURN.index(self.decided.get(self.clash.path))
-        self._take(self.clash, _TURN[(at + by) % len(_TURN)])
+        at = self._turns.index(self.decided.get(self.clash.path))
+        self._take(self.clash, self._turns[(at + by) % len(self._turns)])
         self.refresh_row(self.cursor)
         self.post_message(self.Moved())
 
     def _take(self, clash: Clash, what: Conflict | None) -> None:
+        if what not in self._turns:
+            return
         if what is None:
             self.decided.pop(clash.path, None)
         else:
@@ -150,17 +155,24 @@ class ConflictsDialog(Dialog[dict[str, Conflict]]):
     BINDINGS = [Binding("enter", "enter", show=False, priority=True)]  # noqa: RUF012 - Textual declares it so
 
     def __init__(
-        self, clashes: Sequence[Clash], count: int, policy: Conflict, decided: Mapping[str, Conflict]
+        self,
+        clashes: Sequence[Clash],
+        count: int,
+        policy: Conflict,
+        decided: Mapping[str, Conflict],
+        allowed: frozenset[Conflict] = ALL,
     ) -> None:
-        """`count`: of all that is in the way; `clashes` are the first."""
+        """`count`: of all that is in the way; `clashes` are the first. `allowed`: what can be decided."""
         super().__init__(f"{count:,} {'is' if count == 1 else 'are'} there already")
-        self._table = ConflictTable(clashes, policy, decided)
+        self._table = ConflictTable(clashes, policy, decided, allowed)
+        offered = [(key, words) for key, (what, words) in _LETTERS.items() if what is None or what in allowed]
+        self._keys = "  ".join(f"{key} {words}" for key, words in offered)
         self._beyond = count - len(clashes)
         self._rest = _WORDS[policy]
 
     def compose(self) -> ComposeResult:
         """The list, what happens with the one under the cursor, the keys, the buttons."""
-        hint = _HINT
+        hint = f"{self._keys}\nWith Shift: all of them. Space: the next choice. ● the newer one"
         if self._beyond:
             hint = f"{self._beyond:,} more are not listed: they follow the policy ({self._rest}).\n{hint}"
         yield self.framed(

@@ -243,7 +243,13 @@ class TransferDialog(Dialog[Wish]):
 
         outlook = self._outlook
         decided = await self.app.push_screen_wait(
-            ConflictsDialog(outlook.clashes, outlook.clash_count, self._policy, self._decided)
+            ConflictsDialog(
+                outlook.clashes,
+                outlook.clash_count,
+                self._policy,
+                self._decided,
+                frozenset(what for what, _ in self._conflicts),
+            )
         )
         if decided is not None:
             self._decided = decided
