@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from labbox.errors import LabboxError
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from labbox.locations import Location
     from labbox.tui.app import LabboxApp
 
+_FROM_KEYS: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)  # Ctrl+C, Ctrl+\\ and Ctrl+Z send them
 USUAL: Final = ("editor", "nano", "vim", "vi")
 
 
@@ -54,7 +58,7 @@ async def edit(app: LabboxApp, allowed: bool, path: str | None, location: Locati
     failed: OSError | None = None
     with app.suspend():
         try:
-            subprocess.run(words, check=False)  # noqa: S603, ASYNC221 - the person's own; the screens wait for it
+            _run(words)  # the screens wait for it
         except OSError as error:
             failed = error  # raised in here it would leave the screens suspended
     app.refresh(layout=True)
@@ -62,3 +66,25 @@ async def edit(app: LabboxApp, allowed: bool, path: str | None, location: Locati
         raise LabboxError(
             "not_found", f"cannot start the editor {words[0]}: {failed.strerror}", "check EDITOR"
         ) from failed
+
+
+def _run(words: list[str]) -> None:
+    """Run it to its end. One that stops itself, as for Ctrl+Z, goes on: no shell is here to fetch it back."""
+    with _keys_are_its_own(), subprocess.Popen(words) as process:  # noqa: S603 - the person's own
+        while os.WIFSTOPPED(status := os.waitpid(process.pid, os.WUNTRACED)[1]):
+            os.kill(process.pid, signal.SIGCONT)
+        process.returncode = os.waitstatus_to_exitcode(status)
+
+
+@contextmanager
+def _keys_are_its_own() -> Iterator[None]:
+    """Signals of keys reach all who share the terminal: this process is not to end or stop by them.
+
+    Handlers that do nothing, and not SIG_IGN: that would be handed on to the editor.
+    """
+    before = {number: signal.signal(number, lambda *_: None) for number in _FROM_KEYS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

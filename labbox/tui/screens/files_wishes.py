@@ -217,9 +217,16 @@ class TransferDialog(Dialog[Wish]):
         for each in self.query("#each").results(Button):
             each.display = bool(self._conflicts and self._outlook.clashes)
 
+    def _target_typed(self) -> str:
+        """What stands in the line; a folder of an odd name is shown harmless, and meant as it is."""
+        if self._target is None:
+            return ""
+        typed, shown = self.query_one("#target", Input).value, visible_line(self._target)
+        return self._target + typed[len(shown) :] if typed.startswith(shown) else typed
+
     def _wish(self, at_once: bool) -> Wish:
         return Wish(
-            target=self.query_one("#target", Input).value if self._target is not None else "",
+            target=self._target_typed(),
             conflict=self._policy,
             verify=self._verify and self.query_one("#verify", Checkbox).value,
             flags={key: self.query_one(f"#flag-{key}", Checkbox).value for key in self._flags},
