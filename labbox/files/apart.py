@@ -1,13 +1,16 @@
 """Work that would hold Python's lock for long, done in a forked child: sorting a million names.
 
 A thread cannot do it: one `list.sort` of a hundred thousand keys keeps the lock, and the screen stands still.
-The child inherits what it works on and hands arrays back through memory that both map.
+The child inherits what it works on and hands columns of numbers back through a pipe. The parent takes them
+piece by piece and lets go of the lock for each: the loop waits for none of them.
 """
 
 from __future__ import annotations
 
 import ctypes
-import mmap
+import errno
+import fcntl
+import gc
 import os
 import signal
 import struct
@@ -18,14 +21,16 @@ from typing import Final, TypeAlias
 
 from labbox.errors import LabboxError
 
-_HEAD: Final = struct.Struct("<8sQQQQQQQQ")  # what it is, where it begins, seven lengths in bytes
-_MOST: Final = 7
+_HEAD: Final = struct.Struct("<8sI")  # what it is, and how many columns follow; or the number of an error
+_COLUMN: Final = struct.Struct("<cQ")  # its type as `array` has it, B for a bytearray; its bytes
+_PIECE: Final = 1 << 18  # bytes that are taken with the lock held
+_PIPE: Final = 1 << 20  # bytes that the child may be ahead
 _PR_SET_PDEATHSIG: Final = 1
 
-Buffer: TypeAlias = "bytes | bytearray | memoryview | array[int]"
+Column: TypeAlias = "bytearray | array[int]"
 Send = Callable[..., None]
-"""`send(what, *buffers)`: hand up to seven buffers to the parent."""
-Take = Callable[[str, list[memoryview]], None]
+"""`send(what, *columns)`: hand columns to the parent; views of numbers become arrays."""
+Take = Callable[[str, list[Column]], None]
 
 
 class Apart:
@@ -46,25 +51,24 @@ class Apart:
     def run(self, work: Callable[[Send], None], take: Take) -> None:
         """Run `work(send)` in a child; `take` gets what it sends, in this thread.
 
-        The memory behind the views is let go when `take` returns. OSErrors of the child come through;
-        anything else that ends it is LabboxError "internal".
+        OSErrors of the child come through; anything else that ends it is LabboxError "internal".
         """
         if self.cancelled:
             return
-        memory = os.memfd_create("labbox-listing", os.MFD_CLOEXEC)
         reading, writing = os.pipe2(os.O_CLOEXEC)
+        with suppress(OSError):  # where a person has many pipes: it takes longer
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE)
         pid = os.fork()
         if pid == 0:
-            _be_the_child(work, memory, writing)
+            _be_the_child(work, writing)
         os.close(writing)
         self._pid = pid
         try:
             if self.cancelled:
                 os.kill(pid, signal.SIGKILL)
-            done = _receive(reading, memory, take)
+            done = _receive(reading, take)
         finally:
             os.close(reading)
-            os.close(memory)
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)  # where `take` raised
             self._pid = 0
@@ -75,35 +79,44 @@ class Apart:
             )
 
 
-def _receive(reading: int, memory: int, take: Take) -> bool:
+def _receive(reading: int, take: Take) -> bool:
     while len(head := _read(reading, _HEAD.size)) == _HEAD.size:
-        what, start, *lengths = _HEAD.unpack(head)
+        what, count = _HEAD.unpack(head)
         name = what.rstrip(b"\0").decode()
         if name == "end":
             return True
         if name == "error":
-            raise OSError(lengths[0], os.strerror(lengths[0]))
-        size = sum(_padded(length) for length in lengths)
-        if size == 0:
-            take(name, [memoryview(b"")] * _MOST)
-            continue
-        with mmap.mmap(memory, size, mmap.MAP_SHARED, mmap.PROT_READ, offset=start) as mapped:
-            with memoryview(mapped) as whole:
-                views: list[memoryview] = []
-                at = 0
-                for length in lengths:
-                    views.append(whole[at : at + length])
-                    at += _padded(length)
-                try:
-                    take(name, views)
-                finally:
-                    for view in views:
-                        view.release()
+            raise OSError(count, os.strerror(count))
+        columns: list[Column] = []
+        for _ in range(count):
+            kind, size = _COLUMN.unpack(_read(reading, _COLUMN.size))
+            column: Column = bytearray() if kind == b"B" else array(kind.decode())
+            if not _fill(column, reading, size):
+                return False
+            columns.append(column)
+        take(name, columns)
     return False
 
 
-def _padded(length: int) -> int:
-    return -(-length // 16) * 16
+def _fill(column: Column, reading: int, size: int) -> bool:
+    """Take so many bytes; whether they all came."""
+    piece = bytearray(_PIECE)
+    with memoryview(piece) as room:
+        have = 0  # less than one number, left from the last piece
+        while size > 0:
+            if (came := os.readv(reading, [room[have : min(_PIECE, have + size)]])) == 0:
+                return False
+            size -= came
+            have += came
+            if isinstance(column, bytearray):
+                column += room[:have]
+                have = 0
+                continue
+            whole = have - have % column.itemsize
+            column.frombytes(room[:whole])
+            room[: have - whole] = bytes(room[whole:have])
+            have -= whole
+    return True
 
 
 def _read(descriptor: int, size: int) -> bytes:
@@ -116,39 +129,35 @@ def _read(descriptor: int, size: int) -> bytes:
     return data
 
 
-def _be_the_child(work: Callable[[Send], None], memory: int, writing: int) -> None:
+def _be_the_child(work: Callable[[Send], None], writing: int) -> None:
     """Do the work and end; nothing of the parent's is run, no handler, no exit function."""
     code = 1
     try:
+        gc.disable()  # looking through what is the parent's would copy it
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGWINCH, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        place = 0
 
-        def send(what: str, *buffers: Buffer) -> None:
-            nonlocal place
-            start, lengths = place, [memoryview(buffer).nbytes for buffer in buffers]
-            for buffer, length in zip(buffers, lengths, strict=True):
-                _write(memory, buffer, place)
-                place += _padded(length)
-            os.ftruncate(memory, place)
-            lengths += [0] * (_MOST - len(lengths))
-            os.write(writing, _HEAD.pack(what.encode(), start, *lengths))
-            place = -(-place // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
+        def send(what: str, *columns: Column | memoryview) -> None:
+            _write(writing, _HEAD.pack(what.encode(), len(columns)))
+            for column in columns:
+                with memoryview(column) as view:
+                    _write(writing, _COLUMN.pack(view.format.encode(), view.nbytes))
+                    _write(writing, view)
 
         try:
             work(send)
-            os.write(writing, _HEAD.pack(b"end", *[0] * 8))
+            _write(writing, _HEAD.pack(b"end", 0))
         except OSError as error:
-            os.write(writing, _HEAD.pack(b"error", 0, error.errno or 5, *[0] * 6))
+            _write(writing, _HEAD.pack(b"error", error.errno or errno.EIO))
         code = 0
     finally:
         os._exit(code)
 
 
-def _write(memory: int, buffer: Buffer, place: int) -> None:
-    with memoryview(buffer) as view, view.cast("B") as left:
+def _write(writing: int, data: bytes | memoryview) -> None:
+    with memoryview(data) as view, view.cast("B") as left:
         written = 0
         while written < len(left):
-            written += os.pwrite(memory, left[written:], place + written)
+            written += os.write(writing, left[written:])

@@ -15,12 +15,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum, StrEnum
 from fnmatch import translate
-from itertools import accumulate
+from itertools import chain, compress
 from typing import Final, NamedTuple
 
+from labbox.files.ordering import by_extension, by_name, extension, name_at, natural, pieces
+
 UNKNOWN: Final = -(1 << 63)  # a time that nobody has asked for yet
-_RUN: Final = re.compile(r"\d+")
-_WIDTH: Final = 20  # digits that a number is filled to; longer ones are compared as text
 
 
 class Sort(StrEnum):
@@ -45,6 +45,10 @@ class Kind(IntEnum):
 
 
 _FOLDERS: Final = frozenset({int(Kind.FOLDER), int(Kind.FOLDER_LINK)})
+_FOLDER: Final = bytes(kind in _FOLDERS for kind in range(256))
+_NO_FOLDER: Final = bytes(kind not in _FOLDERS for kind in range(256))
+_ALIVE: Final = bytes(kind != Kind.GONE for kind in range(256))
+_NO_DOT: Final = bytes(first != ord(".") for first in range(256))
 
 
 class Arrangement(NamedTuple):
@@ -74,21 +78,6 @@ class Row(NamedTuple):
     size: int = 0
     mtime: int = UNKNOWN  # nanoseconds of the epoch
     mode: int = 0  # permission bits
-
-
-def natural(name: str) -> str:
-    """The key by which names sort as people count: ``run2`` before ``run10``, case aside."""
-    key = _RUN.sub(_filled, name.casefold())
-    return key if key == name else f"{key}\0{name}"
-
-
-def _filled(run: re.Match[str]) -> str:
-    return run[0].zfill(_WIDTH)
-
-
-def extension(name: str) -> str:
-    """What stands behind the last dot, case aside; a dot in front makes none."""
-    return name[1:].rpartition(".")[2].casefold() if "." in name[1:] else ""
 
 
 def matcher(mask: str) -> Callable[[str], bool]:
@@ -126,6 +115,15 @@ def kind_of(path: str, mode: int) -> Kind:
         return Kind.BROKEN
 
 
+def _those(order: array[int], flags: bytes | bytearray) -> array[int]:
+    """The numbers whose flag is set."""
+    return array("I", compress(order, map(flags.__getitem__, order)))
+
+
+def _sorted(order: array[int], values: array[int], reverse: bool) -> array[int]:
+    return array("I", sorted(order, key=values.__getitem__, reverse=reverse))
+
+
 class Listing:
     """The entries of one folder."""
 
@@ -160,19 +158,8 @@ class Listing:
             self.mtimes.append(row.mtime)
             self.modes.append(row.mode)
 
-    def set_names(self, names: list[str], kinds: bytearray) -> None:
-        """All names at once, in the place of what was there; nothing else is known of them yet."""
-        self.names = bytearray("\0".join([*names, ""]).encode("utf-8", "surrogateescape"))
-        plain = len(self.names) == sum(map(len, names)) + len(names)
-        widths = map(len, names) if plain else (len(os.fsencode(name)) for name in names)
-        self.starts = array("I", accumulate((width + 1 for width in widths), initial=0))
-        self.starts.pop()
-        self.kinds = kinds
-        self.sizes, self.modes = array("q", bytes(8 * len(names))), array("H", bytes(2 * len(names)))
-        self.mtimes = array("q", [UNKNOWN]) * len(names)
-
     def fill(self, columns: tuple[array[int], array[int], array[int]]) -> None:
-        """Sizes, times and modes of all entries, which `set_names` left open."""
+        """Sizes, times and modes of all entries, which were open when the names came."""
         self.sizes, self.mtimes, self.modes = columns
         self.complete = True
 
@@ -180,8 +167,7 @@ class Listing:
 
     def name(self, number: int) -> str:
         """The name; undecodable bytes as `os.fsdecode` keeps them."""
-        start = self.starts[number]
-        return os.fsdecode(bytes(self.names[start : self.names.index(0, start)]))
+        return name_at(self.names, self.starts[number])
 
     def row(self, number: int) -> Row:
         """The whole entry."""
@@ -230,37 +216,43 @@ class Listing:
 
     def arranged(self, arrangement: Arrangement) -> tuple[array[int], array[int]]:
         """The order and what is shown of it, as another arrangement has them. Changes nothing."""
-        names = self._all_names()
-        alive: Iterable[int] = range(len(names))
-        if Kind.GONE in self.kinds:
-            alive = (number for number in alive if self.kinds[number] != Kind.GONE)
-        keys = [natural(name) for name in names]
-        by_name = arrangement.sort is Sort.NAME
-        found = sorted(alive, key=keys.__getitem__, reverse=by_name and arrangement.reverse)
-        del keys
-        if arrangement.sort is Sort.EXTENSION:
-            ends = [extension(name) for name in names]
-            found.sort(key=ends.__getitem__, reverse=arrangement.reverse)
-        elif arrangement.sort is Sort.TIME:
-            found.sort(key=self.mtimes.__getitem__, reverse=arrangement.reverse)
-        elif arrangement.sort is Sort.SIZE:
-            sizes = self.sizes
-            if any(map(self.kinds.count, _FOLDERS)):
-                sizes = array("q", sizes)
-                for number, kind in enumerate(self.kinds):
-                    if kind in _FOLDERS and number not in self.sized:
-                        sizes[number] = 0
-            found.sort(key=sizes.__getitem__, reverse=arrangement.reverse)
-        if arrangement.folders_first:
-            kinds = self.kinds
-            first = [number for number in found if kinds[number] in _FOLDERS]
-            if first:
-                found = first + [number for number in found if kinds[number] not in _FOLDERS]
-        order = array("I", found)
+        kinds, reverse = self.kinds, arrangement.reverse
+        order = by_name(self.names, self.starts)
+        if Kind.GONE in kinds:
+            order = _those(order, kinds.translate(_ALIVE))
+        match arrangement.sort:
+            case Sort.NAME:
+                if reverse:
+                    order.reverse()
+            case Sort.EXTENSION:
+                order = _sorted(order, by_extension(self.names, self.starts), reverse)
+            case Sort.TIME:
+                order = _sorted(order, self.mtimes, reverse)
+            case Sort.SIZE:
+                order = _sorted(order, self._sizes_shown(), reverse)
+        if arrangement.folders_first and any(kind in kinds for kind in _FOLDERS):
+            order = _those(order, kinds.translate(_FOLDER)) + _those(order, kinds.translate(_NO_FOLDER))
+        if not arrangement.hidden and not arrangement.filter:
+            if not self.names.startswith(b".") and b"\0." not in self.names:
+                return order, order[:]
+            return order, _those(order, bytes(map(self.names.__getitem__, self.starts)).translate(_NO_DOT))
         wanted = arrangement.predicate()
         if wanted is None:
             return order, order
-        return order, array("I", [number for number in found if wanted(names[number])])
+        fits = bytearray()
+        for names in pieces(self.names, self.starts):
+            fits += bytes(map(wanted, names))
+        return order, _those(order, fits)
+
+    def _sizes_shown(self) -> array[int]:
+        """The sizes as `size_of` has them."""
+        if not any(kind in self.kinds for kind in _FOLDERS):
+            return self.sizes
+        sizes, folders = self.sizes[:], self.kinds.translate(_FOLDER)
+        for number in compress(range(len(sizes)), folders):
+            if number not in self.sized:
+                sizes[number] = 0
+        return sizes
 
     def arrange(self, arrangement: Arrangement | None = None) -> None:
         """Sort at once; for listings of a few thousand entries."""
@@ -277,9 +269,6 @@ class Listing:
             for number in range(len(self.kinds)):
                 if number not in had and self.kinds[number] != Kind.GONE:
                     self._insert(number)
-
-    def _all_names(self) -> list[str]:
-        return self.names.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
     def _before(self, one: int, other: int) -> bool:
         """Whether an entry stands in front of another."""
@@ -384,7 +373,10 @@ class Listing:
         """Mark entries by name, where they are there."""
         wanted = list(names)
         if len(wanted) > 20:  # one pass over all names costs less than many searches
-            known = {name: number for number, name in enumerate(self._all_names())}
+            known = {
+                name: number
+                for number, name in enumerate(chain.from_iterable(pieces(self.names, self.starts)))
+            }
             found = (known.get(name) for name in wanted)
         else:
             found = (self.find(name) for name in wanted)

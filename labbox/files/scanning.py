@@ -7,16 +7,18 @@ import os
 from array import array
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from itertools import accumulate
+from typing import Final, cast
 
-from labbox.files.apart import Apart, Send
+from labbox.files.apart import Apart, Column, Send
 from labbox.files.directory import UNKNOWN, Arrangement, Kind, Listing, Row, Sort, kind_of
+from labbox.files.ordering import AT_ONCE
 
 FIRST: Final = 250  # entries that are shown before the rest is read
 APART: Final = 4000  # entries above which a helper reads and sorts
-TWO: Final = 150_000  # entries above which a second helper asks for sizes while the first one sorts
-_PIECE: Final = 1 << 20  # bytes that are copied at once
-_LOOK: Final = 4096  # entries between two looks at whether the parent lives
+TWO: Final = 20_000  # entries above which a second helper asks for sizes while the first one sorts
+_STEP: Final = 2048  # entries that a helper asks about before it looks what the other one has done
+_PIECE: Final = 1 << 15  # numbers that are filled in at once
 
 Columns = tuple["array[int]", "array[int]", "array[int]"]
 Show = Callable[[Listing, "Columns | None"], None]
@@ -79,60 +81,54 @@ def rearrange(
     found: list[array[int]] = []
 
     def work(send: Send) -> None:
-        order, shown = listing.arranged(arrangement)
-        send("order", order, *([shown] if shown is not order else []))
+        send("order", *_orders(listing, arrangement))
 
-    def take(_what: str, views: list[memoryview]) -> None:
-        found.extend(_orders(views[0], views[1], arrangement))
+    def take(_what: str, columns: list[Column]) -> None:
+        found.extend(_numbers(column) for column in columns)
 
     apart.run(work, take)
-    return (found[0], found[1]) if found else None
+    return (found[0], found[-1]) if found else None
 
 
-def _orders(order: memoryview, shown: memoryview, arrangement: Arrangement) -> list[array[int]]:
-    first = _column("I", order)
-    return [first, first if arrangement.predicate() is None else _column("I", shown)]
+def _orders(listing: Listing, arrangement: Arrangement) -> list[array[int]]:
+    """The order and what is shown of it; one where all is shown."""
+    order, shown = listing.arranged(arrangement)
+    return [order] if order is shown else [order, shown]
 
 
-def _column(code: str, view: memoryview) -> array[int]:
-    """The numbers in a view, copied in pieces: one large copy would keep the lock for too long."""
-    column = array(code, bytes(array(code).itemsize)) * (view.nbytes // array(code).itemsize)
-    with memoryview(column) as whole, whole.cast("B") as target:
-        _copy(view, target)
+def _numbers(column: Column) -> array[int]:
+    return cast("array[int]", column)
+
+
+def _repeated(code: str, value: int, count: int) -> array[int]:
+    """One number many times over, in pieces: one large step would keep the lock for too long."""
+    column, piece = array(code), array(code, [value]) * min(count, _PIECE)
+    while len(column) < count:
+        column += piece[: count - len(column)]
     return column
-
-
-def _bytes(view: memoryview) -> bytearray:
-    data = bytearray(len(view))
-    with memoryview(data) as target:
-        _copy(view, target)
-    return data
-
-
-def _copy(view: memoryview, target: memoryview) -> None:
-    with view.cast("B") as source:
-        for start in range(0, len(source), _PIECE):
-            target[start : start + _PIECE] = source[start : start + _PIECE]
 
 
 # In the parent: what the helper sends becomes a listing.
 
 
 def _taken(
-    arrangement: Arrangement, show: Show, made: list[Listing], what: str, views: list[memoryview]
+    arrangement: Arrangement, show: Show, made: list[Listing], what: str, columns: list[Column]
 ) -> None:
     if what == "names":
         listing = Listing(arrangement)
-        listing.names, listing.kinds = _bytes(views[0]), _bytes(views[2])
-        listing.starts = _column("I", views[1])
-        count = len(listing.starts)
-        listing.sizes, listing.modes = array("q", bytes(8)) * count, array("H", bytes(2)) * count
-        listing.mtimes = array("q", [UNKNOWN]) * count
-        listing.order, listing.shown = _orders(views[3], views[4], arrangement)
+        names, kinds, starts, order, *shown = columns
+        listing.names, listing.kinds = cast("bytearray", names), cast("bytearray", kinds)
+        listing.starts = _numbers(starts)
+        listing.order = _numbers(order)
+        listing.shown = _numbers(shown[0]) if shown else listing.order
+        count = len(kinds)
+        listing.sizes, listing.modes = _repeated("q", 0, count), _repeated("H", 0, count)
+        listing.mtimes = _repeated("q", UNKNOWN, count)
         made.append(listing)
         show(listing, None)
         return
-    show(made[0], (_column("q", views[0]), _column("q", views[1]), _column("H", views[2])))
+    sizes, mtimes, modes = map(_numbers, columns)
+    show(made[0], (sizes, mtimes, modes))
 
 
 # In the helper.
@@ -140,9 +136,30 @@ def _taken(
 
 def _read(path: str, arrangement: Arrangement, send: Send) -> None:
     os.chdir(path)
-    names: list[str] = []
-    kinds = bytearray()
-    with os.scandir(".") as entries:
+    listing = _named(arrangement)
+    stats = _Stats(listing)
+    if len(listing) >= TWO:
+        stats.begin()
+    if arrangement.sort in (Sort.SIZE, Sort.TIME):
+        listing.sizes, listing.mtimes, listing.modes = map(_copied, "qqH", stats.finish())
+    send("names", listing.names, listing.kinds, listing.starts, *_orders(listing, arrangement))
+    send("all", *stats.finish())
+
+
+def _named(arrangement: Arrangement) -> Listing:
+    """The names and kinds of all that is here."""
+    listing = Listing(arrangement)
+    kinds = listing.kinds
+    names: list[bytes] = []
+
+    def pack() -> None:
+        if names:
+            base = len(listing.names)
+            listing.starts.extend(accumulate((len(name) + 1 for name in names[:-1]), initial=base))
+            listing.names += b"\0".join([*names, b""])
+            names.clear()
+
+    with os.scandir(b".") as entries:
         for entry in entries:
             names.append(entry.name)
             if entry.is_file(follow_symlinks=False):
@@ -151,25 +168,13 @@ def _read(path: str, arrangement: Arrangement, send: Send) -> None:
                 kinds.append(Kind.FOLDER)
             else:
                 kinds.append(_odd(entry))
-    listing = Listing(arrangement)
-    listing.set_names(names, kinds)
-    stats = _Stats(len(names))
-    beside = len(names) >= TWO and stats.begin(names)
-    del names
-    needs_stats = arrangement.sort in (Sort.SIZE, Sort.TIME)
-    if not needs_stats:
-        _send_names(listing, arrangement, send)
-    if beside:
-        stats.wait()
-    else:
-        stats.ask(listing._all_names())  # noqa: SLF001 - half of this module is the listing's
-    if needs_stats:
-        listing.sizes, listing.mtimes, listing.modes = stats.columns()
-        _send_names(listing, arrangement, send)
-    send("all", *stats.views())
+            if len(names) == AT_ONCE:
+                pack()
+    pack()
+    return listing
 
 
-def _odd(entry: os.DirEntry[str]) -> Kind:
+def _odd(entry: os.DirEntry[bytes]) -> Kind:
     if not entry.is_symlink():
         return Kind.OTHER
     try:
@@ -181,41 +186,53 @@ def _odd(entry: os.DirEntry[str]) -> Kind:
     return Kind.LINK
 
 
-def _send_names(listing: Listing, arrangement: Arrangement, send: Send) -> None:
-    order, shown = listing.arranged(arrangement)
-    more = [shown] if shown is not order else []
-    send("names", listing.names, listing.starts, listing.kinds, order, *more)
-
-
 class _Stats:
-    """Sizes, times and modes of many entries, in memory that a second helper can fill."""
+    """Sizes, times and modes of the entries here, in memory that two helpers fill from both ends."""
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._memory = mmap.mmap(-1, max(1, count * 18))
-        whole = memoryview(self._memory)
-        self._sizes = whole[: 8 * count].cast("q")
-        self._mtimes = whole[8 * count : 16 * count].cast("q")
-        self._modes = whole[16 * count : 18 * count].cast("H")
+    def __init__(self, listing: Listing) -> None:
+        """Nothing is asked yet."""
+        count = self._count = len(listing)
+        self._names, self._starts = listing.names, listing.starts
+        whole = memoryview(mmap.mmap(-1, 16 + count * 18))
+        self._ends = whole[:16].cast("q")  # where the second helper has come to, and where this one has
+        self._ends[1] = count
+        self._sizes = whole[16 : 16 + 8 * count].cast("q")
+        self._mtimes = whole[16 + 8 * count : 16 + 16 * count].cast("q")
+        self._modes = whole[16 + 16 * count :].cast("H")
         self._pid = 0
 
-    def begin(self, names: list[str]) -> bool:
-        """Ask in a second helper, beside the sorting."""
+    def begin(self) -> None:
+        """Ask in a second helper, from the front on, beside the sorting."""
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
             try:
-                self.ask(names, parent)
+                for first in range(0, self._count, _STEP):
+                    if first >= self._ends[1] or os.getppid() != parent:
+                        break
+                    self._ends[0] = first + _STEP
+                    self._ask(first)
             finally:
                 os._exit(0)
-        return True
 
-    def wait(self) -> None:
-        os.waitpid(self._pid, 0)
+    def finish(self) -> tuple[memoryview, memoryview, memoryview]:
+        """Ask here too, from the end on, until both meet; where they do, both may ask for the same."""
+        for first in reversed(range(0, self._ends[1], _STEP)):
+            if first < self._ends[0]:
+                break
+            self._ends[1] = first
+            self._ask(first)
+        if self._pid:
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+        return self._sizes, self._mtimes, self._modes
 
-    def ask(self, names: list[str], parent: int = 0) -> None:
+    def _ask(self, first: int) -> None:
         sizes, mtimes, modes = self._sizes, self._mtimes, self._modes
-        for number, name in enumerate(names):
+        behind = min(first + _STEP, self._count)
+        end = self._starts[behind] if behind < self._count else len(self._names)
+        names = bytes(self._names[self._starts[first] : end - 1]).split(b"\0")
+        for number, name in enumerate(names, first):
             try:
                 about = os.lstat(name)
             except OSError:
@@ -223,11 +240,9 @@ class _Stats:
                 continue
             sizes[number], mtimes[number] = about.st_size, about.st_mtime_ns
             modes[number] = about.st_mode & 0o7777
-            if parent and number % _LOOK == 0 and os.getppid() != parent:
-                return
 
-    def views(self) -> tuple[memoryview, memoryview, memoryview]:
-        return self._sizes, self._mtimes, self._modes
 
-    def columns(self) -> Columns:
-        return _column("q", self._sizes), _column("q", self._mtimes), _column("H", self._modes)
+def _copied(code: str, view: memoryview) -> array[int]:
+    column = array(code)
+    column.frombytes(view.cast("B"))
+    return column

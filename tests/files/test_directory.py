@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labbox.errors import LabboxError
+from labbox.files import ordering
 from labbox.files.apart import Apart, Send
 from labbox.files.counting import count
-from labbox.files.directory import Arrangement, Kind, Listing, Row, Sort, extension, matcher, natural
+from labbox.files.directory import Arrangement, Kind, Listing, Row, Sort, matcher
 from labbox.files.finding import gather
+from labbox.files.ordering import extension, natural
 from labbox.files.scanning import Columns, rearrange, scan
 from labbox.files.watching import Watcher, is_blind
 
@@ -66,6 +68,26 @@ def test_people_count_so() -> None:
     assert extension("a.tar.GZ") == "gz" and extension(".profile") == "" == extension("plain")
     assert matcher("*.csv;b")("X.CSV") and matcher("*.csv;b")("abc") and not matcher("*.csv")("a.csv.gz")
     assert matcher("")("anything") is False
+
+
+@given(
+    st.lists(NAMES | st.from_regex("[aA]{0,2}[0-9]{1,30}[bB]?", fullmatch=True), unique=True),
+    st.integers(1, 9),
+)
+def test_very_many_names_stand_in_the_order_of_their_keys(names: list[str], part: int) -> None:
+    listing = Listing()
+    listing.add(Row(name, Kind.FILE) for name in names)
+    with pytest.MonkeyPatch.context() as patch:  # a few names in as many parts as a million has
+        for what in ("AT_ONCE", "PART", "SAMPLES"):
+            patch.setattr(ordering, what, part)
+        order = ordering.by_name(listing.names, listing.starts)
+    assert [listing.name(number) for number in order] == sorted(names, key=natural)
+
+
+def test_numbers_of_any_length_are_numbers() -> None:
+    names = [f"n{'0' * (number % 3)}{10**number}" for number in range(60)] + ["n0", "n", "n/"]
+    random.Random(1).shuffle(mixed := names.copy())
+    assert sorted(mixed, key=natural) == ["n", "n/", "n0", *names[:60]]
 
 
 @given(st.lists(ROWS, unique_by=lambda row: row.name, max_size=25), HOW, ROWS, st.randoms())

@@ -8,7 +8,7 @@ from textual.binding import Binding
 from textual.widgets import Input, Static
 
 from labbox.errors import LabboxError
-from labbox.files.directory import natural
+from labbox.files.ordering import natural
 from labbox.files.places.base import EntryKind
 from labbox.locations import Location, path_text
 from labbox.text import visible, visible_line
