@@ -266,7 +266,7 @@ class TextEdit(TextArea, inherit_bindings=False):
     # Keys and the clipboard.
 
     async def _on_key(self, event: events.Key) -> None:
-        """A new line begins below the beginning of the one above; Esc and Alt with a letter are the screen's."""
+        """A new line begins below the beginning of the one above; Esc and Alt's letters are the screen's."""
         if event.key == "escape" or event.key.startswith("alt+"):  # which comes with its letter
             event.prevent_default()
         elif event.key == "enter" and not self.read_only:
