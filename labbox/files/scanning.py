@@ -18,6 +18,7 @@ FIRST: Final = 250  # entries that are shown before the rest is read
 APART: Final = 4000  # entries above which a helper reads and sorts
 TWO: Final = 20_000  # entries above which a second helper asks for sizes while the first one sorts
 _STEP: Final = 2048  # entries that a helper asks about before it looks what the other one has done
+_BEHIND: Final = 5  # how nice the second helper is to who sorts names and to who draws
 _PIECE: Final = 1 << 15  # numbers that are filled in at once
 
 Columns = tuple["array[int]", "array[int]", "array[int]"]
@@ -207,6 +208,7 @@ class _Stats:
         self._pid = os.fork()
         if self._pid == 0:
             try:
+                os.nice(_BEHIND)
                 for first in range(0, self._count, _STEP):
                     if first >= self._ends[1] or os.getppid() != parent:
                         break
