@@ -2,7 +2,7 @@
 
 asyncssh copies a packet about ten times and handles each by itself. Here, once the login is complete and
 nothing is compressed, packets of channel data are opened straight out of the one receive buffer, and sealed
-straight into one piece per write, where the cipher is AES-GCM or ChaCha20-Poly1305 (which stock clients
+straight into one buffer per write, where the cipher is AES-GCM or ChaCha20-Poly1305 (which stock clients
 choose: of two lists the client's order counts, not the server's). Measured as the daemon's CPU time for 1 GiB
 by `scp`: 0.8 s instead of 1.3 s with AES-GCM, 1.4 s instead of 2.0 s with ChaCha20; that is time in which
 nobody else is served. The gate uses it as a server, places on other hosts as a client.
@@ -25,7 +25,7 @@ from typing import Any, Final, cast
 import asyncssh
 from asyncssh.channel import SSHChannel
 from asyncssh.connection import SSHConnection
-from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
+from asyncssh.constants import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_WINDOW_ADJUST
 from asyncssh.encryption import ChachaEncryption, Encryption, GCMEncryption
 from asyncssh.misc import DisconnectError
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -42,6 +42,8 @@ BUFFER_BYTES: Final = 512 * 1024  # what connections read into; it holds what is
 _MOST_KEPT: Final = 256 * 1024  # bytes that wait for a step of key exchange or login
 _READ: Final = 256 * 1024  # bytes at once; more would keep the others waiting
 _LARGEST: Final = 128 * 1024  # bytes of one packet that the hot path takes
+_AT_ONCE: Final = 256 * 1024  # bytes sealed before they go to the socket
+_HEAD: Final = 4  # bytes of a packet's length
 
 _CONNECTION_NAMES: Final = (
     "_inpbuf _recv_handler _recv_pkthdr _recv_encryption _recv_seq _decompressor _auth_complete _channels"
@@ -86,10 +88,11 @@ class _Gcm:
         count = (int.from_bytes(self._shared._iv[4:], "big") + 1) & 0xFFFF_FFFF_FFFF_FFFF
         self._shared._iv = self._fixed + count.to_bytes(8, "big")
 
-    def seal(self, size: bytes, inside: bytes, _number: int) -> bytes:
-        sealed = self._aead.encrypt(self._shared._iv, inside, size)
+    def seal(self, inside: bytes, _number: int, out: memoryview) -> None:
+        size = len(inside).to_bytes(_HEAD, "big")
+        out[:_HEAD] = size
+        self._aead.encrypt_into(self._shared._iv, inside, size, out[_HEAD:])
         self.advance()
-        return size + sealed
 
 
 class _Chacha:
@@ -113,11 +116,12 @@ class _Chacha:
     def advance(self) -> None:
         """The number of the packet is all the state there is."""
 
-    def seal(self, size: bytes, inside: bytes, number: int) -> bytes:
-        sealed = _chacha20(self._size_key, size, number, _BLOCK_0) + _chacha20(
-            self._key, inside, number, _BLOCK_1
+    def seal(self, inside: bytes, number: int, out: memoryview) -> None:
+        out[:_HEAD] = _chacha20(self._size_key, len(inside).to_bytes(_HEAD, "big"), number, _BLOCK_0)
+        out[_HEAD:-_TAG] = _chacha20(self._key, inside, number, _BLOCK_1)
+        out[-_TAG:] = Poly1305.generate_tag(
+            _chacha20(self._key, _TAG_KEY, number, _BLOCK_0), bytes(out[:-_TAG])
         )
-        return sealed + Poly1305.generate_tag(_chacha20(self._key, _TAG_KEY, number, _BLOCK_0), sealed)
 
 
 _BLOCK_0: Final = (0).to_bytes(8, "little")
@@ -188,7 +192,15 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
         return self._sealer
 
     def _take(self, view: memoryview) -> None:
-        """Every whole packet of the view; the rest is kept."""
+        """Every whole packet of the view; the rest is kept. Channels that may send more do so after it."""
+        widened: set[PacketChannel] = set()
+        try:
+            self._take_packets(view, widened)
+        finally:
+            for channel in widened:
+                channel._flush_send_buf()
+
+    def _take_packets(self, view: memoryview, widened: set[PacketChannel]) -> None:
         at, end = 0, len(view)
         try:
             while end - at > 4 and self._transport and (cipher := self._current_opener()) is not None:
@@ -198,7 +210,7 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
                 if size > end - at:
                     self._inpbuf = bytes(view[at:end])
                     return
-                if not self._take_data(cipher, view[at : at + size]):
+                if not self._take_one(cipher, view[at : at + size], widened):
                     # asyncssh's own way, for this one packet; it may end in another state than before
                     self._inpbuf = bytes(view[at : at + size])
                     self._recv_data()
@@ -216,27 +228,36 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
         if self._inpbuf and end - at > 4:
             self._recv_data()  # too large: asyncssh says what is wrong with it
 
-    def _take_data(self, cipher: _Gcm | _Chacha, packet: memoryview) -> bool:
-        """Open the packet and deliver it, if it is channel data as it should be; else touch nothing."""
+    def _take_one(self, cipher: _Gcm | _Chacha, packet: memoryview, widened: set[PacketChannel]) -> bool:
+        """Open a packet and act on it, if it is data or room for data as it should be; else touch nothing."""
         try:
             opened = cipher.open(packet, self._recv_seq)
         except (InvalidTag, InvalidSignature, ValueError):
             return False
-        if len(opened) < 10 or opened[1] != MSG_CHANNEL_DATA:
+        if len(opened) < 10:
             return False
         channel = self._channels.get(int.from_bytes(opened[2:6], "big"))
-        size = int.from_bytes(opened[6:10], "big")
-        if (
-            channel is None
-            or channel._recv_state != "open"
-            or size > channel._recv_window
-            or 10 + size + opened[0] != len(opened)
-        ):
+        if channel is None or channel._recv_state != "open":
             return False
+        number = int.from_bytes(opened[6:10], "big")  # bytes that it holds, or makes room for
+        if opened[1] == MSG_CHANNEL_DATA:
+            if number > channel._recv_window or 10 + number + opened[0] != len(opened):
+                return False
+            self._past(cipher)
+            channel._accept_data(cast(bytes, memoryview(opened)[10 : 10 + number]))
+            return True
+        if opened[1] == MSG_CHANNEL_WINDOW_ADJUST and isinstance(channel, PacketChannel):
+            if 10 + opened[0] != len(opened):
+                return False
+            self._past(cipher)
+            channel._send_window += number
+            widened.add(channel)
+            return True
+        return False
+
+    def _past(self, cipher: _Gcm | _Chacha) -> None:
         cipher.advance()
         self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
-        channel._accept_data(cast(bytes, memoryview(opened)[10 : 10 + size]))
-        return True
 
     def can_seal(self) -> bool:
         """Whether data may be sent past asyncssh's own way: no key exchange under way or due."""
@@ -249,71 +270,110 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
             and self._current_sealer() is not None
         )
 
-    def seal(self, head: bytes, data: memoryview) -> bytes:
-        """One packet as it goes over the wire; `head` is all of its payload before `data`."""
+    def send_sealed(self, packets: list[list[bytes | memoryview]]) -> None:
+        """Seal packets, each given by the pieces of its payload, and hand all to the socket at once."""
         cipher = cast("_Gcm | _Chacha", self._sealer)  # `can_seal` has looked
-        padding = -(1 + len(head) + len(data)) % _BLOCK
-        if padding < 4:
-            padding += _BLOCK
-        size = 1 + len(head) + len(data) + padding
-        inside = b"".join((bytes((padding,)), head, data, os.urandom(padding)))
-        sealed = cipher.seal(size.to_bytes(4, "big"), inside, self._send_seq)
-        self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
-        self._rekey_bytes_sent += size
-        return sealed
-
-    def send_sealed(self, pieces: list[bytes]) -> None:
-        """Hand sealed packets to the socket in one piece."""
-        self._send(b"".join(pieces) if len(pieces) > 1 else pieces[0])
+        insides = []
+        for pieces in packets:
+            size = sum(map(len, pieces))
+            padding = -(1 + size) % _BLOCK
+            if padding < 4:
+                padding += _BLOCK
+            insides.append(b"".join((bytes((padding,)), *pieces, os.urandom(padding))))
+        out = bytearray(sum(map(len, insides)) + len(insides) * (_HEAD + _TAG))
+        at = 0
+        with memoryview(out) as view:
+            for inside in insides:
+                end = at + _HEAD + len(inside) + _TAG
+                cipher.seal(inside, self._send_seq, view[at:end])
+                self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
+                self._rekey_bytes_sent += len(inside)
+                at = end
+        self._send(cast(bytes, memoryview(out)))
 
 
 class PacketChannel(SSHChannel[bytes]):
-    """A channel of `Packets`; `write` takes any buffer and copies it once where nothing stands in the way."""
+    """A channel of `Packets`; what is written is copied only once, on its way into packets."""
 
     def write(self, data: bytes | memoryview, datatype: int | None = None) -> None:
-        """Send, or keep what the other side's window has no room for."""
-        connection = cast(Packets, self._conn)
-        if self._send_state != "open" or self._send_buf or not self._send_window or not connection.can_seal():
+        """Send, or keep what the other side's window has no room for; `data` may change afterwards."""
+        if data and self._ready():
+            with memoryview(data) as view:
+                room = min(len(view), self._send_window)
+                self._seal([view[:room]], room, datatype)
+                if room < len(view):
+                    self._keep([bytes(view[room:])], datatype)
+                    self._pause_resume_writing()
+        else:
             super().write(bytes(data), datatype)
-            return
-        view = memoryview(data)
-        room = min(len(view), self._send_window)
-        if pieces := self._sealed(view[:room], datatype):
-            connection.send_sealed(pieces)
-        self._send_window -= room
-        if room < len(view):
-            self._send_buf.append((bytearray(view[room:]), datatype))
-            self._send_buf_len += len(view) - room
-            self._pause_resume_writing()
+
+    def write_lasting(self, pieces: list[bytes | memoryview]) -> None:
+        """The same for many pieces that will not change, which need not be copied to be kept."""
+        if self._send_state != "open":
+            raise BrokenPipeError("Channel not open for sending")
+        self._keep(pieces, None)
+        self._flush_send_buf()
+
+    def _keep(self, pieces: list[bytes | memoryview], datatype: int | None) -> None:
+        self._send_buf += [(cast(bytearray, piece), datatype) for piece in pieces if piece]
+        self._send_buf_len += sum(map(len, pieces))
+
+    def _ready(self) -> bool:
+        connection = cast(Packets, self._conn)
+        return (
+            self._send_state == "open"
+            and not self._send_buf
+            and self._send_window > 0
+            and connection.can_seal()
+        )
 
     def _flush_send_buf(self) -> None:
         """Send what was kept as far as there is room now."""
         connection = cast(Packets, self._conn)
-        pieces = []
         while self._send_buf and self._send_window and connection.can_seal():
-            kept, datatype = self._send_buf[0]
-            room = min(len(kept), self._send_window)
-            with memoryview(kept) as view:
-                pieces += self._sealed(view[:room], datatype)
-            if room == len(kept):
-                del self._send_buf[0]
-            else:
-                del kept[:room]
-            self._send_buf_len -= room
-            self._send_window -= room
-        if pieces:
-            connection.send_sealed(pieces)
+            pieces, size, datatype = self._taken(min(self._send_window, _AT_ONCE))
+            self._seal(pieces, size, datatype)
+        if self._send_buf and self._send_window:  # asyncssh's own way, which cuts pieces off
+            self._send_buf = [(bytearray(piece), datatype) for piece, datatype in self._send_buf]
         super()._flush_send_buf()
 
-    def _sealed(self, view: memoryview, datatype: int | None) -> list[bytes]:
-        connection = cast(Packets, self._conn)
+    def _taken(self, most: int) -> tuple[list[memoryview], int, int | None]:
+        """The first pieces that are kept, of one kind of data; and their size."""
+        datatype = self._send_buf[0][1]
+        pieces: list[memoryview] = []
+        size = used = 0
+        for kept, kind in self._send_buf:
+            if kind != datatype or size == most:
+                break
+            view = memoryview(kept)
+            if size + len(view) > most:
+                view, rest = view[: most - size], view[most - size :]
+                self._send_buf[used] = (cast(bytearray, rest), datatype)
+            else:
+                used += 1
+            pieces.append(view)
+            size += len(view)
+        del self._send_buf[:used]
+        self._send_buf_len -= size
+        return pieces, size, datatype
+
+    def _seal(self, pieces: list[memoryview], size: int, datatype: int | None) -> None:
+        """Send pieces that the window has room for."""
         kind = MSG_CHANNEL_DATA if datatype is None else MSG_CHANNEL_EXTENDED_DATA
         start = bytes((kind,)) + cast(int, self._send_chan).to_bytes(4, "big")
         if datatype is not None:
             start += datatype.to_bytes(4, "big")
-        step = self._send_pktsize
-        pieces = []
-        for at in range(0, len(view), step):
-            piece = view[at : at + step]
-            pieces.append(connection.seal(start + len(piece).to_bytes(4, "big"), piece))
-        return pieces
+        packets: list[list[bytes | memoryview]] = []
+        room = 0
+        left = size
+        for piece in pieces:
+            at = 0
+            while at < len(piece):
+                if not room:
+                    room = min(left, self._send_pktsize)
+                    packets.append([start + room.to_bytes(4, "big")])
+                part = piece[at : at + room]
+                packets[-1].append(part)
+                at, room, left = at + len(part), room - len(part), left - len(part)
+        self._send_window -= size
+        cast(Packets, self._conn).send_sealed(packets)

@@ -150,13 +150,13 @@ def _rekey_early(can_seal: Any) -> Any:
 @pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"])
 async def test_hot_path_is_taken(box: Any, monkeypatch: pytest.MonkeyPatch, cipher: str) -> None:
     taken: list[bool] = []
-    original = wire.Connection._take_data
+    original = wire.Connection._take_one
 
-    def count(connection: wire.Connection, cipher: Any, packet: memoryview) -> bool:
-        taken.append(original(connection, cipher, packet))
+    def count(connection: wire.Connection, cipher: Any, packet: memoryview, widened: Any) -> bool:
+        taken.append(original(connection, cipher, packet, widened))
         return taken[-1]
 
-    monkeypatch.setattr(wire.Connection, "_take_data", count)
+    monkeypatch.setattr(wire.Connection, "_take_one", count)
     await box.run(["ssh", f"-c{cipher}", *box.ssh("cat")[1:]], stdin=bytes(1_000_000))
     assert sum(taken) > 20
     assert server.WINDOW > 1_000_000

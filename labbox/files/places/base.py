@@ -96,6 +96,14 @@ class Handle(ABC):
     async def flush(self, *, durable: bool = False) -> None:
         """Wait until everything is written; `durable`: and on disk, where the place can say so."""
 
+    async def settle(self, most: int) -> None:
+        """Wait until all but `most` bytes of what was written are there; here they are at once."""
+        return
+
+    def there(self, end: int) -> int:
+        """Of what was written in order up to `end`: up to where it is there for certain."""
+        return end
+
     @abstractmethod
     async def truncate(self, size: int) -> None:
         """Make the file so long; a longer one gets a hole where the place keeps holes."""
@@ -148,6 +156,20 @@ class Place(ABC):
 
         `create`: make it, for the caller alone (0600), where it is missing; `exclusive`: and only then.
         """
+
+    async def read_whole(self, path: str, size: int) -> tuple[bytes, Entry]:
+        """A small plain file that is said to have `size` bytes: up to one more, and how it is thereafter."""
+        async with await self.open(path) as opened:
+            data = await opened.read(0, size + 1) if size else b""
+            return data, await opened.entry()
+
+    async def write_new(self, path: str, data: bytes, attributes: Attributes) -> None:
+        """Make a small file with all that belongs to it; something may be left where this raises an error."""
+        async with await self.open(path, write=True, create=True, exclusive=True) as made:
+            if data:
+                await made.write(0, data)
+                await made.flush()
+        await self.change(path, attributes)
 
     @abstractmethod
     async def make_folder(self, path: str, mode: int | None = None) -> None:

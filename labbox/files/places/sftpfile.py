@@ -40,7 +40,10 @@ class SftpFile(Handle):
         self._raw = handle
         self._read_size, self._write_size = pieces
         self._writing = 0  # pieces and calls that are not through
+        self._under_way: dict[int, int] = {}  # where pieces that are not answered begin; how many
+        self._unanswered = 0  # bytes of them
         self._still = asyncio.Event()
+        self._settling: asyncio.Future[None] | None = None
         self._failed: BaseException | None = None
         self._closed = False
 
@@ -90,8 +93,10 @@ class SftpFile(Handle):
         self._check_open()
         self._begin()
         try:
-            with memoryview(data) as view, view.cast("B") as octets:
-                await self._send(offset, octets)
+            view = memoryview(data)
+            if not view.readonly:  # it may change before it is sent
+                view = memoryview(bytes(view))
+            await self._send(offset, view.cast("B"))
         finally:
             self._end()
 
@@ -111,10 +116,18 @@ class SftpFile(Handle):
                 self._wire.arrived(len(piece))
                 raise
             self._begin()
-            answer.add_done_callback(partial(self._written, len(piece)))
+            self._under_way[offset + at] = self._under_way.get(offset + at, 0) + 1
+            self._unanswered += len(piece)
+            answer.add_done_callback(partial(self._written, offset + at, len(piece)))
 
-    def _written(self, size: int, done: asyncio.Future[Any]) -> None:
+    def _written(self, at: int, size: int, done: asyncio.Future[Any]) -> None:
         self._wire.arrived(size)
+        self._unanswered -= size
+        self._under_way[at] -= 1
+        if not self._under_way[at]:
+            del self._under_way[at]
+        if self._settling is not None and not self._settling.done():
+            self._settling.set_result(None)
         self._end()
         if done.cancelled():
             return
@@ -125,6 +138,18 @@ class SftpFile(Handle):
             failure = Refusal(code) if code else None
         if failure is not None and self._failed is None:
             self._failed = failure
+
+    async def settle(self, most: int) -> None:
+        """Wait until no more than `most` bytes are on their way; what failed so far is raised."""
+        while self._unanswered > most:
+            if self._settling is None or self._settling.done():
+                self._settling = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._settling)
+        await self._raise_failure()
+
+    def there(self, end: int) -> int:
+        """Up to where the host has answered for every piece."""
+        return min(self._under_way, default=end)
 
     async def flush(self, *, durable: bool = False) -> None:
         """Wait until the host has all; `durable`: and its disk, where it can say so."""

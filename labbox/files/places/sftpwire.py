@@ -36,6 +36,7 @@ _INIT, _VERSION_ANSWER, _STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED_REPLY 
 EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED = 1, 2, 3, 4, 5, 8
 
 IN_FLIGHT: Final = 8 << 20  # bytes of writes that have not been answered
+_LONG: Final = 16 << 10  # bytes that are not copied to be sent with others
 _LARGEST: Final = 1 << 20  # bytes of an answer; ours are asked for in smaller pieces
 _HEAD: Final = struct.Struct(">IBI")
 _U32: Final = struct.Struct(">I")
@@ -160,7 +161,7 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._ended = False
         self._number = 0
         self._waiting: dict[int, asyncio.Future[tuple[int, Payload]]] = {}
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self._parts: list[memoryview] = []  # of an answer that has not come whole
         self._missing = 0  # bytes of it
         self._rest = b""  # less than an answer's length
@@ -255,7 +256,7 @@ class Wire(asyncssh.SSHClientSession[bytes]):
             self.extensions[name] = reader.string().decode("utf-8", "replace")
 
     def ask(self, kind: int, *body: bytes | memoryview) -> asyncio.Future[tuple[int, Payload]]:
-        """Send a request; the future is its answer."""
+        """Send a request; the future is its answer. Long parts are not copied: they must not change."""
         if self._ended:
             raise self._why()
         self._number = number = (self._number + 1) & 0xFFFF_FFFF
@@ -263,15 +264,14 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._waiting[number] = future
         if not self._out:
             self._loop.call_soon(self._send)
-        whole = b"".join(body)
-        self._out.append(_HEAD.pack(5 + len(whole), kind, number))
-        self._out.append(whole)
+        self._out.append(_HEAD.pack(5 + sum(map(len, body)), kind, number))
+        self._out += body
         return future
 
     def _send(self) -> None:
         out, self._out = self._out, []
         if not self._ended and out:
-            self._channel.write(b"".join(out))
+            self._channel.write_lasting(_joined(out))
 
     @property
     def asked(self) -> int:
@@ -284,8 +284,7 @@ class Wire(asyncssh.SSHClientSession[bytes]):
 
     async def done(self, kind: int, *body: bytes) -> None:
         """Ask for what has no answer but yes; Refusal for no."""
-        found, payload = await self.ask(kind, *body)
-        _expect(found, payload, _STATUS)
+        check_done(await self.ask(kind, *body))
 
     async def extended(self, name: str, *body: bytes) -> None:
         """The same for an extension."""
@@ -301,7 +300,7 @@ class Wire(asyncssh.SSHClientSession[bytes]):
 
     async def stat(self, kind: int, body: bytes) -> Stat:
         """Look at something; `body` is a path or a handle."""
-        return Reader(_expect(*await self.ask(kind, text(body)), _ATTRS)).stat()
+        return stat_of(await self.ask(kind, text(body)))
 
     async def path(self, kind: int, path: bytes) -> bytes:
         """A path about a path: where a link leads, what it really is."""
@@ -340,6 +339,20 @@ class Wire(asyncssh.SSHClientSession[bytes]):
             self._channel.close()
 
 
+def _joined(pieces: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    """Long pieces as they are, what lies between them as one."""
+    made: list[bytes | memoryview] = []
+    short: list[bytes | memoryview] = []
+    for piece in pieces:
+        if len(piece) < _LONG:
+            short.append(piece)
+            continue
+        made += (b"".join(short), piece)
+        short.clear()
+    made.append(b"".join(short))
+    return made
+
+
 def data_of(answer: tuple[int, Payload]) -> list[memoryview] | None:
     """The pieces of what was read; None at the end of the file."""
     kind, payload = answer
@@ -351,6 +364,16 @@ def data_of(answer: tuple[int, Payload]) -> list[memoryview] | None:
         if refusal.code != EOF:
             raise
     return None
+
+
+def check_done(answer: tuple[int, Payload]) -> None:
+    """Refusal where the answer is not yes."""
+    _expect(*answer, _STATUS)
+
+
+def stat_of(answer: tuple[int, Payload]) -> Stat:
+    """What the server tells of an entry."""
+    return Reader(_expect(*answer, _ATTRS)).stat()
 
 
 def names_of(answer: tuple[int, Payload]) -> Sequence[Name]:

@@ -21,12 +21,16 @@ from labbox.files.transfer.walls import Walls
 
 BLOCK: Final = 1 << 20  # bytes asked for at once, at most
 LARGE: Final = 1 << 20  # bytes; half of such a file is worth keeping
-_NOTED: Final = 256  # a large file's progress is written down so often
-_LEAST: Final = 256 << 10  # bytes between two such notes
-_MOST: Final = 16 << 20
-_AHEAD: Final = 256  # so small a part of a file is read ahead of what is written, since a cut loses that
+# What a cut loses of a large file: bytes read ahead, on their way to the target, and there but not noted; of
+# 256 MiB and more it is less than a hundredth.
+_AHEAD: Final = 256  # so small a part of a file is read ahead of what is written
 _LEAST_AHEAD: Final = 512 << 10
 _MOST_AHEAD: Final = 8 << 20
+_UNDER_WAY: Final = 256  # and so small a part is on its way to the target
+_LEAST_UNDER_WAY: Final = 1 << 20
+_NOTED: Final = 1024  # its progress is written down so often
+_LEAST: Final = 256 << 10  # bytes between two such notes
+_MOST: Final = 8 << 20
 _TAIL: Final = 64 << 10  # bytes compared before going on behind them
 
 
@@ -46,16 +50,11 @@ class PlaceFiles:
             data = await self._here.read(source, entry)
             if data is None:
                 return False
-            async with await out.place.open(out.path, write=True, create=True, exclusive=True) as made:
-                if data:
-                    await made.write(0, data)
-                    await made.flush()
-            await out.place.change(out.path, await self.attributes(entry, source))
+            await out.place.write_new(out.path, data, await self.attributes(entry, source))
         elif self._there is not None:
-            async with await source.place.open(source.path) as opened:
-                data = await opened.read(0, entry.size + 1) if entry.size else b""
-                if len(data) != entry.size or _version(await opened.entry()) != _version(entry):
-                    return False
+            data, found = await source.place.read_whole(source.path, entry.size)
+            if found.kind is not entry.kind or len(data) != entry.size or _version(found) != _version(entry):
+                return False
             if not await self._there.write(out, data, await self.attributes(entry, source), self._keeper):
                 return False
         else:
@@ -185,6 +184,7 @@ class PlaceFiles:
             await add(hasher, opened, 0, start)
         noted = start
         every = min(_MOST, max(_LEAST, size // _NOTED))
+        under_way = max(_LEAST_UNDER_WAY, size // _UNDER_WAY)
         place = start
         sparse = self._walls.sparse and entry.blocks is not None and entry.blocks * 512 < size
         while place < size:
@@ -201,10 +201,11 @@ class PlaceFiles:
                 place += len(block)
                 run.reporter.moved += len(block)
                 await run.tick()
-                if size >= LARGE and place - noted >= every:
-                    await made.flush()
-                    run.journal.note_large(path, size, entry.mtime, 0, place)
-                    noted = place
+                if size >= LARGE:
+                    await made.settle(under_way)
+                    if (there := made.there(place)) - noted >= every:
+                        run.journal.note_large(path, size, entry.mtime, 0, there)
+                        noted = there
             if place < end:
                 break  # it shrank
         if sparse and place == size:

@@ -7,7 +7,6 @@ left to the way for all files.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from contextlib import suppress
@@ -19,6 +18,7 @@ from labbox.files.places.errors import meaning
 from labbox.files.transfer.asked import Spot
 from labbox.files.transfer.attributes import Keeper
 from labbox.files.transfer.system import CREATE, READ, open_file_beneath
+from labbox.files.transfer.together import Together
 
 SMALL: Final = 1 << 17  # bytes
 
@@ -29,6 +29,7 @@ class LocalEnd:
     def __init__(self, top: int, base: str) -> None:
         """`top`: the open folder that is `base` in its place; it is this object's from now on."""
         self._top = top
+        self._together = Together()
         self._base = base.rstrip("/") + "/"
 
     def close(self) -> None:
@@ -38,12 +39,14 @@ class LocalEnd:
     async def read(self, found: Spot, entry: Entry) -> bytes | None:
         """The whole of a small file; None where it is not what its entry said."""
         below = self._below(found)
-        return None if below is None else await asyncio.to_thread(self._read, below, entry)
+        return None if below is None else await self._together.do(self._read, below, entry)
 
     async def write(self, found: Spot, data: bytes, attributes: Attributes, keeper: Keeper) -> bool:
         """Make a small file with its attributes; False where that has to be tried in another way."""
         below = self._below(found)
-        return below is not None and await asyncio.to_thread(self._write, below, data, attributes, keeper)
+        if below is None:
+            return False
+        return await self._together.do(self._write, below, data, attributes, keeper)
 
     def _below(self, found: Spot) -> str | None:
         if not found.path.startswith(self._base) or len(found.path) > 1000:
