@@ -120,7 +120,7 @@ async def unpack(
                 target = PlaceTarget(place, folder, loop, lambda: gone)
 
             def work() -> None:
-                made = reader(source, path, limits)
+                made = reader(source, path, limits, unpacking=True, idle=lambda: hooks.moved(0))
                 try:
                     Unpacking(made, target, hooks, limits).run()
                 finally:

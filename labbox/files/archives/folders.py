@@ -27,7 +27,7 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 class Writing(Protocol):
     """A file that is being written."""
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of it."""
         ...
 
@@ -138,7 +138,7 @@ class _LocalWriting:
     def __init__(self, descriptor: int, above: int, parts: Parts) -> None:
         self._descriptor, self._above, self._parts = descriptor, above, parts
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         with explained("write", "/".join(self._parts)):
             left = memoryview(data)
             while left:
@@ -240,7 +240,7 @@ class _PlaceWriting:
     def __init__(self, target: PlaceTarget, handle: Handle, place: Place, path: str) -> None:
         self._target, self._handle, self._place, self._path = target, handle, place, path
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | memoryview) -> None:
         self._target.call(self._handle.write(offset, data))
 
     def finish(self, size: int, mode: int | None, mtime: int) -> None:

@@ -9,6 +9,8 @@ from labbox.files.listing import shown
 from labbox.model import Value
 from labbox.text import format_bytes
 
+_SECONDS: Final = 120
+_PACE: Final = 128 << 10  # packed bytes a second: bzip2 at its slowest does ten times that
 _FREE: Final = 1 << 30  # bytes that come out of any archive, however small it is
 
 
@@ -23,6 +25,11 @@ class Limits(Value):
     depth: int = 300  # folders inside each other; each holds a descriptor while it is written
     header: int = 4 << 20  # bytes that tell of one entry
     kept: int = 16 << 30  # bytes of a packed file that are kept on disk while it is looked at
+    memory: int = 1 << 30  # bytes that reading may take: xz asks for up to half of it
+
+    def seconds(self, packed: int) -> int:
+        """Seconds of the processor that reading an archive of `packed` bytes may take."""
+        return _SECONDS + packed // _PACE
 
     def check_size(self, archive: str, out: int, packed: int) -> None:
         """LabboxError where `out` bytes from an archive of `packed` are more than it can mean well."""

@@ -47,6 +47,28 @@ class Member(NamedTuple):
     encrypted: bool = False
 
 
+class Parser(Protocol):
+    """What understands one family of archives. It runs in a confined child alone: see `parsing`."""
+
+    whole: bool  # all bytes come from one packed stream: `Where.offset` is a place in what comes out of it
+
+    def members(self) -> Iterator[Member]:
+        """All entries in the order of the archive; LabboxError where it is damaged."""
+        ...
+
+    def stands(self, member: Member) -> int | None:
+        """Where the bytes of a file stand in the archive as they are; None where they come packed."""
+        ...
+
+    def blocks(self, member: Member) -> Iterator[tuple[int, bytes]]:
+        """Offsets and bytes of the packed file that `members` gave last, without holes, and checked."""
+        ...
+
+    def unpacked(self, member: Member) -> Iterator[bytes]:
+        """The bytes of any packed file, or of the one stream."""
+        ...
+
+
 class Reader(Protocol):
     """An archive that is open for reading; every call blocks and has no effect but reading."""
 
@@ -58,8 +80,11 @@ class Reader(Protocol):
         """All entries in the order of the archive; LabboxError where it is damaged."""
         ...
 
-    def blocks(self, member: Member) -> Iterator[tuple[int, bytes]]:
-        """Offsets and bytes of the member that `members` gave last, without holes; checked at the end."""
+    def blocks(self, member: Member) -> Iterator[tuple[int, bytes | memoryview]]:
+        """Offsets and bytes of the member that `members` gave last, without holes; checked at the end.
+
+        Each is good until the next is asked for.
+        """
         ...
 
     def opened(self, member: Member) -> Content:
@@ -89,4 +114,13 @@ def encrypted(name: str, archive: str) -> LabboxError:
         "invalid",
         f"cannot read {shown(name)} in {shown(archive)}: it is encrypted",
         "unpack it with 7z or unzip where you may type its password",
+    )
+
+
+def wrong(name: str, archive: str, why: str) -> LabboxError:
+    """A file whose bytes are not what they should be; the others may be."""
+    return LabboxError(
+        "invalid",
+        f"cannot read {shown(name)} in {shown(archive)}: {why}",
+        "fetch the archive again from where it came, or test it there",
     )

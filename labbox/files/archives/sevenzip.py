@@ -1,21 +1,18 @@
 """Reading 7z through the program of 7-Zip, where it is installed.
 
 It is asked for two things only: a list, and the bytes of all files one behind the other on its output. It
-never writes to the disk, is given no name from an archive, and runs with a cap on memory and processor time.
+is given no name from an archive, and runs confined: see `labbox.files.foreign`.
 """
 
 from __future__ import annotations
 
 import calendar
 import os
-import resource
 import shutil
 import stat
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
 from typing import IO, Final
 
 from labbox.errors import LabboxError
@@ -26,6 +23,7 @@ from labbox.files.archives.source import Source
 from labbox.files.archives.sparse import SparseContent
 from labbox.files.archives.spool import Spool, cache_folder
 from labbox.files.archives.streams import Stream
+from labbox.files.foreign import FILE, Program
 from labbox.files.listing import shown
 from labbox.files.places.errors import explained
 
@@ -46,8 +44,9 @@ class SevenZipReader:
         self.label, self.size = label, source.size
         self._source, self._limits = source, limits
         self._program = program(label)
+        self._own: int | None = None
         self._copy: IO[bytes] | None = None
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[Program] = []
         self._stream: Stream | None = None
         self._spool: Spool | None = None
         if source.read_at(0, 6) != b"7z\xbc\xaf\x27\x1c":
@@ -57,16 +56,14 @@ class SevenZipReader:
         """All entries in the order in which their bytes come."""
         at = 0
         self._stream = None
-        with self._run("l", "-slt", "-ba") as listing:
-            out = listing.stdout
-            assert out is not None  # noqa: S101
-            for facts in _records(out, self._limits.header):
-                member = self._member(facts, at)
-                at += member.size
-                if member.what is What.LINK and member.size <= 4096 and not member.encrypted:
-                    member = member._replace(target=decoded(self.opened(member).read_at(0, member.size)))
-                yield member
-            self._ended(listing)
+        listing = self._run("l", "-slt", "-ba")
+        for facts in _records(listing.out, self._limits.header):
+            member = self._member(facts, at)
+            at += member.size
+            if member.what is What.LINK and member.size <= 4096 and not member.encrypted:
+                member = member._replace(target=decoded(self.opened(member).read_at(0, member.size)))
+            yield member
+        self._ended(listing)
 
     def blocks(self, member: Member) -> Iterator[tuple[int, bytes]]:
         """Offsets and bytes of the present member."""
@@ -95,15 +92,14 @@ class SevenZipReader:
     def close(self) -> None:
         """End what runs, and let go of what was unpacked."""
         for process in self._running:
-            with suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            process.kill()
         if self._spool is not None:
             self._spool.close()
         if self._copy is not None:
             self._copy.close()
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
 
     def _member(self, facts: dict[bytes, bytes], at: int) -> Member:
         words = facts.get(b"Attributes", b"").decode("ascii", "replace").split()
@@ -123,41 +119,29 @@ class SevenZipReader:
             encrypted=facts.get(b"Encrypted", b"-") == b"+",
         )
 
-    def _all(self) -> Iterator[bytes]:
+    def _all(self) -> Generator[bytes, None, None]:
         """The bytes of all files."""
         total = 0
-        with self._run("x", "-so") as process:
-            out = process.stdout
-            assert out is not None  # noqa: S101
-            while block := out.read(_STEP):
-                total += len(block)
-                self._limits.check_size(self.label, total, self.size)
-                yield block
-            self._ended(process)
+        process = self._run("x", "-so")
+        while block := process.out.read(_STEP):
+            total += len(block)
+            self._limits.check_size(self.label, total, self.size)
+            yield block
+        self._ended(process)
 
-    def _run(self, *words: str) -> subprocess.Popen[bytes]:
-        self._running = [one for one in self._running if one.poll() is None]
-        file = self._file()
-        process = subprocess.Popen(  # noqa: S603
-            [self._program, *words, "-t7z", "-p", "-y", "-bd", f"/proc/self/fd/{file}"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(file,),
-            env={"PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C.UTF-8"},
-        )
-        with suppress(ProcessLookupError):
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-            resource.prlimit(process.pid, resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
+    def _run(self, *words: str) -> Program:
+        self._running = [one for one in self._running if one.pid]
+        words = (self._program, *words, "-t7z", "-p", "-y", "-bd", FILE)
+        process = Program(list(words), self._file(), _MEMORY, _SECONDS)
         self._running.append(process)
         return process
 
     def _file(self) -> int:
         """The archive as a descriptor; from elsewhere it is fetched, for the program jumps about in it."""
-        found = self._source.descriptor()
-        if found is not None:
-            return found
+        if self._own is None:
+            self._own = self._source.duplicate()
+        if self._own is not None:
+            return self._own
         if self._copy is None:
             if self._source.size > self._limits.kept:
                 raise damaged(self.label, "it is too large to be looked into from another place")
@@ -170,8 +154,8 @@ class SevenZipReader:
                 self._copy.flush()
         return self._copy.fileno()
 
-    def _ended(self, process: subprocess.Popen[bytes]) -> None:
-        if process.wait() != 0:
+    def _ended(self, process: Program) -> None:
+        if not process.end():
             raise LabboxError(
                 "invalid",
                 f"cannot read {shown(self.label)}: it is damaged, or encrypted",
@@ -201,9 +185,9 @@ def _records(out: IO[bytes], longest: int) -> Iterator[dict[bytes, bytes]]:
     facts: dict[bytes, bytes] = {}
     length = 0
     last = b""
-    for line in out:
+    while line := out.readline(longest):
         length += len(line)
-        if length > longest:
+        if length >= longest:
             return
         line = line.removesuffix(b"\n")
         key, equals, value = line.partition(b" = ")

@@ -35,8 +35,8 @@ class Source(Protocol):
         """Up to `size` bytes; fewer only at the end."""
         ...
 
-    def descriptor(self) -> int | None:
-        """A descriptor of this process, where there is one; it stays the source's."""
+    def duplicate(self) -> int | None:
+        """A descriptor of this process, where there is one, the caller's own."""
         ...
 
     def close(self) -> None:
@@ -65,9 +65,12 @@ class FileSource:
                 size, offset = size - len(data), offset + len(data)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def descriptor(self) -> int | None:
+    def duplicate(self) -> int | None:
         """The file itself."""
-        return self._descriptor
+        with self._lock:
+            if self._descriptor < 0:
+                raise closed(self._label)
+            return os.dup(self._descriptor)
 
     def close(self) -> None:
         """Let go of it."""
@@ -103,7 +106,7 @@ class HandleSource:
             offset += len(piece)
         return b"".join(parts)
 
-    def descriptor(self) -> int | None:
+    def duplicate(self) -> int | None:
         """None: it is elsewhere."""
         return None
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from labbox.errors import LabboxError
 from labbox.files.archives.limits import Limits, too_much
 from labbox.files.archives.source import closed
 from labbox.files.places.errors import explained
@@ -38,7 +39,7 @@ def cache_folder() -> str:
 class Spool:
     """The bytes of a stream, at any offset; calls may come from several threads."""
 
-    def __init__(self, blocks: Iterator[bytes], label: str, limits: Limits) -> None:
+    def __init__(self, blocks: Generator[bytes, None, None], label: str, limits: Limits) -> None:
         """Read `blocks` as far as is asked for."""
         self._blocks = blocks
         self._label, self._limits = label, limits
@@ -46,6 +47,7 @@ class Spool:
         self._file: IO[bytes] | None = None
         self._got = 0
         self._ended = self._closed = False
+        self._problem: LabboxError | None = None
         self._lock = threading.Lock()
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -54,7 +56,13 @@ class Spool:
             if self._closed:
                 raise closed(self._label)
             while self._got < offset + size and not self._ended:
-                self._more()
+                if self._problem is not None:
+                    raise self._problem
+                try:
+                    self._more()
+                except LabboxError as error:
+                    self._problem = error  # its blocks have ended with that
+                    raise
             if self._file is None:
                 return bytes(self._memory[offset : offset + size])
             with explained("read", self._label):
@@ -64,6 +72,7 @@ class Spool:
         """Let go of what is kept."""
         with self._lock:
             self._closed = True
+            self._blocks.close()
             self._memory = bytearray()
             if self._file is not None:
                 self._file.close()

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from labbox.files.archives.limits import Limits, damaged
-from labbox.files.archives.member import Content, Member, What, Where
+from labbox.files.archives.member import Member, What, Where
 from labbox.files.archives.names import decoded
 from labbox.files.archives.source import Source
-from labbox.files.archives.sparse import SparseContent, Stretches, from_pairs, read_map
-from labbox.files.archives.spool import Spool
+from labbox.files.archives.sparse import Stretches, from_pairs, read_map
 from labbox.files.archives.streams import SourceStream, Stream, compression, unpacked
 
 BLOCK: Final = 512
@@ -39,17 +38,14 @@ _EMPTY: Final = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))  # no bytes foll
 
 
 class TarReader:
-    """A tar archive over a source."""
-
-    mtime_step = 1_000_000_000
+    """The tar family."""
 
     def __init__(self, source: Source, label: str, limits: Limits) -> None:
         """Looks only how it begins."""
-        self.label, self.size = label, source.size
-        self._source, self._limits = source, limits
+        self._label, self._source, self._limits = label, source, limits
         self._packed = compression(source)
+        self.whole = bool(self._packed)
         self._stream: Stream | None = None
-        self._spool: Spool | None = None
 
     def members(self) -> Iterator[Member]:
         """All entries in order."""
@@ -88,6 +84,11 @@ class TarReader:
             while stream.some(_PIECE):  # its checksum stands at the end
                 pass
 
+    def stands(self, member: Member) -> int | None:
+        """Its bytes stand together, unless all is packed."""
+        assert member.where is not None  # noqa: S101
+        return None if self.whole else member.where.offset
+
     def blocks(self, member: Member) -> Iterator[tuple[int, bytes]]:
         """Offsets and bytes of the present member."""
         where, stream = member.where, self._stream
@@ -102,22 +103,13 @@ class TarReader:
                 yield start + done, bytes(piece)
                 done += len(piece)
 
-    def opened(self, member: Member) -> Content:
-        """The bytes of any member."""
-        assert member.where is not None  # noqa: S101
-        if self._packed and self._spool is None:
-            stream = unpacked(self._source, self.label, self._limits, self._packed)
-            self._spool = Spool(stream, self.label, self._limits)
-        return SparseContent(self._spool or self._source, member.where, member.size, self.label)
-
-    def close(self) -> None:
-        """Let go of what was unpacked."""
-        if self._spool is not None:
-            self._spool.close()
+    def unpacked(self, member: Member) -> Iterator[bytes]:
+        """All that comes out, whichever file is asked for."""
+        return unpacked(self._source, self._label, self._limits, self._packed)
 
     def _opened(self) -> Stream:
         if self._packed:
-            return Stream(unpacked(self._source, self.label, self._limits, self._packed))
+            return Stream(unpacked(self._source, self._label, self._limits, self._packed))
         return SourceStream(self._source)
 
     def _member(
@@ -144,9 +136,9 @@ class TarReader:
             name = facts.get("GNU.sparse.name", name)
             real = self._fact(facts, "GNU.sparse.realsize", self._fact(facts, "GNU.sparse.size", size))
             if "GNU.sparse.map" in facts:
-                stretches = from_pairs(facts["GNU.sparse.map"].replace(b",", b" ").split(), self.label)
+                stretches = from_pairs(facts["GNU.sparse.map"].replace(b",", b" ").split(), self._label)
             elif "GNU.sparse.major" in facts:
-                stretches = read_map(stream, size, self._limits, self.label)
+                stretches = read_map(stream, size, self._limits, self._label)
         held = size - (stream.at - start) if kind != b"S" else size
         if stretches is not None:
             self._check_stretches(stretches, held, real)
@@ -281,7 +273,7 @@ class TarReader:
         return name
 
     def _damaged(self, why: str) -> Exception:
-        return damaged(self.label, why)
+        return damaged(self._label, why)
 
 
 def _octal(text: bytes) -> int:

@@ -6,22 +6,19 @@ begin. Sizes and checksums are checked against what really comes out.
 
 from __future__ import annotations
 
-import bz2
-import calendar
-import lzma
 import stat
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 from labbox.errors import LabboxError
+from labbox.files.archives.inflating import ERRORS, KNOWN, STORED, inflated
 from labbox.files.archives.limits import Limits, damaged
-from labbox.files.archives.member import Content, Member, What, Where, encrypted
+from labbox.files.archives.member import Member, What, Where, encrypted, wrong
 from labbox.files.archives.names import decoded
 from labbox.files.archives.source import Source
-from labbox.files.archives.spool import Spool
-from labbox.files.archives.streams import unpacker
+from labbox.files.archives.zipfields import UNIX, extras, name_of, owner_of, time_of
 from labbox.files.listing import shown
 
 _END: Final = struct.Struct("<4s4H2LH")
@@ -30,32 +27,28 @@ _LOCATOR: Final = struct.Struct("<4sLQL")
 _CENTRAL: Final = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL: Final = struct.Struct("<4s2B4HL2L2H")
 _STEP: Final = 1 << 18
-_MOST: Final = 1 << 20
 _MANY: Final = 0xFFFFFFFF
 _LONGEST_TARGET: Final = 4096
-_LZMA_DICTIONARY: Final = 256 << 20
-_FILETIME_EPOCH: Final = 116_444_736_000_000_000  # 1970 in steps of 100 ns since 1601
-_UNIX: Final = (3, 19)  # who made it: Unix, macOS
-STORED, DEFLATED, BZIP2, LZMA, ZSTD = 0, 8, 12, 14, 93
+_WHAT: Final = {stat.S_IFREG: What.FILE, stat.S_IFDIR: What.FOLDER, stat.S_IFLNK: What.LINK}
 
 
 class ZipReader:
     """A zip archive over a source."""
 
-    mtime_step = 2_000_000_000
+    whole = False
 
     def __init__(self, source: Source, label: str, limits: Limits) -> None:
         """Find the list; LabboxError where there is none."""
-        self.label, self.size = label, source.size
+        self._label, self._size = label, source.size
         self._source, self._limits = source, limits
-        self._start, self._length, self.count, self._shift = self._find()
-        limits.check_entries(label, min(self.count, max(limits.entries, limits.listed) + 1))
+        self._start, self._length, self._count, self._shift = self._find()
+        limits.check_entries(label, min(self._count, max(limits.entries, limits.listed) + 1))
 
     def members(self) -> Iterator[Member]:
         """All entries in the order of the list."""
         at, end = self._start, self._start + self._length
         buffer, place = b"", 0
-        for _ in range(self.count):
+        for _ in range(self._count):
             for need in (_CENTRAL.size, 0):
                 if not need:
                     fields = _CENTRAL.unpack_from(buffer, place)
@@ -70,36 +63,31 @@ class ZipReader:
             yield self._member(fields, buffer[place + _CENTRAL.size : place + need])
             place += need
 
+    def stands(self, member: Member) -> int | None:
+        """Where its bytes begin, unless they are packed."""
+        assert member.where is not None  # noqa: S101
+        self._check_readable(member)
+        return self._data(member) if member.where.method == STORED else None
+
     def blocks(self, member: Member) -> Iterator[tuple[int, bytes]]:
         """Offsets and bytes of a member."""
         at = 0
-        for block in self._unpacked(member):
+        for block in self.unpacked(member):
             yield at, block
             at += len(block)
-
-    def opened(self, member: Member) -> Content:
-        """The bytes of any member."""
-        assert member.where is not None  # noqa: S101
-        self._check_readable(member)
-        if member.where.method == STORED:
-            return _Stored(self._source, self._data(member), member.size, self.label)
-        return Spool(self._unpacked(member), self.label, self._limits)
-
-    def close(self) -> None:
-        """Nothing is its own."""
 
     def target(self, member: Member) -> str | None:
         """What a symbolic link says; None where that cannot be told."""
         if member.size > _LONGEST_TARGET or member.encrypted:
             return None
         try:
-            return decoded(b"".join(self._unpacked(member)))
+            return decoded(b"".join(self.unpacked(member)))
         except LabboxError:
             return None
 
     def _find(self) -> tuple[int, int, int, int]:
         """Where the list stands, its bytes, its entries, and what stands before the archive itself."""
-        tail_at = max(0, self.size - 65_557)
+        tail_at = max(0, self._size - 65_557)
         tail = self._source.read_at(tail_at, 65_557)
         found = len(tail)
         while (found := tail.rfind(b"PK\5\6", 0, found)) >= 0:
@@ -136,7 +124,7 @@ class ZipReader:
     def _member(self, fields: tuple[Any, ...], rest: bytes) -> Member:
         (_, _made, system, _need, _, flags, method, clock, date, crc, packed, size) = fields[:12]
         name_end = fields[12]
-        raw, extra = rest[:name_end], _extras(rest[name_end : name_end + fields[13]])
+        raw, extra = rest[:name_end], extras(rest[name_end : name_end + fields[13]])
         external, offset = fields[17], fields[18]
         wide = extra.get(1, b"")
         values: list[int] = []
@@ -145,19 +133,19 @@ class ZipReader:
                 value, wide = struct.unpack_from("<Q", wide)[0], wide[8:]
             values.append(value)
         size, packed, offset = values
-        name = _name(raw, flags, system, extra)
-        mode: int | None = external >> 16 if system in _UNIX and external >> 16 else None
+        name = name_of(raw, flags, system, extra)
+        mode: int | None = external >> 16 if system in UNIX and external >> 16 else None
         what = What.FOLDER if name.endswith("/") else What.FILE
         if mode is not None and what is What.FILE:
             what = _WHAT.get(stat.S_IFMT(mode), What.SPECIAL) if stat.S_IFMT(mode) else What.FILE
-        elif system not in _UNIX and external & 0x10:
+        elif system not in UNIX and external & 0x10:
             what = What.FOLDER
-        uid, gid = _owner(extra.get(0x7875, b""))
+        uid, gid = owner_of(extra.get(0x7875, b""))
         member = Member(
             name=name,
             what=what,
             size=size if what in (What.FILE, What.LINK) else 0,
-            mtime=_time(clock, date, extra),
+            mtime=time_of(clock, date, extra),
             mode=None if mode is None else mode & 0o7777,
             uid=uid,
             gid=gid,
@@ -168,7 +156,7 @@ class ZipReader:
         )
         return member._replace(target=self.target(member)) if what is What.LINK else member
 
-    def _unpacked(self, member: Member) -> Iterator[bytes]:
+    def unpacked(self, member: Member) -> Iterator[bytes]:
         """What comes out of it, checked."""
         where = member.where
         assert where is not None  # noqa: S101
@@ -176,13 +164,13 @@ class ZipReader:
         at = self._data(member)
         out, crc = 0, 0
         try:
-            for block in _inflated(self._source, at, where.packed, where.method):
+            for block in inflated(self._source, at, where.packed, where.method):
                 out += len(block)
                 if out > member.size:
                     raise self._wrong(member, "more comes out of it than it says")
                 crc = zlib.crc32(block, crc)
                 yield block
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        except ERRORS as error:
             raise self._wrong(member, "its data is damaged") from error
         if out < member.size:
             raise self._wrong(member, "it ends in the middle")
@@ -198,181 +186,23 @@ class ZipReader:
             raise self._wrong(member, "it is not where the archive's list says")
         fields = _LOCAL.unpack(header)
         at: int = where.offset + _LOCAL.size + fields[-2] + fields[-1]
-        if at + where.packed > self.size:
+        if at + where.packed > self._size:
             raise self._wrong(member, "it ends in the middle")
         return at
 
     def _check_readable(self, member: Member) -> None:
         if member.encrypted:
-            raise encrypted(member.name, self.label)
-        if member.where is not None and member.where.method not in (STORED, DEFLATED, BZIP2, LZMA, ZSTD):
+            raise encrypted(member.name, self._label)
+        if member.where is not None and member.where.method not in KNOWN:
             raise LabboxError(
                 "invalid",
-                f"cannot read {shown(member.name)} in {shown(self.label)}: it is packed in a way that labbox "
-                f"does not know ({member.where.method})",
+                f"cannot read {shown(member.name)} in {shown(self._label)}: it is packed in a way that "
+                f"labbox does not know ({member.where.method})",
                 "unpack it with 7z in a job",
             )
 
     def _wrong(self, member: Member, why: str) -> LabboxError:
-        return LabboxError(
-            "invalid",
-            f"cannot read {shown(member.name)} in {shown(self.label)}: {why}",
-            "fetch the archive again from where it came, or test it there",
-        )
+        return wrong(member.name, self._label, why)
 
     def _damaged(self, why: str) -> LabboxError:
-        return damaged(self.label, why)
-
-
-class _Stored:
-    """Bytes that stand in the archive as they are."""
-
-    def __init__(self, source: Source, at: int, size: int, label: str) -> None:
-        self._source, self._at, self._size, self._label = source, at, size, label
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        size = min(size, self._size - offset)
-        if size <= 0:
-            return b""
-        data = self._source.read_at(self._at + offset, size)
-        if len(data) < size:
-            raise damaged(self._label, "it ends in the middle: it was cut off")
-        return data
-
-    def close(self) -> None:
-        """Nothing is its own."""
-
-
-_WHAT: Final = {stat.S_IFREG: What.FILE, stat.S_IFDIR: What.FOLDER, stat.S_IFLNK: What.LINK}
-
-
-def _inflated(source: Source, at: int, packed: int, method: int) -> Iterator[bytes]:
-    """What comes out of `packed` bytes at `at`, a mebibyte at once at most."""
-    end = at + packed
-    take = _TAKERS[method]()
-    if method == LZMA:
-        head = source.read_at(at, 4)
-        length = int.from_bytes(head[2:4], "little")
-        properties = source.read_at(at + 4, length)
-        if len(properties) != 5:
-            raise ValueError("the properties of LZMA are five bytes")
-        at += 4 + length
-        take = _Pulling(_lzma(properties))
-    while at < end:
-        data = source.read_at(at, min(_STEP, end - at))
-        if not data:
-            return
-        at += len(data)
-        yield from take(data)
-
-
-class _Deflated:
-    """Raw deflate."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(-15)
-
-    def __call__(self, data: bytes) -> Iterator[bytes]:
-        while data and not self._inner.eof:
-            out = self._inner.decompress(data, _MOST)
-            data = self._inner.unconsumed_tail
-            if out:
-                yield out
-        while not self._inner.eof and (out := self._inner.decompress(b"", _MOST)):
-            yield out
-
-
-class _Pulling:
-    """bzip2 and LZMA, which are asked again for what they hold back."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    def __call__(self, data: bytes) -> Iterator[bytes]:
-        while not self._inner.eof:
-            out = self._inner.decompress(data, _MOST)
-            data = b""
-            if out:
-                yield out
-            elif self._inner.needs_input:
-                return
-
-
-def _whole(data: bytes) -> Iterator[bytes]:
-    yield data
-
-
-_TAKERS: Final[dict[int, Callable[[], Callable[[bytes], Iterator[bytes]]]]] = {
-    STORED: lambda: _whole,
-    DEFLATED: _Deflated,
-    BZIP2: lambda: _Pulling(bz2.BZ2Decompressor()),
-    LZMA: lambda: _whole,
-    ZSTD: lambda: unpacker("zstd").take,
-}
-
-
-def _lzma(properties: bytes) -> lzma.LZMADecompressor:
-    first, dictionary = properties[0], int.from_bytes(properties[1:], "little")
-    if first >= 9 * 5 * 5 or dictionary > _LZMA_DICTIONARY:
-        raise ValueError("properties out of range")
-    settings = {
-        "id": lzma.FILTER_LZMA1,
-        "dict_size": max(dictionary, 4096),
-        "lc": first % 9,
-        "lp": first // 9 % 5,
-        "pb": first // 45,
-    }
-    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[settings])
-
-
-def _extras(data: bytes) -> dict[int, bytes]:
-    """Extra fields by number, the first of each."""
-    found: dict[int, bytes] = {}
-    at = 0
-    while at + 4 <= len(data):
-        number, length = struct.unpack_from("<2H", data, at)
-        found.setdefault(number, data[at + 4 : at + 4 + length])
-        at += 4 + length
-    return found
-
-
-def _name(raw: bytes, flags: int, system: int, extra: dict[int, bytes]) -> str:
-    """With ``/`` between its parts; what does not say how it is written is read as its system writes."""
-    wide = extra.get(
-        0x7075, b""
-    )  # Info-ZIP: the name in UTF-8, and the checksum of the one that it stands for
-    if len(wide) > 5 and struct.unpack_from("<L", wide, 1)[0] == zlib.crc32(raw):
-        return decoded(wide[5:])
-    if flags & 0x800 or system in _UNIX:
-        name = decoded(raw)
-    else:
-        name = raw.decode("cp437")
-    if system not in _UNIX and "/" not in name:
-        name = name.replace("\\", "/")  # some programs of Windows write what they should not
-    return name
-
-
-def _owner(field: bytes) -> tuple[int | None, int | None]:
-    """Info-ZIP's third Unix field: version, then lengths and numbers."""
-    if len(field) < 3 or field[0] != 1:
-        return None, None
-    length = field[1]
-    rest = field[2 + length :]
-    if not rest or len(rest) < 1 + rest[0]:
-        return None, None
-    return int.from_bytes(field[2 : 2 + length], "little"), int.from_bytes(rest[1 : 1 + rest[0]], "little")
-
-
-def _time(clock: int, date: int, extra: dict[int, bytes]) -> int:
-    """Nanoseconds of the epoch; the time of MS-DOS knows no zone and is taken for UTC."""
-    unix = extra.get(0x5455, b"")
-    if len(unix) >= 5 and unix[0] & 1:
-        return int(struct.unpack_from("<l", unix, 1)[0]) * 1_000_000_000
-    windows = extra.get(0x000A, b"")
-    if len(windows) >= 16 and windows[4:8] == b"\1\0\x18\0":
-        return (int.from_bytes(windows[8:16], "little") - _FILETIME_EPOCH) * 100
-    year, month, day = (date >> 9) + 1980, date >> 5 & 15, date & 31
-    if not (1 <= month <= 12 and 1 <= day <= 31):
-        return 0
-    hour, minute, second = clock >> 11, clock >> 5 & 63, (clock & 31) * 2
-    return calendar.timegm((year, month, day, hour, minute, second)) * 1_000_000_000
+        return damaged(self._label, why)

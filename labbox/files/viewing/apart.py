@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 import msgspec
 
 from labbox.errors import Code, LabboxError
-from labbox.files.viewing import confined
+from labbox.files import confined
 from labbox.files.viewing.source import Source
 from labbox.text import format_bytes, visible_line
 
@@ -241,7 +241,7 @@ def _be_the_child(
     """Never returns: whatever happens here ends in an answer or in the end of the process."""
     try:
         gc.disable()
-        channel = socket.socket(fileno=confined.leave_everything(descriptor))
+        channel = socket.socket(fileno=confined.leave_everything(descriptor)[0])
         channel.setblocking(True)
         if imports is not None:
             imports()

@@ -1,13 +1,14 @@
 """Tying up a process that parses outside formats: nothing to open, nobody to talk to, little to use.
 
 Called in a child that was just forked. Namespaces and the empty root are taken where the kernel allows them
-to this user; the rest always holds: no descriptor but the one to the parent, and none that could be opened,
+to this user; the rest always holds: no descriptor but those that are named, and none that could be opened,
 no new processes, no written byte on any disk, so much memory and processor time and no more.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import resource
 import signal
@@ -16,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from labbox.files.viewing.refusing import refuse_calls
+from labbox.files.refusing import refuse_calls
 
 # <linux/sched.h>, <linux/prctl.h>
 _NEW_NET, _NEW_IPC, _NEW_UTS, _NEW_USER = 0x40000000, 0x08000000, 0x04000000, 0x10000000
@@ -27,8 +28,8 @@ _SPARE_SECONDS: Final = 2  # between the signal of the processor limit and the e
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def leave_everything(keep: int) -> int:
-    """Right after the fork: no descriptor but `keep`, no terminal, no handlers. Returns its new number."""
+def leave_everything(*keep: int) -> tuple[int, ...]:
+    """Right after the fork: no descriptor but `keep`, no terminal, no handlers. Returns their new numbers."""
     _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     with suppress(OSError):
         os.setsid()  # signals of the terminal go to its foreground group
@@ -37,14 +38,15 @@ def leave_everything(keep: int) -> int:
         with suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    behind = 3 + len(keep)
+    high = [fcntl.fcntl(one, fcntl.F_DUPFD, behind) for one in keep]  # none is where another will stand
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):  # what C libraries complain of must not reach the terminal
-        if standard != keep:
-            os.dup2(nothing, standard)
-    if keep != 3:
-        os.dup2(keep, 3)
-    os.closerange(4, _MOST_DESCRIPTORS)
-    return 3
+        os.dup2(nothing, standard)
+    for place, one in enumerate(high, 3):
+        os.dup2(one, place)
+    os.closerange(behind, _MOST_DESCRIPTORS)
+    return tuple(range(3, behind))
 
 
 def tie_up(memory: int, cpu_seconds: int | None) -> None:
@@ -53,26 +55,31 @@ def tie_up(memory: int, cpu_seconds: int | None) -> None:
     _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     empty = _empty_folder()
     used = _address_space()
-    # Root has no need of a user namespace, and where users may not make one the limits below remain.
-    flags = _NEW_NET | _NEW_IPC | _NEW_UTS
-    if _libc.unshare(flags | _NEW_USER) != 0:
-        _libc.unshare(flags)
+    leave_namespaces()
     if empty is not None:
         with suppress(OSError):
             os.fchdir(empty)
             os.chroot(".")
         os.close(empty)
-    _limit(resource.RLIMIT_AS, used + memory)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_NPROC, 0)
-    _limit(resource.RLIMIT_MEMLOCK, 0)
+    limit(resource.RLIMIT_AS, used + memory)
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_FSIZE, 0)
+    limit(resource.RLIMIT_NPROC, 0)
+    limit(resource.RLIMIT_MEMLOCK, 0)
     if cpu_seconds is not None:
         spent = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
-        _limit(resource.RLIMIT_CPU, spent + cpu_seconds, spent + cpu_seconds + _SPARE_SECONDS)
+        limit(resource.RLIMIT_CPU, spent + cpu_seconds, spent + cpu_seconds + _SPARE_SECONDS)
     _drop_capabilities()
     refuse_calls(_libc)
-    _limit(resource.RLIMIT_NOFILE, 0)  # what is open stays open; nothing more can be opened
+    limit(resource.RLIMIT_NOFILE, 0)  # what is open stays open; nothing more can be opened
+
+
+def leave_namespaces() -> None:
+    """No network, where the kernel allows that to this user."""
+    # Root has no need of a user namespace, and where users may not make one the limits remain.
+    flags = _NEW_NET | _NEW_IPC | _NEW_UTS
+    if _libc.unshare(flags | _NEW_USER) != 0:
+        _libc.unshare(flags)
 
 
 def _empty_folder() -> int | None:
@@ -100,7 +107,7 @@ def _address_space() -> int:
     return 256 << 20
 
 
-def _limit(which: int, soft: int, hard: int | None = None) -> None:
+def limit(which: int, soft: int, hard: int | None = None) -> None:
     """Lower a limit, never raise it."""
     ceiling = resource.getrlimit(which)[1]
     hard = soft if hard is None else hard

@@ -83,17 +83,35 @@ _REFUSED: Final = {
     ),
 }
 
+# A program of others may be loaded (execve, execveat), and changes no file: rename, mkdir, rmdir, creat,
+# link, unlink, symlink, chmod, fchmod, chown, fchown, lchown, mknod, truncate, ftruncate, setxattr and its
+# kin, and their relatives with a folder as the first word.
+_LOADING: Final = {"x86_64": (59, 322), "aarch64": (221, 281)}
+_CHANGING: Final = {
+    "x86_64": (
+        *(82, 83, 84, 85, 86, 87, 88, 90, 91, 92, 93, 94, 133, 76, 77, 188, 189, 190),
+        *(258, 259, 260, 263, 264, 265, 266, 268, 280, 316, 452),
+    ),
+    "aarch64": (33, 34, 35, 36, 37, 38, 45, 46, 52, 53, 54, 55, 88, 276, 452, 5, 6, 7),
+}
+
 
 class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def refuse_calls(libc: ctypes.CDLL) -> bool:
-    """From here on, for good; False where the kernel or the machine is not known to do it."""
-    known = _REFUSED.get(os.uname().machine)
+def refuse_calls(libc: ctypes.CDLL, *, program: bool = False) -> bool:
+    """From here on, for good; False where the kernel or the machine is not known to do it.
+
+    `program`: this process is about to become a program of others.
+    """
+    name = os.uname().machine
+    known = _REFUSED.get(name)
     if known is None:
         return False
     machine, numbers = known
+    if program:
+        numbers = (*(one for one in numbers if one not in _LOADING[name]), *_CHANGING[name])
     count = len(numbers)
     lines = [  # a jump counts the lines between itself and the last one, which refuses
         (_LOAD, 0, 0, 4),  # the machine that the call is made for
@@ -105,5 +123,5 @@ def refuse_calls(libc: ctypes.CDLL) -> bool:
         (_RETURN, 0, 0, _REFUSE),
     ]
     code = b"".join(struct.pack("HBBI", *line) for line in lines)
-    program = _Program(len(lines), code)
-    return bool(libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(program), 0, 0) == 0)
+    filtering = _Program(len(lines), code)
+    return bool(libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(filtering), 0, 0) == 0)

@@ -1,0 +1,109 @@
+"""A program of others that reads outside formats: it sees its own libraries, one file, and a pipe.
+
+It cannot be tied up as our own children are, for it must be loaded first. So the kernel is told beforehand
+what it may open (Landlock) and which calls it may make (seccomp); no network, no written byte, and limits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import struct
+from contextlib import suppress
+from typing import Final
+
+from labbox.files import confined
+from labbox.files.refusing import refuse_calls
+
+# <linux/landlock.h>; the numbers of its three calls are the same on every machine
+_CREATE, _ADD, _RESTRICT, _BENEATH = 444, 445, 446, 1
+_EXECUTE, _READ_FILE, _READ_FOLDER = 1, 4, 8
+_RIGHTS: Final = (13, 14, 15, 15, 16)  # how many rights on files its versions know
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/libexec", "/etc/ld.so.cache")
+FILE: Final = "{}"
+_SYSTEM: Final = ("/dev/null", "/proc/self", "/sys/devices/system/cpu")
+
+
+class Program:
+    """A program that runs; `out` is where its output is read."""
+
+    def __init__(self, words: list[str], file: int, memory: int, seconds: int) -> None:
+        """Start `words`; in the place of `FILE` it is told the path of `file`."""
+        out, theirs = os.pipe2(os.O_CLOEXEC)
+        try:
+            self.pid = os.fork()
+            if self.pid == 0:
+                _become(words, file, theirs, memory, seconds)
+        finally:
+            os.close(theirs)
+        self.out = os.fdopen(out, "rb")
+
+    def end(self) -> bool:
+        """Close its output, wait for its end, and say whether it was content."""
+        if self.pid:
+            self.out.close()
+            status = os.waitpid(self.pid, 0)[1]
+            self.pid = 0
+            self._content = status == 0
+        return self._content
+
+    def kill(self) -> None:
+        """End it."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, 9)
+            self.end()
+
+
+def _become(words: list[str], file: int, out: int, memory: int, seconds: int) -> None:
+    """Never returns."""
+    try:
+        kept, written = confined.leave_everything(file, out)
+        os.dup2(written, 1)
+        os.close(written)
+        os.set_inheritable(kept, True)
+        confined.leave_namespaces()
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _hide_files(libc, words[0], kept)
+        for which, most in (
+            (resource.RLIMIT_AS, memory),
+            (resource.RLIMIT_CPU, seconds),
+            (resource.RLIMIT_FSIZE, 0),
+            (resource.RLIMIT_CORE, 0),
+        ):
+            confined.limit(which, most)
+        refuse_calls(libc, program=True)
+        environment = {"PATH": os.defpath, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        path = f"/proc/self/fd/{kept}"
+        os.execve(words[0], [path if word == FILE else word for word in words], environment)  # noqa: S606
+    finally:
+        os._exit(127)
+
+
+def _hide_files(libc: ctypes.CDLL, program: str, file: int) -> None:
+    """Whatever the kernel can deny: everything but the program, its libraries and the file."""
+    version = libc.syscall(_CREATE, None, 0, 1)
+    if version < 1:
+        return  # a kernel without it: the calls that write are refused all the same
+    rights = (1 << _RIGHTS[min(version, len(_RIGHTS)) - 1]) - 1
+    network = 3 if version >= 4 else 0  # binding and connecting
+    wanted = struct.pack("QQ", rights, network) if version >= 4 else struct.pack("Q", rights)
+    rules = libc.syscall(_CREATE, wanted, len(wanted), 0)
+    if rules < 0:
+        return
+    for path in (*_LIBRARIES, *_SYSTEM, program):
+        with suppress(OSError):
+            found = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            _allow(libc, rules, found, os.path.isdir(path))  # noqa: PTH112 - in a forked child: the least code
+            os.close(found)
+    _allow(libc, rules, file, folder=False)
+    libc.syscall(_RESTRICT, rules, 0)
+    os.close(rules)
+
+
+def _allow(libc: ctypes.CDLL, rules: int, found: int, folder: bool) -> None:
+    rights = _EXECUTE | _READ_FILE | (_READ_FOLDER if folder else 0)
+    libc.syscall(_ADD, rules, _BENEATH, struct.pack("=Qi", rights, found), 0)
