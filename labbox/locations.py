@@ -86,6 +86,8 @@ class Location(Value):
                 start = f"{self.kind}:{self.host}{path}"
             case Kind.SFTP:
                 below = path[2:] if path.startswith("~") else f"/{path[1:]}"
+                if below.partition("/")[0] == "~":  # a folder of that name in the home
+                    below = f"~/{below}"
                 start = f"sftp://{path_text(self.host)}/{below}"
         return start if self.inner is None else f"{start}!/{path_text(self.inner)}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labbox.errors import LabboxError
@@ -98,6 +98,8 @@ def locations(draw: st.DrawFn) -> Location:
 
 
 @given(locations())
+@example(parse("sftp://me@my-pc/~/~"))
+@example(parse("sftp://me@my-pc/~/~/sub"))
 def test_text_is_whole(location: Location) -> None:
     text = str(location)
     assert parse(text) == location
