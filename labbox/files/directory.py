@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum, StrEnum
 from fnmatch import translate
 from itertools import chain, compress
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from labbox.files.ordering import by_extension, by_name, extension, name_at, natural, pieces
 
+_PIECE: Final = 1 << 15
 UNKNOWN: Final = -(1 << 63)  # a time that nobody has asked for yet
 
 
@@ -124,6 +125,17 @@ def _sorted(order: array[int], values: array[int], reverse: bool) -> array[int]:
     return array("I", sorted(order, key=values.__getitem__, reverse=reverse))
 
 
+_Column = TypeVar("_Column", bytearray, "array[int]")
+
+
+def twin_of(column: _Column) -> _Column:
+    """A copy, made in pieces: one large step would keep Python's lock for too long."""
+    twin = column[:0]
+    for start in range(0, len(column), _PIECE):
+        twin += column[start : start + _PIECE]
+    return twin
+
+
 class Listing:
     """The entries of one folder."""
 
@@ -162,6 +174,16 @@ class Listing:
         """Sizes, times and modes of all entries, which were open when the names came."""
         self.sizes, self.mtimes, self.modes = columns
         self.complete = True
+
+    def twin(self) -> Listing:
+        """The same entries in the same order, for another pane: without marks."""
+        twin = Listing(self.arrangement)
+        twin.names, twin.kinds, twin.starts = twin_of(self.names), twin_of(self.kinds), twin_of(self.starts)
+        twin.sizes, twin.mtimes, twin.modes = twin_of(self.sizes), twin_of(self.mtimes), twin_of(self.modes)
+        twin.order = twin_of(self.order)
+        twin.shown = twin.order if self.shown is self.order else twin_of(self.shown)
+        twin.complete = self.complete
+        return twin
 
     # One entry.
 

@@ -18,7 +18,7 @@ FIRST: Final = 250  # entries that are shown before the rest is read
 APART: Final = 4000  # entries above which a helper reads and sorts
 TWO: Final = 20_000  # entries above which a second helper asks for sizes while the first one sorts
 _STEP: Final = 2048  # entries that a helper asks about before it looks what the other one has done
-_BEHIND: Final = 5  # how nice the second helper is to who sorts names and to who draws
+_BEHIND: Final = 5  # how nice those who ask for sizes are to who sorts names and who draws
 _PIECE: Final = 1 << 15  # numbers that are filled in at once
 
 Columns = tuple["array[int]", "array[int]", "array[int]"]
@@ -33,23 +33,29 @@ def scan(path: str, arrangement: Arrangement, show: Show, apart: Apart) -> None:
 
     OSError where the folder cannot be read.
     """
+    entries: list[os.DirEntry[str]] = []
     rows: list[Row] = []
-    with os.scandir(path) as entries:
-        for entry in entries:
-            rows.append(_row(entry))
-            if len(rows) == FIRST:
+    with os.scandir(path) as found:
+        for entry in found:
+            entries.append(entry)
+            if len(entries) == FIRST:
+                rows = [_row(each) for each in entries]
                 show(_listing(rows, arrangement), None)
-            if len(rows) > APART:
+            if len(entries) > APART or apart.cancelled:
                 break
-            if apart.cancelled:
-                return
-        else:
-            listing = _listing(rows, arrangement)
-            listing.complete = True
-            show(listing, None)
+    if apart.cancelled:
+        return
+    if len(entries) > APART:
+        del entries, rows
+        apart.run(partial(_read, path, arrangement), partial(_taken, arrangement, show, []))
+        return
+    for entry in entries[len(rows) :]:
+        rows.append(_row(entry))
+        if apart.cancelled:
             return
-    del rows
-    apart.run(partial(_read, path, arrangement), partial(_taken, arrangement, show, []))
+    listing = _listing(rows, arrangement)
+    listing.complete = True
+    show(listing, None)
 
 
 def _row(entry: os.DirEntry[str]) -> Row:
@@ -144,6 +150,7 @@ def _read(path: str, arrangement: Arrangement, send: Send) -> None:
     if arrangement.sort in (Sort.SIZE, Sort.TIME):
         listing.sizes, listing.mtimes, listing.modes = map(_copied, "qqH", stats.finish())
     send("names", listing.names, listing.kinds, listing.starts, *_orders(listing, arrangement))
+    os.nice(_BEHIND)  # the names are on the screen: the rest can wait for who paints
     send("all", *stats.finish())
 
 

@@ -11,7 +11,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
 from labbox.errors import LabboxError
-from labbox.files import directory, scanning
+from labbox.files import directory, readings, scanning
 from labbox.files.apart import Apart
 from labbox.files.directory import Arrangement, Kind, Listing, Row, Sort, row_at
 from labbox.files.places.base import Entry, EntryKind, Place
@@ -200,7 +200,7 @@ class Browser:
 
         def work() -> None:
             try:
-                scanning.scan(folder, how, show, self._apart)
+                readings.read(folder, how, show, self._apart)
             except OSError as error:
                 raise refused(location, error) from error
 

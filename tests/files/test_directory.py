@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labbox.errors import LabboxError
-from labbox.files import ordering
+from labbox.files import ordering, readings
 from labbox.files.apart import Apart, Send
 from labbox.files.counting import count
 from labbox.files.directory import Arrangement, Kind, Listing, Row, Sort, matcher
 from labbox.files.finding import gather
 from labbox.files.ordering import extension, natural
-from labbox.files.scanning import Columns, rearrange, scan
+from labbox.files.scanning import Columns, Show, rearrange, scan
 from labbox.files.watching import Watcher, is_blind
 
 NAMES = st.text(st.characters(exclude_characters="/\0", codec=None), min_size=1, max_size=12).filter(
@@ -185,6 +185,78 @@ def test_a_folder_is_read_whole_whatever_its_size(tmp_path: Path, entries: int, 
         assert (last.sizes[number], last.mtimes[number]) == (about.st_size, about.st_mtime_ns)
         assert last.modes[number] == about.st_mode & 0o7777
     assert shown(last) == shown(listing_of([last.row(number) for number in last.order], last.arrangement))
+
+
+@pytest.mark.parametrize("entries", [300, 5000])
+def test_two_that_open_a_folder_at_once_read_it_once(
+    tmp_path: Path, entries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(entries):
+        (tmp_path / f"f{number}").touch()
+    began, joined, scans = threading.Event(), threading.Event(), []
+
+    def counted(path: str, how: Arrangement, show: Show, apart: Apart) -> None:
+        scans.append(path)
+        scan(path, how, show, apart)
+
+    monkeypatch.setattr(readings, "scan", counted)
+    pages: dict[str, list[Listing]] = {"first": [], "second": []}
+
+    def shower(who: str) -> Show:
+        def show(listing: Listing, columns: Columns | None) -> None:
+            if columns is not None:
+                listing.fill(columns)
+            pages[who].append(listing)
+            if who == "first":
+                began.set()
+                assert joined.wait(20)
+            else:
+                joined.set()
+
+        return show
+
+    def open_it(who: str) -> None:
+        readings.read(str(tmp_path), Arrangement(), shower(who), Apart())
+
+    first = threading.Thread(target=open_it, args=("first",))
+    first.start()
+    assert began.wait(20)
+    second = threading.Thread(target=open_it, args=("second",))
+    second.start()
+    first.join(20)
+    second.join(20)
+    one, other = pages["first"][-1], pages["second"][-1]
+    assert len(scans) == 1 and one.complete and other.complete
+    assert shown(one) == shown(other) and list(one.mtimes) == list(other.mtimes)
+    other.change("f1", None)
+    assert one.find("f1") is not None and other.find("f1") is None
+    (tmp_path / "new").touch()
+    open_it("first")
+    assert len(scans) == 2 and pages["first"][-1].find("new") is not None
+
+
+def test_who_looks_on_reads_alone_when_the_other_goes_elsewhere(tmp_path: Path) -> None:
+    for number in range(5000):
+        (tmp_path / f"f{number}").touch()
+    began, joined, other, pages = threading.Event(), threading.Event(), Apart(), []
+
+    def first(_listing: Listing, _columns: Columns | None) -> None:
+        began.set()
+        assert joined.wait(20)
+        other.cancel()
+
+    def second(listing: Listing, columns: Columns | None) -> None:
+        if columns is not None:
+            listing.fill(columns)
+        pages.append(listing)
+        joined.set()
+
+    thread = threading.Thread(target=readings.read, args=(str(tmp_path), Arrangement(), first, other))
+    thread.start()
+    assert began.wait(20)
+    readings.read(str(tmp_path), Arrangement(), second, Apart())
+    thread.join(20)
+    assert pages[-1].complete and len(pages[-1].order) == 5000
 
 
 def test_a_large_listing_is_sorted_anew_in_a_helper(tmp_path: Path) -> None:
