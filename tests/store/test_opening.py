@@ -15,8 +15,10 @@ from labbox.daemon.store import (
     dependencies,
     events,
     groups,
+    hosts,
     jobs,
     pages,
+    projects,
     usage,
     users,
 )
@@ -110,9 +112,67 @@ async def test_jobs_of_an_old_file_go_on_where_they_were(dump: Path, tmp_path: P
     assert (attempt.exit_code, attempt.seconds, attempt.environment) == (3, 30.0, "env-1")
     assert (await store.read(lambda db: usage.get(db, "ada"))).recent == 7.5
     assert await store.read(events.last) == 20
-    assert {row.group for row in await store.read(page)} == {None}
-    assert await store.read(groups.listed) == []
+    grouped = {row.id: row.group for row in await store.read(page) if row.group is not None}
+    named = [(group.owner, group.name, group.parallel) for group in await store.read(groups.listed)]
+    arriving = [row.id for row in await store.read(page) if row.arrives]
+    number = int(dump.name[:4])
+    assert grouped == ({3: "sweeps", 4: "transfers", 6: "sweeps"} if number >= 4 else {})
+    assert named == ([("ada", "sweeps", 2), ("grace", "transfers", None)] if number >= 4 else [])
+    assert arriving == ([5] if number >= 5 else [])
     await store.close()
+
+
+@pytest.mark.parametrize("dump", sorted(OLD.glob("*.sql")), ids=lambda path: path.stem)
+async def test_every_row_of_an_old_file_is_kept(dump: Path, tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(dump.read_text())
+        before = _rows(old)
+    await (await Store.open(path)).close()
+    with closing(sqlite3.connect(path)) as migrated:
+        after = _rows(migrated)
+    assert set(before) <= set(after) and sum(map(len, before.values())) > 4
+    for table, rows in before.items():
+        assert sorted(map(repr, rows)) == sorted(
+            repr({column: row[column] for column in rows[0]}) for row in after[table] if rows
+        ), table
+
+
+def _rows(connection: sqlite3.Connection) -> dict[str, list[dict[str, object]]]:
+    connection.row_factory = sqlite3.Row
+    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sqlite%'"
+    names = [row["name"] for row in connection.execute(tables)]
+    return {name: [dict(row) for row in connection.execute(f"SELECT * FROM {name}")] for name in names}
+
+
+@pytest.mark.parametrize("dump", sorted(OLD.glob("000[5-9]*.sql")), ids=lambda path: path.stem)
+async def test_projects_of_an_old_file_keep_their_number_and_members(dump: Path, tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(dump.read_text())
+    store = await Store.open(path)
+    (mice,) = await store.read(projects.everything)
+    assert (mice.name, mice.gid, mice.members) == ("mice", 70002, ("ada", "grace"))
+    await store.close()
+
+
+@pytest.mark.parametrize("dump", sorted(OLD.glob("000[6-9]*.sql")), ids=lambda path: path.stem)
+async def test_hosts_of_an_old_file_keep_their_secrets_and_pinned_keys(dump: Path, tmp_path: Path) -> None:
+    path = tmp_path / "labbox.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(dump.read_text())
+    store = await Store.open(path)
+    (key,) = await store.read(lambda db: hosts.of_user(db, "ada"))
+    assert (key.name, key.kind, key.sealed) == ("ada@pc:2222", "key", bytes.fromhex("00ff1234"))
+    assert key.host_keys == ("ssh-ed25519 BBBB", "ssh-rsa CCCC")
+    (password,) = await store.read(lambda db: hosts.of_user(db, "grace"))
+    assert (password.name, password.kind, password.public_key) == ("pc", "password", None)
+    await store.close()
+
+
+def test_every_step_has_a_file_that_it_left() -> None:
+    kept = {path.stem[:4] for path in OLD.glob("*.sql")}
+    assert kept == {step.__name__.rpartition(".m")[2][:4] for step in STEPS}
 
 
 async def test_before_an_old_file_is_changed_a_copy_is_kept(tmp_path: Path) -> None:
