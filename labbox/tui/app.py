@@ -32,8 +32,12 @@ from labbox.tui.link import Calls, Feed
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.jobs import JobsScreen
+from labbox.tui.sparing import Sparing
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from textual.screen import Screen
+
     from labbox.client import Client
     from labbox.tui.prepared import Prepared
 
@@ -80,6 +84,7 @@ class LabboxApp(App[int]):
         self.calls = Calls()
         self._key_order = KeyOrder(self)
         self.graphics = Graphics()
+        self._sparing = Sparing()
         self.caller: Caller | None = None
         self.status: Status | None = None
         self.trouble = ""
@@ -90,6 +95,15 @@ class LabboxApp(App[int]):
         self._seconds = 0
         self._status_asked: float | None = None
         self._status_due = False
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Send only the cells that differ; all of them where the terminal's own pictures lie over cells."""
+        super()._display(screen, renderable if self.graphics.asked else self._sparing.lean(renderable))
+
+    def _resume_signal(self) -> None:
+        """Another program has had the terminal."""
+        self._sparing.forget()
+        super()._resume_signal()
 
     # Who and where.
 

@@ -26,15 +26,15 @@ class Graphics:
     def __init__(self) -> None:
         """Wanted at once where TERM names a terminal that has them."""
         self.wanted = any(name in os.environ.get("TERM", "") for name in _LIKELY)
-        self._asked = False
+        self.asked = False  # the terminal, whether it has them
         self._widget: Callable[[object], Widget] | None = None
 
     def ready(self, app: App[Any]) -> bool:
         """Whether pictures are to be shown by the terminal; half blocks must do where it cannot."""
         if not self.wanted or app.is_headless:
             return False
-        if not self._asked:
-            self._asked = True
+        if not self.asked:
+            self.asked = True
             with app.suspend():
                 self._widget = _ask_terminal()
             app.refresh(layout=True)
