@@ -218,6 +218,11 @@ class Place(ABC):
         """The path for system calls of this very process, where the place is its own disk."""
         return None
 
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended by itself, and only opening it anew helps."""
+        return False
+
     @abstractmethod
     async def close(self) -> None:
         """Let go of connections and descriptors."""

@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from importlib import import_module
 from types import TracebackType
 from typing import Self
 
@@ -57,6 +58,9 @@ class Places:
         key = (*location.place, "")
         async with self._opening[key]:
             place = self._open.get(key)
+            if place is not None and place.lost:
+                await self.drop(location)
+                place = None
             if place is None:
                 place = self._open[key] = await self._make(location)
         if location.inner is None:
@@ -92,8 +96,8 @@ class Places:
         await self.close()
 
     async def _archive(self, place: Place, location: Location) -> Place:
-        from labbox.files.places.archive import ArchivePlace  # few ever look into one
-
+        # Few ever look into one, and the loop does not wait for its modules.
+        archive = await asyncio.to_thread(import_module, "labbox.files.places.archive")
         key = (*location.place, location.path)
         async with self._opening[key]:
             path = location.path
@@ -104,7 +108,7 @@ class Places:
             before = self._archives.get(key)
             if before is not None and _same(before[0], now):
                 return before[1]
-            made: Place = await ArchivePlace.open_on(place, path)
+            made: Place = await archive.ArchivePlace.open_on(place, path)
             if before is not None:
                 self._outdated.append(before[1])
             self._archives[key] = now, made

@@ -452,6 +452,11 @@ class SftpPlace(Place):
 
     # The place.
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection broke, as it does when a machine falls asleep."""
+        return self._wire.ended
+
     async def close(self) -> None:
         """Hang up."""
         await self._line.close()

@@ -11,6 +11,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import asyncssh
@@ -177,6 +178,11 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         """The channel is there."""
         self._channel = chan
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be asked any more."""
+        return self._ended
+
     def connection_lost(self, exc: Exception | None) -> None:
         """It has ended, whoever ended it."""
         self._ended = True
@@ -271,7 +277,8 @@ class Wire(asyncssh.SSHClientSession[bytes]):
     def _send(self) -> None:
         out, self._out = self._out, []
         if not self._ended and out:
-            self._channel.write_lasting(_joined(out))
+            with suppress(BrokenPipeError):  # it is being closed: `connection_lost` tells those who wait
+                self._channel.write_lasting(_joined(out))
 
     @property
     def asked(self) -> int:

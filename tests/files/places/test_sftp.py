@@ -22,8 +22,10 @@ from labbox.files.places import sftplogin
 from labbox.files.places.base import Attributes, EntryKind, Handle
 from labbox.files.places.credentials import Credential, Secret
 from labbox.files.places.hosts import ChangedHostError, UnknownHostError
+from labbox.files.places.opening import Places, Roots
 from labbox.files.places.sftp import SftpPlace
 from labbox.files.places.sftplogin import fingerprint_of, shown_key
+from labbox.locations import parse
 
 pytestmark = pytest.mark.root
 
@@ -250,6 +252,33 @@ async def test_a_server_that_is_killed_ends_what_waits(tmp_path: Path) -> None:
             await place.close()
 
 
+async def test_a_host_that_was_away_is_connected_to_again(tmp_path: Path, sshd_alone: Sshd) -> None:
+    class Kept:
+        async def credential(self, host: str) -> Credential:
+            return credential(sshd_alone)
+
+    (tmp_path / "f").write_bytes(b"there")
+    location = parse(f"sftp://root@127.0.0.1:{sshd_alone.port}/{tmp_path}/f")
+    async with Places(Roots(home=str(tmp_path)), credentials=Kept()) as places:
+        place, path = await places.get(location)
+        assert await read(place, path) == b"there"
+        sshd_alone.stop()
+        async with asyncio.timeout(60):
+            while not place.lost:
+                await asyncio.sleep(0.01)
+        with pytest.raises(LabboxError, match="nothing answers on port"):
+            await places.get(location)
+        sshd_alone.start()
+        again, path = await places.get(location)
+        assert again is not place and await read(again, path) == b"there"
+
+
+@pytest.fixture
+def sshd_alone(tmp_path: Path) -> Iterator[Sshd]:
+    with Sshd(tmp_path / "sshd") as made:
+        yield made
+
+
 async def _fill(file: Handle) -> None:
     at = 0
     while True:
@@ -329,6 +358,7 @@ from pathlib import Path
 from labbox.errors import LabboxError
 from labbox.files.places import sftplogin
 from labbox.files.places.credentials import Credential, Secret
+from labbox.files.places.opening import Places, Roots
 from labbox.files.places.sftp import SftpPlace
 
 sftplogin.LOOK_SECONDS = 0.25

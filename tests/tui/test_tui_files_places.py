@@ -1,0 +1,586 @@
+"""The file manager on a real pseudo-terminal, beyond plain folders: archives, other hosts, the mouse, any name."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sshd import Sshd
+
+HERE = Path(__file__).parent
+WORK = "import working_box; from labbox.protocol import HostSecret; working_box.put_to_work(box, {home!r}{more}); "
+# The terminal becomes the controlling one, as it is for a login: an editor's Ctrl+C reaches its whole group.
+LOGIN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+F3, F4, F5, F8, F10 = "\x1bOR", "\x1bOS", "\x1b[15~", "\x1b[19~", "\x1b[21~"
+DOWN, HOME, END, BACKSPACE = "\x1b[B", "\x1b[H", "\x1b[F", "\x7f"
+IN_FRONT = ("╭─", "┌─")
+
+HOSTILE = {
+    "newline": b"h-new\nline.txt",
+    "return": b"h-return\r\rover.txt",
+    "clipboard": b"h-osc\x1b]52;c;aGk=\x07.txt",
+    "clear": b"h-clear\x1b[2J\x1b[H.txt",
+    "title": b"h-title\x1b]0;pwned\x1b\\.txt",
+    "string": b"h-dcs\x1bP+q544e\x1b\\.txt",
+    "c1": "h-c1\x9b31m\x9d0;x\x9c.txt".encode(),
+    "bidi": "h-\u202egpj.exe\u2066\u2069\u200f.txt".encode(),
+    "bytes": b"h-\xff\xfe\x80\xc3.txt",
+    "surrogate": b"h-\xed\xa0\x80.txt",
+    "long": b"h-long" + b"x" * 249,
+    "long and wide": ("h-" + "漢" * 84).encode(),
+    "dots": b"h-dots...",
+    "spaces": b"h-  spaces  ",
+    "wide": "h-漢字かな한글🧪.txt".encode(),
+    "combining": ("h-e" + "\u0301" * 60 + "a.txt").encode(),
+    "joined": "h-👩‍🔬👨‍👩‍👧‍👦🇨🇭.txt".encode(),
+    "markup": b"h-[red]x[red][@click=app.quit]y.txt",
+    "shell": b"h-$(touch pwned);`id`&*?.txt",
+    "option": b"h--rf",
+    "invisible": "h-unseen\u200b\u2060\ufeff\u00ad.txt".encode(),
+    "tags": "h-\U000e0041\U000e007f.txt".encode(),
+}
+
+
+def _terminals() -> Any:
+    name = "labbox_tests_terminals"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, HERE / "test_tui_terminal.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+class Panes:
+    """A terminal with the file manager of a box that does its transfers."""
+
+    def __init__(self, shown: Any) -> None:
+        self.shown = shown
+        self.sees("F10Quit", "▸~ ")
+
+    @property
+    def page(self) -> str:
+        return "\n".join(self.shown.screen.display)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.shown.press(key)
+
+    def until(self, reached: Callable[[str], object], seconds: float = 30) -> str:
+        return str(self.shown.wait(reached, seconds))
+
+    def sees(self, *texts: str) -> str:
+        return self.until(lambda page: all(text in page for text in texts))
+
+    def on(self, name: str) -> None:
+        """Put the cursor on an entry by typing its name."""
+        self.press(name)
+        self.sees(f"Search: {name}▏")
+        self.press("\x1b")
+        self.until(lambda page: "Search" not in page and f" {name}  " in page.splitlines()[-2])
+
+    def calm(self) -> None:
+        """No dialog, and the panes in front."""
+        self.until(lambda page: "Files on lab" in page and not any(each in page for each in IN_FRONT))
+
+    def mouse(self, button: int, text: str, left: bool = True, times: int = 1) -> None:
+        """Press a button where a text stands in the left or the right pane; the wheel is 64 and 65."""
+        half = self.shown.screen.columns // 2
+        for y, line in enumerate(self.shown.screen.display):
+            part = line[:half] if left else line[half:]
+            if y >= 3 and text in part:
+                x = part.index(text) + (0 if left else half)
+                for _ in range(times):
+                    self.press(f"\x1b[<{button};{x + 1};{y + 1}M")
+                    if button < 64:
+                        self.press(f"\x1b[<{button};{x + 1};{y + 1}m")
+                return
+        raise AssertionError(f"no {text!r} to click on:\n{self.page}")
+
+    def cell(self, row: int, column: int) -> str:
+        return str(self.shown.screen.buffer[row][column].data)
+
+    def rows_with(self, *texts: str) -> list[int]:
+        """Where joined emoji and characters without width stand: what follows them pyte does not draw."""
+        lines = enumerate(self.shown.screen.display)
+        return [row for row, line in lines if any(text in line for text in texts)]
+
+    def ends(self) -> None:
+        self.press(F10)
+        assert self.shown.ended() == 0
+
+    def painted(self) -> bytes:
+        """What reached the terminal beyond the sequences of the interface itself."""
+        seen: bytes = self.shown.seen
+        left: bytes = _terminals().ALLOWED.sub(b"", seen[seen.index(b"\x1b[?1049h") :])
+        return left.replace(b"\r", b"").replace(b"\n", b"")
+
+
+@pytest.fixture
+def panes(tmp_path: Path) -> Iterator[Callable[..., Panes]]:
+    module, made = _terminals(), []
+
+    def start(more: str = "", rows: int = 30, columns: int = 110, **environ: str) -> Panes:
+        script = LOGIN + module.START + WORK.format(home=str(tmp_path), more=more)
+        made.append(
+            module.Terminal(script + module.MAIN.format(start="files"), rows=rows, columns=columns, **environ)
+        )
+        return Panes(made[-1])
+
+    yield start
+    for each in made:
+        each.close()
+
+
+# ── archives ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_archive_is_entered_looked_into_and_copied_out_of(
+    panes: Callable[..., Panes], tmp_path: Path
+) -> None:
+    (tmp_path / "into").mkdir()
+    (tmp_path / "aside.txt").write_text("aside\n")
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        archive.writestr("raw/deep/one.csv", "a,b\n1,2\n")
+        archive.writestr("raw/two.csv", "a,b\n3,4\n")
+        archive.writestr("notes.txt", "what was packed\n")
+        archive.writestr("inner.zip", b"PK\x05\x06" + bytes(18))
+    at = panes()
+    at.press("\t")
+    at.until(lambda page: " ~" in page.splitlines()[1] and "▸~ " in page.splitlines()[1][50:])
+    at.on("into")
+    at.press("\r")
+    at.sees("▸~/into")
+    at.press("\t")
+    at.on("data.zip")
+    at.press("\r")
+    at.sees("▸~/data.zip!/ ", "/raw ", "notes.txt")
+    at.on("raw")
+    at.press("\r")
+    at.sees("▸~/data.zip!/raw ", "/deep ", "two.csv")
+    at.press(BACKSPACE)
+    at.until(lambda page: "▸~/data.zip!/ " in page and page.splitlines()[-2].startswith(" raw "))
+    # F3 looks into a packed file.
+    at.on("notes.txt")
+    at.press(F3)
+    at.sees("what was packed", "F3Quit")
+    at.press("\x1b")
+    at.calm()
+    # F4 shows it, says that nothing can be written, and takes no letters.
+    at.press(F4)
+    at.sees("what was packed", "Nothing can be written here", "read-only")
+    at.press("zzz", "\x1b")
+    at.calm()
+    # What would change the archive is refused in a sentence.
+    at.press("\x1b[18~")
+    at.sees("Make a folder")
+    at.press("new\r")
+    at.sees("That did not work", "cannot ")
+    at.press("\r")
+    at.calm()
+    # An archive in an archive stays packed: it is looked at, not entered.
+    at.on("inner.zip")
+    at.press("\r")
+    at.until(lambda page: "F3Quit" in page or "cannot" in page)
+    at.press("\x1b")
+    at.calm()
+    # F5 out of it: a folder and a file, by a transfer.
+    at.press(HOME, DOWN, " ")
+    at.sees("1 marked")
+    at.press(END, " ")
+    at.sees("2 marked")
+    at.press(F5)
+    at.sees("Copy 2 entries to:", "~/into", "3 files, 2 folders", "nothing in the way")
+    at.press("\r")
+    at.calm()
+    at.until(lambda _page: _there(tmp_path / "into/raw/deep/one.csv") and _there(tmp_path / "into/notes.txt"))
+    at.until(lambda page: page.count("/raw ") == 2)  # the other pane shows it without being asked
+    assert (tmp_path / "into/raw/deep/one.csv").read_text() == "a,b\n1,2\n"
+    assert (tmp_path / "into/notes.txt").read_text() == "what was packed\n"
+    # Backspace leads out, and the cursor stands on the archive.
+    at.press(HOME, BACKSPACE)
+    at.until(lambda page: "▸~ " in page and page.splitlines()[-2].startswith(" data.zip "))
+    at.ends()
+
+
+def _there(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def test_what_only_claims_to_be_an_archive_is_said_and_the_pane_stays(
+    panes: Callable[..., Panes], tmp_path: Path
+) -> None:
+    (tmp_path / "broken.zip").write_bytes(b"no archive at all\n" * 9)
+    (tmp_path / "empty.tar").write_bytes(b"")
+    at = panes()
+    for name in ("broken.zip", "empty.tar"):
+        at.on(name)
+        at.press("\r")
+        at.until(lambda page: "That did not work" in page or "!/" in page)
+        if "That did not work" in at.page:
+            assert "cannot " in at.page
+            at.press("\r")
+            at.calm()
+            assert "▸~ " in at.page
+        else:
+            at.press(BACKSPACE)
+            at.until(lambda page: "▸~ " in page)
+    at.ends()
+
+
+# ── other hosts ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with Sshd(tmp_path_factory.mktemp("sshd")) as made:
+        yield made
+
+
+def kept(sshd: Sshd, name: str, port: int | None = None) -> str:
+    return (
+        f"HostSecret(name={name!r}, user='root', host='127.0.0.1', port={port or sshd.port},"
+        f" private_key={sshd.key.read_text()!r}, host_keys=({sshd.host_key!r},)),"
+    )
+
+
+@pytest.mark.root
+def test_another_host_is_a_place_of_the_pane(
+    panes: Callable[..., Panes], tmp_path: Path, sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    far = tmp_path_factory.mktemp("far")
+    (far / "results/deep").mkdir(parents=True)
+    (far / "results/table.csv").write_text("a,b\n5,6\n")
+    (far / "results/deep/more.txt").write_text("more\n")
+    (tmp_path / "mine.txt").write_text("from here\n")
+    host = f"root@127.0.0.1:{sshd.port}"
+    off = "root@127.0.0.1:1"
+    at = panes(f", ({kept(sshd, host)}{kept(sshd, off, 1)})")
+    # Alt+F2 names the hosts that something is kept for; the path is typed with Alt+C.
+    at.press("\x1b[1;3Q")
+    at.sees("Place of the right pane", f"sftp://{host}/")
+    at.press(f"{sshd.port}", "\r")
+    at.until(lambda page: f"▸sftp://{host}/" in page)
+    at.press("\x1bc")
+    at.sees("Go to")
+    at.press(f"sftp://{host}/{far}/results\r")
+    at.sees(f"{far.name}/results ", "/deep ", "table.csv")
+    # F3 over the line.
+    at.on("table.csv")
+    at.press(F3)
+    at.sees("F3Quit", "5")
+    at.press("\x1b")
+    at.calm()
+    # F4: changed over there.
+    at.press(F4)
+    at.sees("a,b", "F2Save")
+    at.press("\x1b[1;5H", "x,", "\x1b[12~")
+    at.until(lambda _page: (far / "results/table.csv").read_text() == "x,a,b\n5,6\n")
+    at.press(F10)
+    at.calm()
+    # F5 from there to here, and from here to there.
+    at.press(F5)
+    at.sees("Copy “table.csv” to:", "1 file", "nothing in the way")
+    at.press("\r")
+    at.until(lambda _page: _there(tmp_path / "table.csv"))
+    assert (tmp_path / "table.csv").read_text() == "x,a,b\n5,6\n"
+    at.calm()
+    at.press("\t")
+    at.sees("▸~ ")
+    at.on("mine.txt")
+    at.press(F5)
+    at.sees("Copy “mine.txt” to:", f"sftp://{host}", "1 file", "nothing in the way")
+    at.press("\r")
+    at.until(lambda _page: _there(far / "results/mine.txt"))
+    at.calm()
+    at.until(lambda page: page.count("mine.txt") >= 3)  # the pane over there has it too
+    # F7 and Backspace over there.
+    at.press("\t\x1b[18~")
+    at.sees("Make a folder")
+    at.press("made\r")
+    at.until(lambda _page: (far / "results/made").is_dir())
+    at.sees("/made ")
+    at.press(HOME, BACKSPACE)
+    at.until(lambda page: f"{far.name} " in page and page.splitlines()[-2].count(" results ") == 1)
+    # A machine that is off is named, and the pane stays where it was.
+    at.press("\x1bc")
+    at.sees("Go to")
+    at.press(f"sftp://{off}/\r")
+    at.sees("That did not work", "nothing answers on port 1")
+    at.press("\r")
+    at.calm()
+    # One that nothing is kept for: the way out.
+    at.press("\x1bc")
+    at.sees("Go to")
+    at.press("sftp://me@my-pc/\r")
+    at.sees("That did not work", "labbox host add")
+    at.press("\r")
+    at.calm()
+    at.ends()
+
+
+@pytest.mark.root
+def test_a_host_that_goes_away_under_the_pane_is_named(panes: Callable[..., Panes], sshd: Sshd) -> None:
+    host = f"root@127.0.0.1:{sshd.port}"
+    at = panes(f", ({kept(sshd, host)})")
+    at.press("\x1bc")
+    at.sees("Go to")
+    at.press(f"sftp://{host}//usr\r")
+    at.sees("usr ", "/bin ")
+    sshd.stop()
+    at.on("share")
+    at.press("\r")
+    at.sees("That did not work", "cannot ")
+    at.press("\r")
+    at.calm()
+    assert "/bin " in at.page
+    sshd.start()
+    at.press("\r")
+    at.sees("usr/share ")
+    at.ends()
+
+
+# ── places of the box ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_shared_and_projects_are_places_of_the_pane(panes: Callable[..., Panes], tmp_path: Path) -> None:
+    for name in ("shared/lab", "atlas/maps"):
+        (tmp_path / ".others" / name).mkdir(parents=True)
+    others = tmp_path / ".others"
+    at = panes(f", shared={str(others / 'shared')!r}, projects={{'atlas': {str(others / 'atlas')!r}}}")
+    at.press("\x1b[1;3P")  # Alt+F1
+    at.sees("Place of the left pane", "Home", "the lab's shared folder", "project:atlas/", "Root")
+    at.press("atlas\r")
+    at.sees("▸project:atlas/", "/maps ")
+    at.press("\x1b[1;3Q")
+    at.sees("Place of the right pane")
+    at.press("shared\r")
+    at.sees("▸shared:/", "/lab ", " project:atlas/")
+    at.press(BACKSPACE)  # the top of a place is its top
+    at.press("\x1b[18~")
+    at.sees("Make a folder")
+    at.press("new\r")
+    at.until(lambda _page: (others / "shared/new").is_dir())
+    at.sees("/new ")
+    # The list is chosen from with the arrows too, and left with Esc.
+    at.press("\x1b[1;3P")
+    at.sees("Place of the left pane")
+    at.press("\x1b")
+    at.calm()
+    at.press("\x1b[1;3P")
+    at.sees("Place of the left pane")
+    at.press(DOWN, "\x1b[A", "\r")
+    at.sees("▸~ ")
+    at.ends()
+
+
+# ── the mouse ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_wheel_click_double_click_right_click_heading_and_tabs(
+    panes: Callable[..., Panes], tmp_path: Path
+) -> None:
+    for number in range(80):
+        (tmp_path / f"file-{number:02}").write_bytes(bytes(100 - number))
+    (tmp_path / "sub/below").mkdir(parents=True)
+    at = panes()
+    at.sees("file-20")
+    at.mouse(0, "file-05")
+    at.until(lambda page: page.splitlines()[-2].startswith(" file-05  95"))
+    at.mouse(2, "file-03")
+    at.mouse(2, "file-04")
+    at.sees("2 marked, 193 B", "▌")
+    at.mouse(2, "file-03")
+    at.sees("1 marked, 96 B")
+    at.mouse(65, "file-10", times=9)
+    at.until(lambda page: "file-00" not in "".join(line[:54] for line in page.splitlines()[3:-2]))
+    assert "file-00" in "".join(line[56:] for line in at.page.splitlines()[3:-2])  # the other pane stays
+    at.mouse(64, "file-3", times=30)
+    at.until(lambda page: "/.." in page[: 54 * 8] and "file-00" in page.splitlines()[5][:54])
+    # The other pane gets the keys by a click, and sorts by its heading.
+    at.mouse(0, "sub", left=False)
+    at.until(lambda page: "▸~" in page.splitlines()[1][54:])
+    y = 3
+    at.press(f"\x1b[<0;{at.page.splitlines()[2].rindex('Size') + 1};{y}M")
+    at.press(f"\x1b[<0;{at.page.splitlines()[2].rindex('Size') + 1};{y}m")
+    at.until(lambda page: "Size ↓" in page.splitlines()[2][54:])
+    at.mouse(0, "sub", left=False, times=2)
+    at.sees("▸~/sub ", "/below ")
+    at.mouse(0, "..", left=False, times=2)
+    at.until(lambda page: "▸~ " in page)
+    # A tab is chosen by a click; so is a label of the bar of keys.
+    at.press("\x14")
+    at.until(lambda page: page.splitlines()[1][55:].count(" ~ ") >= 2)
+    last = len(at.page.splitlines())
+    column = at.page.splitlines()[-1].index("Mkdir") + 1
+    at.press(f"\x1b[<0;{column};{last}M\x1b[<0;{column};{last}m")
+    at.sees("Make a folder")
+    at.press("\x1b")
+    at.calm()
+    at.ends()
+
+
+# ── names ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_hostile_names_are_listed_marked_copied_viewed_and_reach_no_terminal(
+    panes: Callable[..., Panes], tmp_path: Path
+) -> None:
+    raw = os.fsencode(tmp_path)
+    (tmp_path / "zz").mkdir()
+    for number, name in enumerate(HOSTILE.values()):
+        with open(raw + b"/" + name, "wb") as file:  # noqa: PTH123 - the name is bytes
+            file.write(b"content %d\n" % number)
+    os.mkdir(raw + b"/h-folder\x1b[2J\n\xff")  # noqa: PTH102 - as above
+    at = panes(rows=40, columns=140)
+    at.sees("h-new␊line.txt", "h-osc␛]52", "h-clear␛[2J", "\\xff\\xfe", "\\u202e", "h-dots...", "[red]")
+    at.until(
+        lambda _page: [row for row in range(3, 38) if at.cell(row, 69) != "│"] == at.rows_with("👩", "unseen")
+    )
+    at.press("\t")
+    at.on("zz")
+    at.press("\r")
+    at.sees("▸~/zz")
+    at.press("\t", "+")
+    at.sees("Mark")
+    at.press("\x15h-*\r")
+    at.sees(f"{len(HOSTILE) + 1} marked")
+    # Each is looked at, quick view beside it, and all about it.
+    at.press("\x11")
+    at.press(HOME, DOWN, DOWN)
+    for number in range(len(HOSTILE)):
+        at.press(DOWN)
+        if number % 5 == 0:
+            at.press(F3)
+            at.sees("F3Quit")
+            at.press("\x1b")
+            at.calm()
+    at.press("\x0c")
+    at.sees("inode")
+    for _ in range(len(HOSTILE)):
+        at.press("\x1b[A")
+    at.press("\x0c")
+    at.until(lambda page: "inode" not in page)
+    # All of them by one transfer, into the other pane.
+    at.press(F5)
+    at.sees(f"Copy {len(HOSTILE) + 1} entries to:", "nothing in the way")
+    at.press("\r")
+    at.calm()
+    at.until(lambda _page: len(os.listdir(raw + b"/zz")) == len(HOSTILE) + 1)  # noqa: PTH208 - the names are bytes
+    for number, name in enumerate(HOSTILE.values()):
+        with open(raw + b"/zz/" + name, "rb") as file:  # noqa: PTH123 - as above
+            assert file.read() == b"content %d\n" % number
+    # Into a folder of such a name: into itself, not into one of the name that is shown.
+    at.press("\t", HOME, BACKSPACE)
+    at.until(lambda page: "▸~ " in page and page.splitlines()[-2][70:].startswith(" zz "))
+    at.press(HOME, DOWN, "\r")
+    at.sees("▸~/h-folder␛[2J␊\\xff")
+    at.press("\t")
+    at.on("h-dots...")
+    at.press(F5)
+    at.sees("Copy “h-dots...” to:", "~/h-folder␛[2J␊", "nothing in the way")
+    at.press("\r")
+    at.calm()
+    at.until(lambda _page: os.path.exists(raw + b"/h-folder\x1b[2J\n\xff/h-dots..."))  # noqa: PTH110 - as above
+    at.press("\t", HOME, BACKSPACE)
+    at.sees("▸~ ")
+    at.ends()
+    left = at.painted()
+    assert not re.search(rb"[\x00-\x1f\x7f]", left), re.findall(rb".{20}[\x00-\x1f\x7f].{20}", left)[:3]
+    seen = at.shown.seen[at.shown.seen.index(b"\x1b[?1049h") :]
+    for sent in (b"\x1b]52", b"\x1b]0", b"\x1bP", b"\x1b[2J"):
+        assert sent not in seen
+    text = left.decode("utf-8")
+    assert not re.search("[\x80-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]", text)
+    assert not (tmp_path / "pwned").exists()
+
+
+# ── another editor ────────────────────────────────────────────────────────────────────────────────────────
+
+EDITOR = """#!/bin/sh
+trap 'echo interrupted >>"$HOME/.told"' INT
+trap '' QUIT
+printf 'my own editor for %s\\n' "$(basename "$1")"
+stty -a </dev/tty | grep -q -- '-icanon' && echo raw >>"$HOME/.told"
+while :; do
+    read -r line || continue
+    [ "$line" = end ] && break
+    [ "$line" = stop ] && kill -STOP $$
+    printf '%s\\n' "$line" >>"$1"
+    printf 'took %s\\n' "$line"
+done
+"""
+
+
+def test_another_editor_has_the_terminal_and_gives_it_back(
+    panes: Callable[..., Panes], tmp_path: Path
+) -> None:
+    editor = tmp_path / ".edit me"
+    editor.write_text(EDITOR)
+    editor.chmod(0o755)
+    (tmp_path / "notes.txt").write_text("first\n")
+    at = panes(", external_editor=True", EDITOR=f"'{editor}'", VISUAL="")
+    at.on("notes.txt")
+    before = at.page
+    at.press(F4)
+    at.sees("first", "F2Save")
+    at.press("\x1be")
+    at.sees("my own editor for notes.txt")
+    assert at.shown.seen.count(b"\x1b[?1049h") == at.shown.seen.count(
+        b"\x1b[?1049l"
+    )  # the screens step aside
+    at.shown.screen.reset()  # what stands there afterwards has been painted anew
+    at.press("second\n")
+    at.sees("took second")
+    at.press("\x03")  # Ctrl+C is the editor's, not the session's
+    at.until(lambda _page: "interrupted" in _told(tmp_path))
+    at.press(
+        "\x1c", "stop\n"
+    )  # nor do Ctrl+\\ and an editor that goes to the background end or hold anything
+    at.until(lambda page: "took stop" in page)
+    at.press("third\n")
+    at.sees("took third")
+    at.shown.resize(36, 120)  # the window changes its size meanwhile
+    at.press("end\n")
+    at.until(lambda page: "F2Save" in page.splitlines()[-1] and "first" in page)
+    at.sees("second", "third", "Edit ~/notes.txt")
+    assert "my own editor" not in at.page and "raw" not in _told(tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "first\nsecond\nstop\nthird\n"
+    at.press("X\x1b[12~")
+    at.until(lambda _page: (tmp_path / "notes.txt").read_text().startswith("X"))
+    at.press(F10)
+    at.calm()
+    assert "notes.txt" in before and "▸~ " in at.page
+    at.mouse(2, "notes.txt")  # the mouse works again
+    at.sees("1 marked")
+    at.ends()
+
+
+def test_an_editor_that_is_not_there_is_said_on_the_whole_screen(
+    panes: Callable[..., Panes], tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("first\n")
+    at = panes(", external_editor=True", EDITOR="no-such-editor-anywhere", VISUAL="")
+    at.on("notes.txt")
+    at.press(F4)
+    at.sees("first", "F2Save")
+    at.press("\x1be")
+    at.sees("cannot start the editor no-such-editor-anywhere", "check EDITOR")
+    at.press("\r")
+    at.until(lambda page: "F2Save" in page and "cannot" not in page)
+    at.press(F10)
+    at.calm()
+    at.ends()
+
+
+def _told(home: Path) -> str:
+    path = home / ".told"
+    return path.read_text() if path.exists() else ""
