@@ -270,6 +270,7 @@ class HistoryEntry(Value):
     attempt: int
     reason: Reason | None = None
     by: str = ""  # who asked for it; empty for the box itself
+    elements: int = 0  # of an array: so many of its elements had come to this state by then; 0: it is its own
 
 
 class JobHistory(Value):

@@ -68,3 +68,20 @@ def format_duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
     return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as a person would type it: ``1h``, ``1h30m``, ``0.5s``."""
+    whole, rest = divmod(seconds, 1)
+    if rest:
+        return f"{seconds:f}".rstrip("0") + "s"
+    left, parts = int(whole), ""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        parts += f"{count}{unit}" if count else ""
+    return parts or "0s"
+
+
+def elements_text(count: int) -> str:
+    """How many elements of an array came so far; nothing for none."""
+    return "" if not count else "the first element" if count == 1 else f"{count:,} elements"

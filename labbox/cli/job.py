@@ -27,7 +27,7 @@ from labbox.client import Client
 from labbox.errors import LabboxError
 from labbox.model import Role, Stream
 from labbox.protocol import Job, JobDetail
-from labbox.text import format_bytes, format_duration
+from labbox.text import duration_text, elements_text, format_bytes, format_duration
 
 _PAGE = 500
 
@@ -199,7 +199,7 @@ def _facts(detail: JobDetail) -> list[tuple[str, str]]:
         ("after", ", ".join(map(str, job.after))),
         ("command", " ".join(detail.command)),
         ("resources", format_resources(job.resources)),
-        ("time limit", format_duration(detail.time_limit) if detail.time_limit else ""),
+        ("time limit", duration_text(detail.time_limit) if detail.time_limit else ""),
         ("priority", str(job.priority) if job.priority else ""),
         ("results", f"~/{job.results}"),
         ("output", format_bytes(detail.output_bytes) if detail.output_bytes is not None else ""),
@@ -283,9 +283,9 @@ def history(session: Session, number: int) -> None:
         (
             format_time(e.at),
             e.state.value,
-            str(e.attempt),
-            e.by or "the box",
-            e.reason.text if e.reason else "",
+            str(e.attempt) if not e.elements else "",
+            e.by or ("the box" if not e.elements else ""),
+            e.reason.text if e.reason else elements_text(e.elements),
         )
         for e in found.entries
     ]

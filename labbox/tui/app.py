@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from labbox.client import Client
     from labbox.tui.prepared import Prepared
 
-STATUS_EVERY = 10  # seconds
+STATUS_EVERY = 2  # seconds: with SILENCE, a box that hangs is told of within five
 STATUS_IN_TROUBLE = 2  # seconds between two looks whether what is wrong has passed
 SILENCE = 3  # seconds without an answer after which the box counts as lost
 STATUS_AFTER_JOBS = (

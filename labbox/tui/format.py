@@ -8,7 +8,7 @@ from typing import Final
 
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Progress
 from labbox.protocol import Job
-from labbox.text import format_bytes, format_duration, visible_line
+from labbox.text import duration_text, format_bytes, format_duration, visible_line
 from labbox.tui import clock
 
 Part = tuple[str, str]  # text and ink
@@ -167,18 +167,6 @@ def size_text(count: int) -> str:
         if count >= 1 << power and count % (1 << power) == 0:
             return f"{count >> power}{unit}"
     return str(count)
-
-
-def duration_text(seconds: float) -> str:
-    """A duration as a person would type it: ``1h``, ``1h30m``, ``0.5s``."""
-    whole, rest = divmod(seconds, 1)
-    if rest:
-        return f"{seconds:f}".rstrip("0") + "s"
-    left, parts = int(whole), ""
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        parts += f"{count}{unit}" if count else ""
-    return parts or "0s"
 
 
 def ranges(numbers: tuple[int, ...]) -> str:

@@ -358,6 +358,22 @@ async def test_history_usage_and_progress(lab: Lab) -> None:
     assert 99 < row.recent < 110
 
 
+async def test_the_history_of_an_array_adds_its_elements_up(lab: Lab) -> None:
+    parent = await lab.submit("sleep", "9", array=(1, 2, 3))
+    numbers = range(parent.id + 1, parent.id + 4)
+    for number in numbers:
+        await lab.until(number, S.RUNNING)
+        lab.engine.finish(f"labbox-box1-{number}-1", 0)
+        await lab.ended(number)
+    history = await lab.jobs.history(lab.account("ada"), parent.id)
+    assert [one.at for one in history.entries] == sorted(one.at for one in history.entries)
+    ended = [one.elements for one in history.entries if one.elements and one.state is S.SUCCEEDED]
+    assert ended == [1, 3]
+    running = [one.elements for one in history.entries if one.elements and one.state is S.RUNNING]
+    assert running[-1] == 3
+    assert next(one.state for one in history.entries if not one.elements) is S.QUEUED
+
+
 async def test_input_goes_to_a_job_that_wants_it(lab: Lab) -> None:
     from labbox.protocol import InputBody
 

@@ -16,7 +16,7 @@ from labbox.custom import Configuration, Settings
 from labbox.custom.schema import PeopleSettings
 from labbox.daemon.people import Account, Actor, People, homes, uids
 from labbox.daemon.people.names import check_name
-from labbox.daemon.store import Store
+from labbox.daemon.store import Store, events
 from labbox.errors import LabboxError
 from labbox.model import Limits
 from labbox.protocol import InviteBody, PasswordBody, UserAdd
@@ -48,6 +48,21 @@ async def test_a_user_gets_ids_a_home_and_a_place_for_results(
     assert account is not None
     assert (account.home, account.admin, account.groups) == (home, False, (69997,))
     assert [user.name for user in (await people.list()).users] == ["ada", "grace"]
+
+
+async def test_whoever_follows_the_box_is_told_of_users(people: People, root: Actor, store: Store) -> None:
+    told: list[int] = []
+    people.told = lambda: told.append(1)
+    await people.add(UserAdd(name="ada", password="a long enough secret"), root)
+    await people.set_limits("ada", Limits(cpus=2), root)
+    await people.set_password("ada", PasswordBody(new="another secret, as long"), root)
+    with pytest.raises(LabboxError):
+        await people.set_limits("nobody", Limits(cpus=2), root)
+    await people.remove("ada", delete_files=True, by=root)
+    rows = await store.read(lambda db: events.after(db, 0, limit=100))
+    said = ["ada was added", "ada was changed", "ada was changed", "ada was removed"]
+    assert [(row.kind, row.owner, row.text) for row in rows] == [("user", "ada", text) for text in said]
+    assert len(told) >= 4
 
 
 async def test_an_id_is_never_given_twice_even_after_a_restart(
@@ -352,7 +367,7 @@ import asyncio, os
 from pathlib import Path
 from labbox.custom import load
 from labbox.daemon.people import Actor, People
-from labbox.daemon.store import Store
+from labbox.daemon.store import Store, events
 from labbox.protocol import UserAdd
 
 async def main():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -390,6 +391,23 @@ async def test_connection_loss_is_told_and_nothing_is_missed(
         box.put(fakes.make_job(1001, 3))
         box.go_away("")
         await wait(pilot, lambda: " 1001 " in shown(pilot) and "does not answer" not in shown(pilot))
+
+
+async def test_a_box_that_hangs_is_told_of_within_five_seconds(
+    box: Any, running: Any, wait: Any, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        goes_on = threading.Event()
+        answer = box.status
+        monkeypatch.setattr(box, "status", lambda: goes_on.wait(60) and answer())
+        begun = pilot.app._seconds
+        await wait(pilot, lambda: "The box does not answer" in shown(pilot), 30)
+        assert (
+            pilot.app._seconds - begun <= 6
+        )  # as the interface itself counts them
+        goes_on.set()
+        await wait(pilot, lambda: "does not answer" not in shown(pilot), 30)
 
 
 async def test_the_box_is_asked_how_full_it_is_when_jobs_change(box: Any, running: Any, wait: Any) -> None:

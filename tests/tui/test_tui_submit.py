@@ -9,7 +9,8 @@ import pytest
 
 from labbox.errors import LabboxError
 from labbox.model import JobSpec
-from labbox.tui.format import duration_text, ranges, submit_words
+from labbox.text import duration_text
+from labbox.tui.format import ranges, submit_words
 from labbox.tui.screens.submit import found_lines
 from labbox.units import parse_duration
 

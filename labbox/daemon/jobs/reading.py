@@ -134,16 +134,22 @@ async def why(parts: Parts, views: Views, row: JobRow) -> Why:
 
 
 async def history(parts: Parts, row: JobRow) -> JobHistory:
-    """A job's changes, oldest first."""
-    rows = await parts.store.read(lambda connection: jobs.transitions(connection, row.id))
-    return JobHistory(
-        entries=tuple(
+    """A job's changes, oldest first; of an array also when its first and its last element came to a state."""
+
+    def read(connection: Connection) -> list[HistoryEntry]:
+        found = [
             HistoryEntry(
                 at=moment(one.at), state=one.state, attempt=one.attempt, reason=one.reason, by=one.by
             )
-            for one in rows
-        )
-    )
+            for one in jobs.transitions(connection, row.id)
+        ]
+        if row.kind is JobKind.ARRAY:
+            for state, count, first, last in jobs.element_transitions(connection, row.id):
+                for at, elements in {(first, 1 if first < last else count), (last, count)}:
+                    found.append(HistoryEntry(at=moment(at), state=state, attempt=0, elements=elements))
+        return sorted(found, key=lambda one: one.at)  # own changes stay in their order
+
+    return JobHistory(entries=tuple(await parts.store.read(read)))
 
 
 async def log(

@@ -187,6 +187,10 @@ class Jobs:
         self._group.create_task(self._guard(run), name=f"job {row.id}")
         self._parts.feed.wake()
 
+    def wake_followers(self) -> None:
+        """There are events that others than jobs have stored."""
+        self._parts.feed.wake()
+
     def _arrived(self, job: int) -> None:
         if self._group is not None:  # else it is looked for when the daemon has begun
             self._group.create_task(self._arrivals.take(job), name=f"arrival of job {job}")

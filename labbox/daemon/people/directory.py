@@ -15,8 +15,9 @@ from labbox.daemon.people.accounts import Account, Actor
 from labbox.daemon.people.hostkeeping import HostKeeping
 from labbox.daemon.people.passwords import Passwords
 from labbox.daemon.people.sealing import Seal
-from labbox.daemon.store import Store, users
+from labbox.daemon.store import Store, events, users
 from labbox.daemon.store.audit import Trail
+from labbox.daemon.store.times import now, stamp
 from labbox.errors import LabboxError
 from labbox.protocol import AuditPage, User
 from labbox.text import visible_line
@@ -45,6 +46,7 @@ class Directory:
         self._by_uid: dict[int, Account] = {}
         self._taken: tuple[range, ...] = ()
         self.trail: Trail
+        self.told: Callable[[], None] = lambda: None  # called when there are new events
         self.hosts: HostKeeping
 
     async def start(self) -> None:
@@ -102,6 +104,7 @@ class Directory:
                 raise LabboxError("conflict", f"cannot change {name}: the user is being removed")
             result = change(db, user)
             self.trail.record(db, by.name, action, name, by.origin, detail)
+            self._tell(db, name, "was changed")
             return result, users.find(db, name) or user
 
         return await self._write(apply, self._remember)
@@ -115,9 +118,15 @@ class Directory:
         def follow(done: asyncio.Future[tuple[T, User]]) -> None:
             if not done.cancelled() and done.exception() is None:
                 then(done.result()[1])
+                self.told()
 
         written.add_done_callback(follow)
         return await asyncio.shield(written)
+
+    @staticmethod
+    def _tell(db: Connection, name: str, what: str) -> None:
+        """An event that everybody may read: what exactly changed is in the trail alone."""
+        events.append(db, at=stamp(now()), kind="user", owner=name, text=f"{name} {what}")
 
     @staticmethod
     def _required(db: Connection, name: str) -> User:

@@ -127,8 +127,10 @@ class People(Logins):
         def finish(db: Connection) -> None:
             users.delete(db, name)
             self.trail.record(db, by.name, "user removed", name, by.origin, f"uid {user.uid}")
+            self._tell(db, name, "was removed")
 
         await self._store.write(finish)
+        self.told()
         return Removal(name=name, uid=user.uid, left=await self._on_disk(homes.leftovers, self._state, name))
 
     async def set_limits(self, name: str, limits: Limits, by: Actor) -> User:
@@ -208,6 +210,7 @@ class People(Logins):
         opened_by = [f"uid {uid}", *(["admin"] if user.admin else []), *(["password"] if password else [])]
         detail = ", ".join((*opened_by, *(key.fingerprint for key in keys)))
         self.trail.record(db, by.name, "user add", user.name, by.origin, detail)
+        self._tell(db, user.name, "was added")
         return None, self._required(db, user.name)
 
     def _begin_removal(

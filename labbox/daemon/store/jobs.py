@@ -247,6 +247,16 @@ def transitions(connection: Connection, job: int) -> list[TransitionRow]:
     ]
 
 
+def element_transitions(connection: Connection, array: int) -> list[tuple[JobState, int, int, int]]:
+    """For each state that elements of an array came to: how many did, the first time, and the last."""
+    rows = connection.execute(
+        "SELECT t.state, count(DISTINCT t.job), min(t.at), max(t.at) FROM transitions t"
+        " JOIN jobs j ON j.id = t.job WHERE j.array_id = ? GROUP BY t.state",
+        (array,),
+    )
+    return [(JobState(state), count, first, last) for state, count, first, last in rows]
+
+
 def set_stop(connection: Connection, job: int, stop: str | None, by: str | None) -> None:
     """Remember that somebody asked for the job's end, so that a restart does not forget it."""
     connection.execute("UPDATE jobs SET stop = ?, stop_by = ? WHERE id = ?", (stop, by, job))

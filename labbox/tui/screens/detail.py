@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from labbox.model import ACTIVE, JobKind
 from labbox.protocol import Event, Job, JobDetail
-from labbox.text import format_bytes, format_duration, visible_line
+from labbox.text import duration_text, format_bytes, visible_line
 from labbox.tui.format import (
     cpu_hours,
     elapsed,
@@ -118,7 +118,7 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
     lines += [[], section("Takes"), field("Resources", needs)]
     if detail is None:
         return lines
-    limit = "none" if detail.time_limit is None else format_duration(detail.time_limit)
+    limit = "none" if detail.time_limit is None else duration_text(detail.time_limit)
     lines += [
         field("Time limit", limit),
         field("Network", "yes" if detail.network else "no"),

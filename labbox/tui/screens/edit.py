@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from labbox.errors import LabboxError
 from labbox.groups import check_parallel, parse_change
 from labbox.protocol import Job, JobDetail, JobEdit
-from labbox.text import visible_line
-from labbox.tui.format import duration_text, size_text
+from labbox.text import duration_text, visible_line
+from labbox.tui.format import size_text
 from labbox.tui.widgets.dialog import Field, Form, Prompt
 from labbox.units import parse_cpus, parse_duration, parse_size
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.widget import Widget
 
 from labbox.protocol import Event, Job, JobDetail, JobHistory
-from labbox.text import format_bytes, format_duration, visible_line
+from labbox.text import elements_text, format_bytes, format_duration, visible_line
 from labbox.tui import clock
 from labbox.tui.format import cpu_hours, local_time, name_of, state_cell
 from labbox.tui.screens.jobactions import JobPane
@@ -87,7 +87,7 @@ def history_lines(history: JobHistory, detail: JobDetail) -> list[Line]:
     for place, entry in enumerate(history.entries):
         joint = "└" if place == last else "├" if place else "┌"
         state = state_cell(entry.state)[0]
-        why = visible_line(entry.reason.text) if entry.reason else ""
+        why = visible_line(entry.reason.text) if entry.reason else elements_text(entry.elements)
         by = f" by {visible_line(entry.by)}" if entry.by else ""
         after = ""
         if place:

@@ -17,7 +17,7 @@ from labbox.locations import parse as parse_location
 from labbox.model import JobSpec
 from labbox.protocol import InspectBody, Inspection
 from labbox.sweeps import parse_array, parse_sweep
-from labbox.text import format_bytes, format_duration, visible_line
+from labbox.text import duration_text, format_bytes, visible_line
 from labbox.tui.format import ranges, so_many
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.edit import environment, optional, whole, words
@@ -249,7 +249,7 @@ def found_lines(
         lines += [[("    ", "text"), *line] for line in rest]
         if finding.hint:
             lines += wrapped(visible_line(finding.hint), width - 1, "    ", "dim")
-    limit = "none" if inspection.time_limit is None else format_duration(inspection.time_limit)
+    limit = "none" if inspection.time_limit is None else duration_text(inspection.time_limit)
     lines += [
         [],
         section("Would run"),

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from textual.widget import Widget
 
-from labbox.text import format_bytes, visible_line
-from labbox.tui.format import bar, duration_text
+from labbox.text import duration_text, format_bytes, visible_line
+from labbox.tui.format import bar
 from labbox.tui.screens.base import Pane
 from labbox.tui.widgets.lines import Lines, wrapped
 from labbox.tui.widgets.table import Cell, Column, RowsTable

@@ -8,7 +8,7 @@ from typing import Any, Final
 from textual.widget import Widget
 
 from labbox.model import Limits
-from labbox.protocol import User, UserAdd
+from labbox.protocol import Event, User, UserAdd
 from labbox.text import format_bytes, visible_line
 from labbox.tui.format import local_time, size_text
 from labbox.tui.screens.base import Pane
@@ -72,6 +72,11 @@ class UsersScreen(Pane):
     def read_again(self) -> None:
         """Ask again."""
         self.attempt(self._load(), group="load", exclusive=True)
+
+    def events_arrived(self, events: list[Event]) -> None:
+        """Somebody was added, changed or removed."""
+        if any(event.kind == "user" for event in events):
+            self.read_again()
 
     def tick(self) -> None:
         """Ask again now and then, unless the box is away, which the banner says."""
