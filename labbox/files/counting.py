@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+TELL_EVERY: Final = 0.2  # seconds between two reports
 
 
 class Count(NamedTuple):
@@ -16,8 +19,15 @@ class Count(NamedTuple):
     unread: int = 0
 
 
-def count(paths: Iterable[str], going_on: Callable[[], bool] = lambda: True) -> Count:
-    """Count all below the paths and themselves; links are not followed; ends early where not `going_on`."""
+def count(
+    paths: Iterable[str],
+    going_on: Callable[[], bool] = lambda: True,
+    tell: Callable[[Count], None] = lambda _so_far: None,
+) -> Count:
+    """Count all below the paths and themselves; links are not followed; ends early where not `going_on`.
+
+    `tell` hears now and then how far it is.
+    """
     files = folders = size = unread = 0
     waiting = []
     for path in paths:
@@ -30,7 +40,11 @@ def count(paths: Iterable[str], going_on: Callable[[], bool] = lambda: True) -> 
             waiting.append(path)
         else:
             files, size = files + 1, size + about.st_size
+    told = time.monotonic()
     while waiting and going_on():
+        if time.monotonic() - told > TELL_EVERY:
+            told = time.monotonic()
+            tell(Count(files, folders, size, unread))
         folder = waiting.pop()
         folders += 1
         try:

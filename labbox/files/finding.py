@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import mmap
 import os
+import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from labbox.files.directory import Kind, Row, kind_of, matcher
 
 BATCH: Final = 400
 MOST: Final = 200_000  # entries that are gathered
+TELL_EVERY: Final = 0.2  # seconds between two reports
+
+
+class Looked(NamedTuple):
+    """How far a search is."""
+
+    folders: int = 0
+    entries: int = 0
+    read: int = 0  # bytes of files
+    unread: int = 0  # folders and files that could not be read
 
 
 def gather(
@@ -22,13 +33,17 @@ def gather(
     text: str = "",
     hidden: bool = False,
     folders: bool = False,
+    tell: Callable[[Looked], None] = lambda _looked: None,
 ) -> bool:
     """Hand over entries below a folder in batches, their names relative to it; whether that was all.
 
-    `text`: only files that hold it, in UTF-8, case aside for ASCII. Links are not followed.
+    `text`: only files that hold it, in UTF-8, case aside for ASCII. Links are not followed. `tell` hears now
+    and then how far it is.
     """
     fits, wanted = matcher(mask or "*"), text.encode()
     waiting, batch, count = [""], list[Row](), 0
+    gone_through = looked_at = read = unread = 0
+    told = time.monotonic()
     while waiting:
         if not going_on():
             return False
@@ -36,10 +51,18 @@ def gather(
         try:
             entries = list(os.scandir(os.path.join(folder, below)))  # noqa: PTH118 - as text, many
         except OSError:
+            unread += 1
             continue
+        gone_through += 1
         for entry in entries:
+            if time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                tell(Looked(gone_through, looked_at, read, unread))
+                found(batch)
+                batch = []
             if entry.name[0] == "." and not hidden:
                 continue
+            looked_at += 1
             name = f"{below}/{entry.name}" if below else entry.name
             try:
                 about = entry.stat(follow_symlinks=False)
@@ -50,8 +73,12 @@ def gather(
                 waiting.append(name)
                 if not folders or wanted:
                     continue
-            if not fits(entry.name) or (wanted and not (kind is Kind.FILE and _holds(entry.path, wanted))):
+            if not fits(entry.name):
                 continue
+            if wanted:
+                read += about.st_size if kind is Kind.FILE else 0
+                if kind is not Kind.FILE or not _holds(entry.path, wanted):
+                    continue
             batch.append(Row(name, kind, about.st_size, about.st_mtime_ns, about.st_mode & 0o7777))
             count += 1
             if len(batch) == BATCH:
@@ -63,6 +90,7 @@ def gather(
             if not going_on():
                 return False
     found(batch)
+    tell(Looked(gone_through, looked_at, read, unread))
     return True
 
 

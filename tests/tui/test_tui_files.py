@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from sshd import Sshd
 from textual.pilot import Pilot
 
+from labbox.files.places.archive import ArchivePlace
+from labbox.locations import parse
 from labbox.model import Conflict, JobState, TransferVerb
+from labbox.protocol import HostSecret
 from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.files_renaming import renamed
 
@@ -605,6 +611,114 @@ async def test_find_by_name_and_content_and_the_flat_view(hands: Hand) -> None:
         await at.until(lambda: "study/code/app.py" in at.names())
         await at.press("ctrl+b")
         await at.until(lambda: "study/code/app.py" not in at.names() and "study" in at.names())
+
+
+def packed(files: Path) -> None:
+    with zipfile.ZipFile(files / "data.zip", "w") as made:
+        for name, text in (("sub/deep/app.py", "print('needle')"), ("sub/b.txt", "x" * 500), ("c.py", "no")):
+            made.writestr(name, text)
+
+
+async def test_archives_are_searched_flattened_and_counted(hands: Hand, files: Path) -> None:
+    packed(files)
+    async with hands() as at:
+        at.screen.go_soon(at.screen.location_of("data.zip").entered())
+        await at.goes("~/data.zip!/")
+        await at.on("sub")
+        await at.press("ctrl+@")
+        await at.until(lambda: " 515 " in at.page.split("/sub")[1][:60])
+        await at.press("ctrl+b")
+        await at.until(lambda: sorted(at.names()) == ["c.py", "sub/b.txt", "sub/deep/app.py"])
+        await at.press("ctrl+b")
+        await at.until(lambda: at.names() == ["sub", "c.py"])
+        await at.press("alt+f7")
+        await at.sees("Find", "Below ~/data.zip!/", "each file that fits")
+        at.pilot.app.screen.query_one("#field-mask").value = "*.py"
+        at.pilot.app.screen.query_one("#field-text").value = "NEEDLE"
+        await at.press("enter")
+        await at.until(lambda: at.names() == ["sub/deep/app.py"])
+        await at.press("down", "f3")
+        await at.sees("print('needle')")
+        await at.press("escape", "enter")
+        await at.goes("~/data.zip!/sub/deep")
+        assert at.under == "app.py"
+
+
+async def test_a_look_tells_how_far_it_is_and_esc_ends_it(
+    hands: Hand, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from labbox.files import lookingbelow
+
+    packed(files)
+    real, stuck = ArchivePlace.list, asyncio.Event()
+
+    async def slow(self: ArchivePlace, path: str, **words: Any) -> Any:
+        async for batch in real(self, path, **words):
+            yield batch
+        if path == "sub":
+            await stuck.wait()
+
+    monkeypatch.setattr(lookingbelow, "TELL_EVERY", 0)
+    async with hands() as at:
+        at.screen.go_soon(at.screen.location_of("data.zip").entered())
+        await at.goes("~/data.zip!/")
+        monkeypatch.setattr(ArchivePlace, "list", slow)
+        await at.press("alt+f7")
+        await at.sees("Names")
+        await at.press("enter")
+        await at.sees("Searching… 4 in 2 folders", "Esc ends")
+        await at.press("escape")
+        await at.sees("Ended: 4 found so far")
+        await at.until(lambda: not at.screen.here.reading and "Searching" not in at.page)
+        assert set(at.names()) == {"sub", "c.py", "sub/deep", "sub/b.txt"}
+        await at.press("backspace")
+        await at.until(lambda: at.names() == ["sub", "c.py"])
+        await at.on("sub")
+        await at.press("ctrl+@")
+        await at.sees("Counting sub… 1 file")
+        await at.press("escape")
+        await at.until(lambda: "Counting" not in at.page)
+        await at.press("ctrl+@")
+        await at.sees("Counting sub… 1 file")
+        await at.press("home", "enter")  # going elsewhere ends it too
+        await at.goes("~")
+        await at.until(lambda: "Counting" not in at.page)
+
+
+@pytest.mark.root
+async def test_another_host_is_searched_flattened_and_counted(
+    hands: Hand, files: Path, box: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    there = tmp_path_factory.mktemp("there")
+    (there / "sub/deep").mkdir(parents=True)
+    (there / "sub/deep/app.py").write_text("print('needle')\n")
+    (there / "sub/b.py").write_text("x" * 500)
+    with Sshd(tmp_path_factory.mktemp("sshd")) as sshd:
+        box.host_secret = lambda host: HostSecret(
+            name=host,
+            user="root",
+            host=sshd.address,
+            port=sshd.port,
+            private_key=sshd.key.read_text(),
+            host_keys=(sshd.host_key,),
+        )
+        async with hands() as at:
+            at.screen.go_soon(parse(f"sftp://root@127.0.0.1:{sshd.port}/{there}"))
+            await at.until(lambda: at.names() == ["sub"])
+            await at.on("sub")
+            await at.press("ctrl+@")
+            await at.until(lambda: " 516 " in at.page.split("/sub")[1][:60])
+            await at.press("ctrl+b")
+            await at.until(lambda: sorted(at.names()) == ["sub/b.py", "sub/deep/app.py"])
+            await at.press("ctrl+b")
+            await at.until(lambda: at.names() == ["sub"])
+            await at.press("alt+f7")
+            await at.sees("Find", "each file that")
+            at.pilot.app.screen.query_one("#field-text").value = "needle"
+            await at.press("enter")
+            await at.until(lambda: at.names() == ["sub/deep/app.py"])
+            await at.press("down", "enter")
+            await at.until(lambda: at.here.endswith("/sub/deep") and at.under == "app.py")
 
 
 async def test_quick_view_and_information_follow_the_cursor(hands: Hand) -> None:

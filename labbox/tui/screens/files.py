@@ -158,6 +158,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         if table.listing is not listing:
             kept = table.row.name if stand_on is None and table.row and self._same_place(side) else None
             if not self._same_place(side):
+                self.end_looks(side)
                 table.cursor = 0
                 table.scroll_to(y=0, animate=False, force=True)
             table.show(listing, up=up, stand_on=stand_on or kept)
@@ -206,9 +207,11 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
             right += "…"
         if browser.free is not None and pane.size.width > 50:
             right += f" · {format_bytes(browser.free)} free"
-        searched = self.searching_for(side)
+        searched, looked = self.searching_for(side), self.looking_at(side)
         if searched is not None:
             pane.status.say(f"Search: {searched}▏", "↑↓ next · Esc", "accent")
+        elif looked:
+            pane.status.say(looked, "Esc ends", "accent")
         elif listing.marks:
             size = format_bytes(listing.marked_bytes())
             pane.status.say(f"{len(listing.marks):,} marked, {size}", right, "mark")

@@ -215,6 +215,10 @@ class FilesBase(Pane):
         """Side and browser."""
         yield from self.browsers.items()
 
+    def end_looks(self, side: str | None = None) -> bool:
+        """End what looks through all that is below a pane's folder; whether anything did."""
+        return False
+
     def same_folder(self, location: Location) -> bool:
         """Whether a location is the very folder that the other pane shows."""
         return self.there.location == location and location.kind in Kind

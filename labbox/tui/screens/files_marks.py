@@ -194,6 +194,8 @@ class FilesMarks(FilesBase):
             self.sort_so(how._replace(filter=""))
         elif self.pane.table.searching:
             self.end_search()
+        elif self.end_looks():
+            return
         elif self.here.tab.arrangement.filter:
             self.sort_so(self.here.tab.arrangement._replace(filter=""))
         else:

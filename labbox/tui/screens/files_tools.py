@@ -1,114 +1,24 @@
-"""The further tools of the file manager: find, flat view, compare, synchronise, modes, links, sums, sizes."""
+"""The further tools of the file manager: compare, synchronise, modes, links, sums."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Callable
-from contextvars import copy_context
 from functools import partial
 
 from labbox.errors import LabboxError
-from labbox.files.counting import count
-from labbox.files.directory import Kind, Listing, Row
-from labbox.files.finding import gather
+from labbox.files.directory import Listing
 from labbox.files.places.base import Attributes
 from labbox.locations import path_text
 from labbox.model import TransferSpec, TransferVerb
 from labbox.text import visible_line
 from labbox.tui.browsing import location_below
-from labbox.tui.screens.files_deeds import FilesDeeds
+from labbox.tui.screens.files_looking import FilesLooking
 from labbox.tui.screens.files_wishes import TransferDialog, Wish
 from labbox.tui.widgets.dialog import Field, Form
 
 
-class FilesTools(FilesDeeds):
+class FilesTools(FilesLooking):
     """Tools."""
-
-    # Everything below a folder.
-
-    def action_find(self) -> None:
-        """Find by name or content; what is found is shown as a panel."""
-        self.attempt(self._find(), group="dialog")
-
-    async def _find(self) -> None:
-        answer = await self.app.push_screen_wait(
-            Form(
-                "Find",
-                [
-                    Field("mask", "Names", "*", "*.csv;run?.txt"),
-                    Field("text", "That hold", "", "a text in the files"),
-                    Field("hidden", "Hidden ones too", flag=False),
-                ],
-                "Find",
-                note=f"Below {self.here.location.shown()}",
-            )
-        )
-        if answer is not None:
-            mask, text = str(answer["mask"]) or "*", str(answer["text"])
-            title = f"Found: {mask}" + (f" with “{text}”" if text else "")
-            self._start_gathering(title, mask=mask, text=text, hidden=bool(answer["hidden"]), folders=True)
-
-    def action_flat(self) -> None:
-        """Everything below in one list; once more: the folder again."""
-        tab = self.here.tab
-        if tab.flat or tab.title:
-            self.attempt(self.here.read(), group=f"go-{self.active}", exclusive=True)
-        else:
-            self._start_gathering("", mask="*", text="", hidden=tab.arrangement.hidden, folders=False)
-
-    def _start_gathering(self, title: str, *, mask: str, text: str, hidden: bool, folders: bool) -> None:
-        self.attempt(
-            self._gather(title, mask, text, hidden, folders), group=f"go-{self.active}", exclusive=True
-        )
-
-    async def _gather(self, title: str, mask: str, text: str, hidden: bool, folders: bool) -> None:
-        browser, side = self.here, self.active
-        folder = await browser.system_path(browser.location)
-        if folder is None:
-            raise LabboxError(
-                "invalid",
-                "cannot search here: only folders of the box can be searched",
-                "copy it to the box first",
-            )
-        tab = browser.tab
-        how = tab.arrangement._replace(hidden=True, filter="")
-        listing = Listing(how)
-        tab.listing, tab.flat, tab.title = listing, not title, title
-        browser.reading = True
-        self.pane_changed(side, None)
-        loop, context = asyncio.get_running_loop(), copy_context()  # Textual's, which a thread has not
-        going = True
-
-        def take(rows: list[Row]) -> None:
-            if tab.listing is listing:
-                listing.add(rows)
-                if len(listing) <= 4000:
-                    listing.arrange()
-                self.pane_changed(side, None)
-
-        def work() -> bool:
-            return gather(
-                folder,
-                lambda rows: _quietly(partial(loop.call_soon_threadsafe, take, rows, context=context)),
-                lambda: going and tab.listing is listing,
-                mask=mask,
-                text=text,
-                hidden=hidden,
-                folders=folders,
-            )
-
-        try:
-            whole = await self.disk.ask(work)
-        finally:
-            going = False
-            browser.reading = False
-        if tab.listing is listing:
-            await asyncio.sleep(0)  # the last batch is on its way
-            listing.complete = True
-            await browser.arrange(how)
-            if not whole:
-                self.lab.say("There are more; these are the first ones.")
 
     # Two folders.
 
@@ -281,29 +191,7 @@ class FilesTools(FilesDeeds):
         self.remember_undo(f"link {at.name}", partial(self._unmake, [at]))
         await self._after()
 
-    # Sizes and sums.
-
-    def action_folder_size(self) -> None:
-        """Count what the folder under the cursor holds, or every marked one."""
-        self.attempt(self._folder_size(), group="size")
-
-    async def _folder_size(self) -> None:
-        listing, browser = self.here.listing, self.here
-        if listing is None or browser.folder is None:
-            raise LabboxError("invalid", "cannot count here: only folders of the box are counted")
-        numbers = [at for name in self.meant() if (at := listing.find(name)) is not None]
-        numbers = numbers or list(listing.shown)
-        going = asyncio.current_task()
-        for number in numbers:
-            if listing.kinds[number] != Kind.FOLDER:
-                continue
-            path = os.path.join(browser.folder, listing.name(number))  # noqa: PTH118 - as text
-            found = await self.disk.ask(
-                partial(count, [path], lambda: going is None or not (going.cancelling() or going.done()))
-            )
-            listing.set_size(number, found.size)
-            self.pane.table.refresh_number(number)
-            self.tell_status(self.active)
+    # Sums.
 
     def action_checksums(self) -> None:
         """Have the sums of what is meant computed by a job."""
@@ -374,10 +262,3 @@ def _number_of(what: str, text: str) -> int | None:
         raise LabboxError(
             "invalid", f"cannot find the {what} “{visible_line(text)}”", "give its number"
         ) from None
-
-
-def _quietly(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except RuntimeError:  # the loop has closed
-        pass

@@ -53,8 +53,8 @@ def short_size(count: int) -> str:
 
 
 def short_time(nanoseconds: int, now: float) -> str:
-    """When it changed: the hour for the last half year, the year before that."""
-    if nanoseconds == UNKNOWN:
+    """When it changed: the hour for the last half year, the year before that; 0 is no date."""
+    if nanoseconds in (UNKNOWN, 0):
         return ""
     seconds = nanoseconds / 1e9
     try:
