@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate
 from typing import Final, cast
@@ -149,9 +151,18 @@ def _read(path: str, arrangement: Arrangement, send: Send) -> None:
         stats.begin()
     if arrangement.sort in (Sort.SIZE, Sort.TIME):
         listing.sizes, listing.mtimes, listing.modes = map(_copied, "qqH", stats.finish())
-    send("names", listing.names, listing.kinds, listing.starts, *_orders(listing, arrangement))
+    orders = _orders(listing, arrangement)
+    _give_back()
+    send("names", listing.names, listing.kinds, listing.starts, *orders)
+    del orders
     os.nice(_BEHIND)  # the names are on the screen: the rest can wait for who paints
     send("all", *stats.finish())
+
+
+def _give_back() -> None:
+    """Let the system have what the sorting held: the C library would keep it for the next one."""
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _named(arrangement: Arrangement) -> Listing:
