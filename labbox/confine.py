@@ -207,9 +207,7 @@ class ControlGroups:
         for folder, controllers in self._folders(request.id).items():
             folder.mkdir()
             if "pids" in controllers and request.processes is not None:
-                (folder / "pids.max").write_text(
-                    str(request.processes + 1)
-                )  # and the namespace's first process
+                (folder / "pids.max").write_text(str(request.processes))
             if "memory" in controllers and request.memory is not None:
                 (folder / ("memory.max" if self._unified else "memory.limit_in_bytes")).write_text(
                     str(request.memory)

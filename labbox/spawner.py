@@ -2,12 +2,11 @@
 
 It is forked from the daemon before that has threads or an event loop, imports the screens and the command
 line once, freezes the garbage collector, and then only forks. As root every process stands in a pid namespace
-of its own, whose first process is a few lines of ours (`_first_process`): it holds the mounts and the control
-group, passes signals on, and when the program ends, so does it, and the kernel ends whatever else was
-started. So a login leaves nothing running. Without root there are no namespaces, and a process group is ended
-instead.
+of its own, whose first process is a few lines of ours (`_stand_before`): it passes signals on, and when the
+program ends, so does it, and the kernel ends whatever else was started. So a login leaves nothing running.
+Without root there are no namespaces, and a process group is ended instead.
 
-What a child does is in `_first_process` and `_become`, in that order; nothing of the user's runs before
+What a child does is in `Spawner._child` and `_become`, in that order; nothing of the user's runs before
 `_become` has returned.
 """
 
@@ -88,7 +87,8 @@ RUNNERS: Final[Mapping[str, Runner]] = {
     "worker": _run_worker,
     "exec": _run_program,
 }
-PRELOADS: Final = ("labbox.tui.app:preload", "labbox.client", "labbox.cli:preload", "labbox.files.worker")
+# The interface last: what it has just touched lies together, and in Python's caches, when a session wakes it.
+PRELOADS: Final = ("labbox.client", "labbox.cli:preload", "labbox.files.worker", "labbox.tui.app:preload")
 
 
 def start(runners: Mapping[str, Runner] = RUNNERS, preloads: Sequence[str] = PRELOADS) -> socket.socket:
@@ -227,7 +227,10 @@ class Spawner:
             _place(request, descriptors)
             end_with_parent(signal.SIGKILL)
             if self._groups:
-                _first_process(request, self._groups, self._workshop)
+                _stand_before()
+                self._groups.join(request)
+                private_mounts(request, self._workshop)
+                expect_to_be_ended_first()
             _become(request, self._groups.controllers if self._groups else frozenset())
             code = _run(self._runners[request.kind], request)
         except (OSError, ValueError, TypeError) as error:
@@ -284,11 +287,11 @@ def _place(request: SpawnRequest, descriptors: list[int]) -> None:
     os.closerange(len(wanted), os.sysconf("SC_OPEN_MAX"))
 
 
-def _first_process(request: SpawnRequest, groups: ControlGroups, workshop: Path) -> None:
-    """Pid 1 of the namespace: confine, fork, return in the fork; it stays here itself until all ends."""
-    groups.join(request)
-    private_mounts(request, workshop)
-    expect_to_be_ended_first()
+def _stand_before() -> None:
+    """Be pid 1 of the namespace: fork, return in the fork, and stay here until that ends.
+
+    It does nothing before: each page it writes to is copied for it, and again for the program.
+    """
     main = os.fork()
     if main == 0:
         return
