@@ -145,17 +145,25 @@ class LabboxApp(App[int]):
 
     def begin(self) -> None:
         """Ask for the first page at once, beside the making of the first screen."""
-        self.first_page = asyncio.ensure_future(self.calls.ask(lambda: self.client.list_jobs(limit=PAGE)))
+        limit = PAGE if self.start == "jobs" else 1  # the file manager wants no more than where events stand
+        self.first_page = asyncio.ensure_future(self.calls.ask(lambda: self.client.list_jobs(limit=limit)))
         self.awake.set()
         self.run_worker(self.guarded(self._introduce()), group="app")
         self.set_interval(1.0, self._tick)
 
     async def newest_jobs(self) -> JobPage:
-        """The newest jobs: what was asked for at the start, the first time."""
-        if self._page_used:
+        """The newest jobs: what was asked for at the start, the first time and where that was for them."""
+        if self._page_used or self.start != "jobs":
             return await self.calls.ask(lambda: self.client.list_jobs(limit=PAGE))
         self._page_used = True
         return await self.first_page
+
+    async def cursor(self) -> int:
+        """The place in the box's events from which on to follow them."""
+        if self._page_used:
+            return (await self.calls.ask(lambda: self.client.list_jobs(limit=1))).cursor
+        self._page_used = True
+        return (await self.first_page).cursor
 
     # The two main screens stand on each other, and each keeps its state while the other is in front.
 

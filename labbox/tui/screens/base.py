@@ -13,6 +13,7 @@ from textual.widget import Widget
 from labbox.protocol import Event
 from labbox.tui import keys
 from labbox.tui.widgets.bars import Banner, KeyBar, TitleBar
+from labbox.tui.widgets.paint import Alike
 
 if TYPE_CHECKING:
     from labbox.tui.app import LabboxApp
@@ -40,7 +41,7 @@ class _Begun:
             self._work.close()
 
 
-class Pane(Screen[None]):
+class Pane(Screen[None], Alike):
     """A full screen between the title bar and the function keys."""
 
     KEYS: ClassVar[str] = "pane"  # its name in `keys.SCREENS`

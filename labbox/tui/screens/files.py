@@ -27,10 +27,15 @@ from labbox.tui.screens.files_going import FilesGoing
 from labbox.tui.screens.files_marks import FilesMarks
 from labbox.tui.screens.files_tools import FilesTools
 from labbox.tui.widgets.filepane import FileTable, PaneTabs, PathLine, tab_name
+from labbox.tui.widgets.paint import Alike
 from labbox.tui.widgets.transfers import TransferStrip
 
 KEEP_AFTER: Final = 2.0  # seconds after a change in which more may come before it is written down
 MOST_SIBLINGS: Final = 2000  # files that the viewer can go on to
+
+
+class _Panes(Horizontal, Alike):
+    """The ground of both panes."""
 
 
 class FilesScreen(FilesMarks, FilesGoing, FilesTools):
@@ -53,7 +58,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
 
     def body(self) -> Iterator[Widget]:
         """Two panes over the strip of transfers."""
-        yield Horizontal(*self.file_panes.values(), id="panes")
+        yield _Panes(*self.file_panes.values(), id="panes")
         yield TransferStrip()
 
     def heading(self) -> str:
@@ -72,7 +77,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         self._restore(memory)
         for side in sorted(SIDES, key=lambda side: side != self.active):
             self.attempt(self._open_first(side), group=f"go-{side}", exclusive=True)
-        self.lab.follow((await self.lab.newest_jobs()).cursor)
+        self.lab.follow(await self.lab.cursor())
         await self._ask_transfers()
 
     async def _open_first(self, side: str) -> None:

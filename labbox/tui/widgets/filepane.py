@@ -19,7 +19,7 @@ from labbox.files.directory import UNKNOWN, Kind, Listing, Row, Sort
 from labbox.locations import archive_ending
 from labbox.text import visible_line
 from labbox.tui import clock
-from labbox.tui.widgets.paint import Painted, fit
+from labbox.tui.widgets.paint import Alike, Painted, fit
 from labbox.tui.widgets.table import Cell, Column, Table
 
 COLUMNS: Final = [
@@ -405,7 +405,7 @@ class PaneStatus(Painted):
         return self.strip([(" " + fit(visible_line(left), room) + " ", ink), (right + " ", "dim")], width)
 
 
-class FilePane(Vertical):
+class FilePane(Vertical, Alike):
     """Tabs, path, files, status."""
 
     def __init__(self, side: str) -> None:

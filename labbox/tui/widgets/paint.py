@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
+from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -68,6 +70,18 @@ def inks_of(theme: str, variables: dict[str, str]) -> dict[str, Style]:
     return made
 
 
+class Alike(Widget):
+    """A ground whose lines are all alike, mostly under other widgets: one is made and serves for all.
+
+    Name it after the widget that it is to change: Textual takes the style sheet of the first base.
+    """
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of a part; Textual asks for those under other widgets too."""
+        one = Region(crop.x, crop.y, crop.width, min(1, crop.height))
+        return super().render_lines(one) * crop.height
+
+
 class Painted(Widget):
     """A widget that draws its own lines with inks."""
 
@@ -102,3 +116,12 @@ class Painted(Widget):
         if room > 0:
             segments.append(Segment(" " * room, cover or self.ink("text")))
         return Strip(segments, width)
+
+    def blank(self, width: int) -> Strip:
+        """A line with nothing on it: the same one for all, with what Textual keeps of it."""
+        return _blank(self.ink("text"), width)
+
+
+@lru_cache(maxsize=64)
+def _blank(ink: Style, width: int) -> Strip:
+    return Strip([Segment(" " * width, ink)] if width > 0 else [], width)

@@ -229,7 +229,7 @@ class Table(ScrollView, Painted, can_focus=True):
         if row >= self._count:
             if self._count == 0 and y == self._head + 1:
                 return self.strip([("  " + self.empty, "dim")], width)
-            return self.strip([], width)
+            return self.blank(width)
         marked = self.is_marked(row)
         here = row == self.cursor
         over = ("cursor" if self.has_focus or self.lit else "cursor-off") if here else None
