@@ -112,7 +112,8 @@ def _cells(strip: Strip) -> list[_Cell] | None:
     for text, style, control in strip:
         if control or not _is_plain(text) or (style is not None and style.link):
             return None
-        cells.extend(zip(text, repeat(style)))
+        made = {character: (character, style) for character in set(text)}  # one for all its cells
+        cells.extend(map(made.__getitem__, text))
     return cells
 
 
