@@ -165,12 +165,16 @@ async def test_a_look_at_a_folder_elsewhere_says_what_will_be_done(lab: Lab) -> 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"array": (1, 2)}, "cannot submit an array of sftp://me@my-pc/study"),
+        ({"array": (1, 1)}, "indexes must be different"),
         ({"deliver": "ftp:/x"}, "there is no kind of place"),
         ({"deliver": "job:1/output"}, "cannot deliver to job:1/output"),
         ({"cpus": 1e6}, "it needs 1e"),
         ({"path": "sftp://"}, "cannot use the location"),
-        ({"path": "study", "array": (1, 2), "deliver": "~/x"}, "cannot deliver the output of an array"),
+        ({"array": tuple(range(1001)), "deliver": "~/x"}, "cannot deliver the output of 1001 elements"),
+        (
+            {"path": "study", "array": tuple(range(1001)), "deliver": "~/x"},
+            "cannot deliver the output of 1001 elements",
+        ),
     ],
 )
 async def test_what_cannot_be_chained_is_refused_and_nothing_is_stored(
@@ -188,3 +192,92 @@ async def test_an_array_that_arrives_fails_clearly(lab: Lab) -> None:
     run = await submit(lab)
     await arrive(lab, run)
     assert "its job.toml asks for an array" in (await lab.ended(run.id)).reason.text
+
+
+async def elements_of(lab: Lab, array: Job) -> list[Job]:
+    page = await lab.jobs.page(lab.account("ada"), array=array.id, order="oldest")
+    return list(page.jobs)
+
+
+async def test_an_array_is_fetched_once_and_each_element_is_delivered(lab: Lab) -> None:
+    array = await submit(lab, array=(3, 7), deliver="sftp://me@my-pc/study/output")
+    assert array.kind is JobKind.ARRAY
+    one, other = await elements_of(lab, array)
+    assert (one.index, other.index) == (3, 7) and one.after == other.after and len(one.after) == 1
+    why = await lab.jobs.why(lab.account("ada"), one.id)
+    assert [reason.text for reason in why.reasons] == [f"starts when job {one.after[0]} has succeeded"]
+    await arrive(lab, one)
+    for each in (one, other):
+        assert (await lab.ended(each.id)).state is S.SUCCEEDED
+    assert (await lab.ended(array.id)).state is S.SUCCEEDED
+    assert lab.folders.cleared == ["study"]  # once
+    assert (await show(lab, array.id)).command == ("true",)
+    for each in (one, other):
+        (deliver,) = (await show(lab, each.id)).before
+        asked = (await show(lab, deliver)).spec.transfer
+        assert asked is not None and asked.sources == (f"job:{each.id}/output",)
+        assert asked.target == f"sftp://me@my-pc/study/output/{each.index}" and asked.exact
+        await lab.until(deliver, S.RUNNING)
+    for number in (1, 2):
+        (await lab.transfers.worker(number)).end(files=1)
+    for each in (one, other):
+        assert (await lab.ended((await show(lab, each.id)).before[0])).state is S.SUCCEEDED
+
+
+async def test_an_array_on_the_box_is_delivered_element_by_element(lab: Lab) -> None:
+    array = await submit(lab, "study", array=(1, 2), deliver="sftp://me@my-pc/out")
+    targets = []
+    for each in await elements_of(lab, array):
+        (deliver,) = (await show(lab, each.id)).before
+        asked = (await show(lab, deliver)).spec.transfer
+        assert asked is not None
+        targets.append(asked.target)
+    assert targets == ["sftp://me@my-pc/out/1", "sftp://me@my-pc/out/2"]
+
+
+async def test_elements_cancelled_before_their_folder_is_there_stay_so(lab: Lab) -> None:
+    array = await submit(lab, array=(1, 2, 3), deliver="~/out")
+    first, *others = await elements_of(lab, array)
+    await lab.jobs.cancel(lab.account("ada"), first.id, "test")
+    (deliver,) = (await show(lab, first.id)).before
+    assert (await lab.ended(deliver)).reason.code is ReasonCode.DEPENDENCY_FAILED
+    await arrive(lab, others[0])
+    for each in others:
+        assert (await lab.ended(each.id)).state is S.SUCCEEDED
+    assert (await lab.ended(first.id)).state is S.CANCELLED
+
+
+async def test_a_whole_array_is_cancelled_with_its_deliveries(lab: Lab) -> None:
+    array = await submit(lab, array=(1, 2), deliver="~/out")
+    await lab.jobs.cancel(lab.account("ada"), array.id, "test")
+    for each in await elements_of(lab, array):
+        assert (await lab.ended(each.id)).state is S.CANCELLED
+        (deliver,) = (await show(lab, each.id)).before
+        assert (await lab.ended(deliver)).reason.code is ReasonCode.DEPENDENCY_FAILED
+
+
+async def test_what_arrives_for_an_array_and_cannot_run_fails_all_of_it(lab: Lab) -> None:
+    array = await submit(lab, "sftp://me@my-pc/empty", array=(1, 2))
+    one, other = await elements_of(lab, array)
+    await arrive(lab, one, "empty")
+    for each in (one, other):
+        ended = await lab.ended(each.id)
+        assert (ended.state, ended.reason.text) == (S.FAILED, "cannot find empty")
+    lab.folders.projects["empty"] = lab.folders.projects["study"]
+    await lab.jobs.retry(lab.account("ada"), array.id, "test")
+    for each in (one, other):
+        assert (await lab.ended(each.id)).state is S.SUCCEEDED
+
+
+async def test_one_element_is_run_again_and_fetched_again(lab: Lab) -> None:
+    array = await submit(lab, array=(1, 2), deliver="sftp://me@my-pc/out")
+    one, other = await elements_of(lab, array)
+    await arrive(lab, one)
+    await lab.ended(array.id)
+    again = await lab.jobs.rerun(lab.account("ada"), other.id, JobEdit(fresh=True), "test")
+    assert (again.index, again.array) == (2, None)
+    (fetch,) = again.after
+    assert (await show(lab, fetch)).spec.transfer is not None
+    (deliver,) = (await show(lab, again.id)).before
+    asked = (await show(lab, deliver)).spec.transfer
+    assert asked is not None and asked.target == "sftp://me@my-pc/out/2"

@@ -403,9 +403,7 @@ async def test_a_box_that_hangs_is_told_of_within_five_seconds(
         monkeypatch.setattr(box, "status", lambda: goes_on.wait(60) and answer())
         begun = pilot.app._seconds
         await wait(pilot, lambda: "The box does not answer" in shown(pilot), 30)
-        assert (
-            pilot.app._seconds - begun <= 6
-        )  # as the interface itself counts them
+        assert pilot.app._seconds - begun <= 6  # as the interface itself counts them
         goes_on.set()
         await wait(pilot, lambda: "does not answer" not in shown(pilot), 30)
 

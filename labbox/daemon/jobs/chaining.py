@@ -1,5 +1,7 @@
 """Jobs whose folder is elsewhere, or whose output goes elsewhere: a fetch, the run, a delivery, in a chain.
 
+An array is fetched and handed in once, and each of its elements has a delivery of its own.
+
 The fetch is a transfer into its own results. Once it has succeeded the folder is handed in for the run, as it
 is then, and the fetched copy goes. The delivery copies the run's output once that has succeeded. They are
 linked as any jobs are that come after one another; both transfers are tried again while the other machine
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from labbox.daemon.jobs import results
+from labbox.daemon.jobs import expand, results
 from labbox.daemon.jobs import submit as submitting
 from labbox.daemon.jobs.handed import Fetched, Handed, decode_handed, decode_spec, encode
 from labbox.daemon.jobs.machine import Step, move
@@ -74,12 +76,23 @@ def look_elsewhere(parts: Parts, account: Account, spec: JobSpec) -> Inspection:
     )
 
 
-async def chain(parts: Parts, account: Account, spec: JobSpec, by: str, origin: str) -> list[jobs.JobRow]:
-    """Store a fetch, the run and, if asked for, the delivery; all or none, the run first."""
+async def chain(
+    parts: Parts,
+    account: Account,
+    spec: JobSpec,
+    by: str,
+    origin: str,
+    *,
+    alone: expand.Element | None = None,
+) -> list[jobs.JobRow]:
+    """Store a fetch, the run and, if asked for, the delivery; all or none, the run first.
+
+    `alone`: the run is one element of an array, run again by itself.
+    """
     source = elsewhere(spec.path)
     if source is None:
         raise AssertionError("only for folders elsewhere")
-    run = _run_order(parts, account, spec, source)
+    run = msgspec.structs.replace(_run_order(parts, account, spec, source), alone=alone)
     await parts.storage.check(account)
     at, day = parts.clock.now(), parts.clock.day()
 
@@ -101,12 +114,6 @@ async def chain(parts: Parts, account: Account, spec: JobSpec, by: str, origin: 
 def _run_order(parts: Parts, account: Account, spec: JobSpec, source: Location) -> submitting.Order:
     """The run as far as it is known before its folder is there."""
     submitting.check_spec(spec)
-    if spec.array or spec.sweep:
-        raise LabboxError(
-            "invalid",
-            f"cannot submit an array of {source.shown()}: one run at a time is made of a folder elsewhere",
-            "copy the folder to the box first: labbox file cp",
-        )
     settings = parts.settings
     need = Resources(
         cpus=settings.default_cpus if spec.cpus is None else spec.cpus,
@@ -121,6 +128,7 @@ def _run_order(parts: Parts, account: Account, spec: JobSpec, source: Location) 
         resources=need,
         time_limit=submitting.check_time(spec.time_limit, settings),
         retries=submitting.check_retries(spec.retries or 0),
+        elements=expand.elements(spec, settings.max_array),
         arrives=True,
     )
 
@@ -160,6 +168,13 @@ def _aim(connection: Connection, row: jobs.JobRow, spec: JobSpec, source: Locati
     )
 
 
+def _waiting(connection: Connection, whole: int) -> list[jobs.JobRow]:
+    """The job itself, or the elements of an array, where they still wait for their folder."""
+    numbers = jobs.element_ids(connection, whole) or [whole]
+    rows = [jobs.get(connection, number) for number in numbers]
+    return [row for row in rows if row.arrives and row.state in WAITING]
+
+
 class Arrivals:
     """Hands folders in that have arrived; one that is told of twice is taken once."""
 
@@ -169,27 +184,32 @@ class Arrivals:
         self._taking: set[int] = set()
 
     async def take(self, job: int) -> None:
-        """The folder of a waiting job is there: hand it in, and let the job stand in line, or fail."""
-        if job in self._taking:
+        """The folder of a waiting job is there: hand it in, and let the job stand in line, or fail.
+
+        What arrives for one element of an array arrives for all.
+        """
+        array = (await self._parts.store.read(lambda c: jobs.get(c, job))).array
+        whole = job if array is None else array
+        if whole in self._taking:
             return
-        self._taking.add(job)
+        self._taking.add(whole)
         try:
-            rows = await self._take(job)
+            rows = await self._take(whole)
         except LabboxError as error:
-            rows = await self._refuse(job, error)
+            rows = await self._refuse(whole, error)
         finally:
-            self._taking.discard(job)
+            self._taking.discard(whole)
         await self._parts.apply(rows)
 
-    async def _take(self, job: int) -> list[jobs.JobRow]:
-        def read(connection: Connection) -> tuple[jobs.JobRow, str, str]:
-            row = jobs.get(connection, job)
-            return row, *jobs.submission(connection, row.submission)
+    async def _take(self, whole: int) -> list[jobs.JobRow]:
+        def read(connection: Connection) -> tuple[list[jobs.JobRow], str, str]:
+            first = jobs.get(connection, whole)
+            return _waiting(connection, whole), *jobs.submission(connection, first.submission)
 
-        row, spec_text, handed_text = await self._parts.store.read(read)
+        waiting, spec_text, handed_text = await self._parts.store.read(read)
         fetched, spec = decode_handed(handed_text).fetched, decode_spec(spec_text)
-        account = await self._parts.people.account(row.owner)
-        if not row.arrives or row.state not in WAITING or fetched is None or account is None:
+        account = await self._parts.people.account(waiting[0].owner) if waiting else None
+        if fetched is None or account is None:
             return []
         folder = await self._folder(fetched)
         try:
@@ -203,43 +223,48 @@ class Arrivals:
         finally:
             os.close(folder)
         order = submitting.complete(self._parts, account, spec, project)
-        if order.elements:
+        if order.elements != expand.elements(spec, self._parts.settings.max_array):
             raise LabboxError(
                 "invalid",
-                "cannot run it: its job.toml asks for an array, and it is elsewhere",
-                "copy the folder to the box first: labbox file cp",
+                "cannot run it: its job.toml asks for an array, which must be known before it is fetched",
+                "name the elements when you submit it, with --array or --sweep",
             )
-        rows = await self._parts.store.write(lambda c: self._store(c, account, job, order))
+        rows = await self._parts.store.write(lambda c: self._store(c, account, whole, order))
         await self._clear(account, fetched)
         return rows
 
     def _store(
-        self, connection: Connection, account: Account, job: int, order: submitting.Order
+        self, connection: Connection, account: Account, whole: int, order: submitting.Order
     ) -> list[jobs.JobRow]:
-        row = jobs.get(connection, job)
-        if row.state not in WAITING:
+        waiting = _waiting(connection, whole)
+        if not waiting:
             return []
-        jobs.change(
-            connection,
-            job,
-            submission=jobs.add_submission(connection, spec=encode(order.spec), handed=encode(order.handed)),
-            name=row.name if order.spec.name is None else order.name,
-            resources=order.resources,
-            priority=order.spec.priority,
-            time_limit=order.time_limit,
-            retries=order.retries,
-            group=row.group or order.spec.group,
-        )
-        jobs.set_arrived(connection, job)
-        rows = [jobs.get(connection, job)]
-        if order.spec.deliver is not None and not submitting.has_delivery(connection, job):
-            at, day = self._parts.clock.now(), self._parts.clock.day()
-            rows += submitting.store_delivery(
-                connection, self._parts, account, rows[0], order.spec, by="box", origin="box", at=at, day=day
+        number = jobs.add_submission(connection, spec=encode(order.spec), handed=encode(order.handed))
+        first = jobs.get(connection, whole)
+        rows: list[jobs.JobRow] = []
+        for row in waiting if first.id == waiting[0].id else (first, *waiting):
+            jobs.change(
+                connection,
+                row.id,
+                submission=number,
+                name=row.name if order.spec.name is None else order.name,
+                resources=order.resources,
+                priority=order.spec.priority,
+                time_limit=order.time_limit,
+                retries=order.retries,
+                group=row.group or order.spec.group,
             )
+            jobs.set_arrived(connection, row.id)
+            rows.append(jobs.get(connection, row.id))
+        at, day = self._parts.clock.now(), self._parts.clock.day()
+        for row in waiting if order.spec.deliver is not None else ():
+            if not submitting.has_delivery(connection, row.id):
+                rows += submitting.store_delivery(
+                    connection, self._parts, account, row, order.spec, by="box", origin="box", at=at, day=day
+                )
         return rows
 
-    async def _refuse(self, job: int, error: LabboxError) -> list[jobs.JobRow]:
+    async def _refuse(self, whole: int, error: LabboxError) -> list[jobs.JobRow]:
         text = visible_line(error.message) + (f" ({visible_line(error.hint)})" if error.hint else "")
         step = Step(
             to=JobState.FAILED,
@@ -248,9 +273,7 @@ class Arrivals:
         )
 
         def write(connection: Connection) -> list[jobs.JobRow]:
-            if jobs.get(connection, job).state not in WAITING:
-                return []
-            return move(connection, job, step)
+            return [moved for row in _waiting(connection, whole) for moved in move(connection, row.id, step)]
 
         return await self._parts.persist(write)
 

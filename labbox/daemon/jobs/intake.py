@@ -76,7 +76,7 @@ class Intake:
             if row.index is not None:
                 alone = Element(index=row.index, parameters=row.parameters)
         if elsewhere(spec.path) is not None and (edit.fresh or row.arrives):
-            return await self._chain(owner, spec, by=account.name, origin=origin)
+            return await self._chain(owner, spec, by=account.name, origin=origin, alone=alone)
         if edit.fresh and spec.path is not None:
             order = await submitting.understand(self._parts, owner, spec)
         else:
@@ -119,8 +119,10 @@ class Intake:
         project = Project(inspection=plain.inspection, handed=handed, asked=asked)
         return submitting.complete(self._parts, owner, spec, project)
 
-    async def _chain(self, owner: Account, spec: JobSpec, *, by: str, origin: str) -> jobs.JobRow:
-        rows = await chain(self._parts, owner, spec, by, origin)
+    async def _chain(
+        self, owner: Account, spec: JobSpec, *, by: str, origin: str, alone: Element | None = None
+    ) -> jobs.JobRow:
+        rows = await chain(self._parts, owner, spec, by, origin, alone=alone)
         await self._parts.apply(rows)
         return rows[0]
 

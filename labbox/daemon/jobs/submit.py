@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -43,6 +44,7 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST_NAME: Final = 100
 _MOST_RETRIES: Final = 100
 _MOST_AFTER: Final = 1_000
+_MOST_DELIVERED: Final = 1_000  # elements
 _HIGHEST_PRIORITY: Final = 1_000_000
 _LARGEST_ENVIRONMENT: Final = 128 * 1024  # bytes of one variable, as the kernel has it (MAX_ARG_STRLEN)
 _LEAST_MEMORY: Final = 6 * MIB  # the engine takes no less
@@ -221,9 +223,10 @@ def store(
     parts.people.trail.record(connection, by, "job submit", str(first), origin, detail)
     rows = [jobs.get(connection, job) for job in ids]
     if spec.deliver is not None:
-        rows += store_delivery(
-            connection, parts, account, rows[0], spec, by=by, origin=origin, at=at, day=day
-        )
+        for row in rows[1:] if order.elements else rows[:1]:
+            rows += store_delivery(
+                connection, parts, account, row, spec, by=by, origin=origin, at=at, day=day
+            )
     return rows
 
 
@@ -231,11 +234,13 @@ def with_delivery(spec: JobSpec) -> JobSpec:
     """The spec with the location of its delivery in full; LabboxError where nothing can go there."""
     if spec.deliver is None:
         return spec
-    if spec.array or spec.sweep:
+    many = max(1, len(spec.array)) * math.prod(len(sweep.values) for sweep in spec.sweep)
+    if many > _MOST_DELIVERED:
         raise LabboxError(
-            "invalid",
-            "cannot deliver the output of an array: each of its elements has one",
-            "labbox job fetch gets them all, or a transfer with --after",
+            "limit",
+            f"cannot deliver the output of {many} elements: each is a transfer of its own, and at most "
+            f"{_MOST_DELIVERED} stand in line",
+            "leave --deliver out, and get all with labbox job fetch when it has ended",
         )
     target = parse(spec.deliver)
     if target.inner is not None or target.kind is Kind.JOB:
@@ -255,14 +260,19 @@ def store_delivery(
     at: int,
     day: str,
 ) -> list[JobRow]:
-    """Store the transfer that copies a run's output to where `spec.deliver` says, once it has succeeded."""
+    """Store the transfer that copies a run's output to where `spec.deliver` says, once it has succeeded.
+
+    That of an element goes into a folder there, which has its index for a name.
+    """
     if spec.deliver is None:
         raise AssertionError("only for what is delivered")
     target = parse(spec.deliver)
+    if run.index is not None:
+        target = target.joined(str(run.index))
     asked = TransferSpec(
         verb=TransferVerb.COPY,
         sources=(f"job:{run.id}/output",),
-        target=spec.deliver,
+        target=str(target),
         exact=bool(target.name),
         conflict=Conflict.OVERWRITE,
         wait=PATIENCE,
