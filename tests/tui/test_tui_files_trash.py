@@ -124,8 +124,8 @@ async def test_it_lists_what_was_deleted_from_where_and_until_when(hands: Any, t
             next(line for line in at.page.splitlines() if name in line) for name in at.names
         )
         for line, texts in (
-            (first, ("home", "~/study", "20 Nov 10:00", "28 days", "23")),
-            (second, ("home", "~ ", "01 Nov 10:00", "9 days", "19")),
+            (first, ("home", "~/study", "20 Nov 10:00", "29 days", "23")),
+            (second, ("home", "~ ", "01 Nov 10:00", "10 days", "19")),
             (third, ("~/study", "01 Oct 10:00", "due")),
         ):
             assert all(text in line for text in texts), line

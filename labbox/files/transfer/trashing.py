@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,8 @@ from labbox.files.transfer.asked import Spot, ensure_folder, name_of, sources_of
 from labbox.files.transfer.deciding import Deed, Side, decide, names_beside
 from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.running import Run
-from labbox.files.transfer.trash import Trashed, described, forget, put, trash_of, trashed
-from labbox.locations import Location, parse
+from labbox.files.transfer.trash import Trashed, described, expire_old, forget, put, trash_of, trashed
+from labbox.locations import Kind, Location, parse
 
 
 async def trash(one: Run) -> None:
@@ -29,6 +30,19 @@ async def trash(one: Run) -> None:
                     raise
                 continue  # an earlier run put it there
             one.reporter.fail(name_of(source), error, "delete")
+    await _expire(one)
+
+
+async def _expire(one: Run) -> None:
+    """What has been in these trashes for too long goes now: nobody else looks after them."""
+    tops = {
+        Location(kind=source.kind, host=source.host, path="~" if source.kind is Kind.BOX else "/")
+        for source in sources_of(one.spec)
+        if source.kind is not Kind.SFTP
+    }
+    for top in tops:
+        with suppress(LabboxError):
+            await expire_old(one.places, top)
 
 
 async def trash_one(one: Run, found: Spot) -> None:

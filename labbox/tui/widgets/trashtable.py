@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from labbox.files.ordering import natural
 from labbox.locations import Kind, Location, parse
-from labbox.text import visible_line
+from labbox.text import counted, visible_line
 from labbox.tui import clock
 from labbox.tui.widgets.filepane import short_size, short_time
 from labbox.tui.widgets.table import Cell, Column, Table
@@ -75,9 +76,8 @@ def kept_for(expires: datetime | None) -> str:
     if left <= 0:
         return "due"
     if left < 86_400:
-        return f"{max(1, int(left / 3600))} h"
-    days = int(left / 86_400)
-    return f"{days} day{'s' if days > 1 else ''}"
+        return f"{ceil(left / 3600)} h"
+    return counted(ceil(left / 86_400), "day")
 
 
 class TrashTable(Table):

@@ -98,6 +98,19 @@ def test_it_expires(both: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asyncio.run(ask()) == 0
 
 
+def test_what_is_too_old_goes_with_the_next_deletion(desk: Desk) -> None:
+    for name in ("old", "new"):
+        desk.write(name, "1")
+        desk.do("trash", f"~/{name}")
+    note = desk.home / ".local/share/Trash/info/old.trashinfo"
+    note.write_text("[Trash Info]\nPath=~/old\nDeletionDate=2020-01-02T03:04:05\n")
+    os.utime(note, (1_578_000_000,) * 2)
+    assert [one.name for one in listed(desk)] == ["new", "old"]
+    desk.write("other", "1")
+    assert desk.do("trash", "~/other").failed == 0
+    assert [one.name for one in listed(desk)] == ["new", "other"]
+
+
 def test_a_shared_folder_has_a_trash_of_its_own(desk: Desk) -> None:
     desk.shared = desk.folder / "shared"
     (desk.shared / "atlas").mkdir(parents=True)
