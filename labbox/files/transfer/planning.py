@@ -109,7 +109,7 @@ class _Planning:
                 continue
             target = None
             if folder is not None:
-                _above, wanted = goes_to(self._spec, source, folder[0].location)
+                _above, wanted = goes_to(self._spec, source, target_of(self._spec))
                 if wanted in taken:
                     self._rows.row(called, "conflict", f"cannot copy “{called}”: two sources have that name")
                     continue

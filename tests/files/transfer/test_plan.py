@@ -40,6 +40,14 @@ def test_a_plan_counts_and_names_what_is_in_the_way(both: Desk) -> None:
     assert planned(both, "trash", ("~/t", "~/out"), None).files == 3
 
 
+def test_a_plan_for_another_name_looks_at_that_name(both: Desk) -> None:
+    both.write("t", "1234")
+    both.write("out/taken", "12")
+    assert planned(both, "copy", ("~/t",), "~/other", exact=True).conflict_count == 0
+    assert planned(both, "copy", ("~/t",), "~/out/other", exact=True).conflict_count == 0
+    assert planned(both, "copy", ("~/t",), "~/out/taken", exact=True).conflict_count == 1
+
+
 def test_a_plan_names_what_cannot_work(both: Desk) -> None:
     both.write("t/a", "1")
     both.write("u/t/a", "1")
