@@ -15,10 +15,60 @@ import scenes  # type: ignore[import-not-found]  # as above
 from labbox.tui import clock
 from labbox.tui.app import LabboxApp
 
+PANES = (
+    scenes.Scene(
+        "files",
+        ("s", "t", "u", "…Search: stu", "enter", "…▸~/study", "tab", "end", "up", "space", "up"),
+        "1 marked",
+        (120, 32),
+        start="files",
+    ),
+    scenes.Scene(
+        "copy",
+        (
+            "s",
+            "t",
+            "u",
+            "…Search: stu",
+            "enter",
+            "…▸~/study",
+            "tab",
+            "end",
+            "up",
+            "space",
+            "up",
+            "space",
+            "f5",
+        ),
+        "Copy 2 entries|nothing in the way",
+        (120, 32),
+        start="files",
+    ),
+)
+
+
+def furnish_panes(home: Path) -> None:
+    """More of what lies in a home, from days that stand still."""
+    for place, name in enumerate(("2026-07.csv", "2026-09.csv", "2026-11.csv", "subjects.csv")):
+        (home / name).write_text("participant,condition,rt\n" * (900 * place + 40))
+    (home / "raw").mkdir()
+    (home / "raw.tar.zst").write_bytes(bytes(3_000_000))
+    (home / "notes.md").write_text("# Pendulum\n\nIt swings.\n")
+    (home / "run.sh").write_text("true\n")
+    (home / "run.sh").chmod(0o755)
+    (home / "latest").symlink_to("study")
+    for name in ("code/model.py", "input/trials.csv", "README.md", "requirements.txt", "job.toml"):
+        (home / "study" / name).parent.mkdir(exist_ok=True)
+        (home / "study" / name).write_text("x = 1\n" * 70)
+    for number, path in enumerate(sorted(home.rglob("*"), reverse=True)):
+        os.utime(path, (fake_client.NOW.timestamp() - 7000 * number,) * 2, follow_symlinks=False)
+
 
 async def draw(scene: scenes.Scene, folder: Path) -> None:
     """One picture."""
     box = fake_client.full_box(60)
+    if scene.start == "files":
+        box.add_transfer()
     app = LabboxApp(box, scene.theme, start=scene.start)
     async with app.run_test(size=scene.size, notifications=True) as pilot:
 
@@ -34,8 +84,13 @@ async def draw(scene: scenes.Scene, folder: Path) -> None:
                     raise SystemExit(f"cannot draw {scene.name}: “{wanted}” does not appear")
                 await pilot.pause(0.02)
 
-        await until("Finished 44")
-        await until("CPU 6/16")
+        if scene.start == "jobs":
+            await until("Finished 44")
+            await until("CPU 6/16")
+        else:
+            await until("Copy raw")
+            while text().count("run.sh") < 2 or text().count("free") < 2:
+                await pilot.pause(0.02)
         for key in scene.keys:
             if key.startswith("…"):
                 await until(key[1:])
@@ -58,7 +113,9 @@ def main() -> None:
         os.environ.update(HOME=home, TZ="UTC", TERM="xterm-256color", COLORTERM="truecolor")
         time.tzset()
         scenes.furnish(Path(home))
-        for scene in scenes.SCENES:
+        for scene in (*scenes.SCENES, *PANES):
+            if scene == PANES[0]:
+                furnish_panes(Path(home))
             if not names or scene.name in names:
                 asyncio.run(draw(scene, folder))
 

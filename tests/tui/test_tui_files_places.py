@@ -1,4 +1,4 @@
-"""The file manager on a real pseudo-terminal, beyond plain folders: archives, other hosts, the mouse, any name."""
+"""The file manager on a real pseudo-terminal, beyond plain folders: archives, hosts, the mouse, any name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ import pytest
 from sshd import Sshd
 
 HERE = Path(__file__).parent
-WORK = "import working_box; from labbox.protocol import HostSecret; working_box.put_to_work(box, {home!r}{more}); "
+WORK = (
+    "import working_box; from labbox.protocol import HostSecret; "
+    "working_box.put_to_work(box, {home!r}{more}); "
+)
 # The terminal becomes the controlling one, as it is for a login: an editor's Ctrl+C reaches its whole group.
 LOGIN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
 F3, F4, F5, F8, F10 = "\x1bOR", "\x1bOS", "\x1b[15~", "\x1b[19~", "\x1b[21~"
@@ -542,9 +545,7 @@ def test_another_editor_has_the_terminal_and_gives_it_back(
     at.sees("took second")
     at.press("\x03")  # Ctrl+C is the editor's, not the session's
     at.until(lambda _page: "interrupted" in _told(tmp_path))
-    at.press(
-        "\x1c", "stop\n"
-    )  # nor do Ctrl+\\ and an editor that goes to the background end or hold anything
+    at.press("\x1c", "stop\n")  # so is Ctrl+\\; one that stops itself goes on
     at.until(lambda page: "took stop" in page)
     at.press("third\n")
     at.sees("took third")
