@@ -37,6 +37,9 @@ _INIT, _VERSION_ANSWER, _STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED_REPLY 
 EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED = 1, 2, 3, 4, 5, 8
 
 IN_FLIGHT: Final = 8 << 20  # bytes of writes that have not been answered
+_MANY: Final = 48  # requests under way: the host has enough to do until more have gathered
+_GATHER_SECONDS: Final = 0.002
+_FULL: Final = 64 << 10  # bytes that go out without waiting for more
 _LONG: Final = 16 << 10  # bytes that are not copied to be sent with others
 _LARGEST: Final = 1 << 20  # bytes of an answer; ours are asked for in smaller pieces
 _HEAD: Final = struct.Struct(">IBI")
@@ -163,6 +166,7 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._number = 0
         self._waiting: dict[int, asyncio.Future[tuple[int, Payload]]] = {}
         self._out: list[bytes | memoryview] = []
+        self._out_size = 0  # bytes of it
         self._parts: list[memoryview] = []  # of an answer that has not come whole
         self._missing = 0  # bytes of it
         self._rest = b""  # less than an answer's length
@@ -268,14 +272,20 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._number = number = (self._number + 1) & 0xFFFF_FFFF
         future: asyncio.Future[tuple[int, Payload]] = self._loop.create_future()
         self._waiting[number] = future
-        if not self._out:
+        if not self._out and len(self._waiting) < _MANY:
             self._loop.call_soon(self._send)
-        self._out.append(_HEAD.pack(5 + sum(map(len, body)), kind, number))
+        elif not self._out:
+            self._loop.call_later(_GATHER_SECONDS, self._send)
+        size = sum(map(len, body))
+        self._out.append(_HEAD.pack(5 + size, kind, number))
         self._out += body
+        self._out_size += size
+        if self._out_size >= _FULL > self._out_size - size:
+            self._loop.call_soon(self._send)
         return future
 
     def _send(self) -> None:
-        out, self._out = self._out, []
+        out, self._out, self._out_size = self._out, [], 0
         if not self._ended and out:
             with suppress(BrokenPipeError):  # it is being closed: `connection_lost` tells those who wait
                 self._channel.write_lasting(_joined(out))

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +23,22 @@ from labbox.model import Conflict, TransferSpec, TransferVerb
 from labbox.protocol import TransferSummary
 
 SECOND = 1_000_000_000
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from labbox.files.places.credentials import Credential, Secret
+from labbox.files.places.opening import Places, Roots
+from labbox.files.transfer import run
+from labbox.model import TransferSpec, TransferVerb
+home, job, source, target, address, port, key, pinned = sys.argv[1:]
+class Keys:
+    async def credential(self, host):
+        return Credential("root", address, int(port), Secret(Path(key).read_text()), None, (pinned,))
+async def main():
+    async with Places(Roots(home=home), credentials=Keys()) as places:
+        await run(TransferSpec(verb=TransferVerb.COPY, sources=(source,), target=target), places, Path(job))
+asyncio.run(main())
+"""
 
 
 class Keys:
@@ -136,3 +156,57 @@ def test_a_host_that_goes_away_and_comes_back(
     assert summary.failed == 0, summary.failures
     assert without_folder_times(picture(far / "study")) == without_folder_times(picture(source))
     assert leftovers(far) == []
+
+
+@pytest.mark.parametrize("put", [True, False])
+def test_a_copy_killed_in_the_middle_goes_on(
+    desk: Desk, server: Sshd, monkeypatch: pytest.MonkeyPatch, put: bool
+) -> None:
+    size = 256 << 20
+    chance = random.Random(3)
+    near, far = desk.home / "near", desk.folder / "far"
+    near.mkdir()
+    far.mkdir()
+    with ((near if put else far) / "large").open("wb") as made:
+        for _ in range(size >> 20):
+            made.write(chance.randbytes(1 << 20))
+    source, target = ("~/near/large", there(far)) if put else (there(far / "large"), "~/near")
+    at = far if put else near
+    fetched = 0
+    blocks = placefiles.blocks
+
+    async def counted(*words: Any) -> Any:
+        nonlocal fetched
+        async for block in blocks(*words):
+            fetched += len(block)
+            yield block
+
+    monkeypatch.setattr(placefiles, "blocks", counted)
+    for share in (0.1, 0.5, 0.9):
+        job = desk.job()
+        words = (desk.home, job, source, target, server.address, server.port, server.key, server.host_key)
+        with subprocess.Popen([sys.executable, "-P", "-c", CHILD, *map(str, words)]) as process:
+            ends = time.monotonic() + 100
+            while _part_size(at) < share * size and process.poll() is None and time.monotonic() < ends:
+                time.sleep(0.001)
+            process.kill()
+        assert process.returncode == -9
+        while psutil.Process(server.pid).children(recursive=True) and time.monotonic() < ends:
+            time.sleep(0.01)  # what it still had of the dead one's bytes is written by then
+        kept, fetched = _part_size(at), 0
+        assert share * size <= kept < size
+
+        async def resume(job: Path = job) -> TransferSummary:
+            async with opened(desk, server) as places:
+                spec = TransferSpec(verb=TransferVerb.COPY, sources=(source,), target=target)
+                return await run(spec, places, job)
+
+        assert asyncio.run(resume()).failed == 0
+        assert (near / "large").read_bytes() == (far / "large").read_bytes()
+        assert fetched - (size - kept) < size / 100
+        assert leftovers(at) == []
+        (at / "large").unlink()
+
+
+def _part_size(folder: Path) -> int:
+    return max((path.stat().st_size for path in folder.glob(".labbox-*.part")), default=0)
