@@ -431,6 +431,77 @@ def test_wheel_click_double_click_right_click_heading_and_tabs(
     at.ends()
 
 
+# ── further keys ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_further_keys_of_the_table_do_what_they_say(panes: Callable[..., Panes], tmp_path: Path) -> None:
+    (tmp_path / "sub/below").mkdir(parents=True)
+    for name in ("a.csv", "b.csv", "c.txt"):
+        (tmp_path / name).write_text(name)
+    at = panes()
+
+    def left(page: str) -> str:
+        return "\n".join(line[:54] for line in page.splitlines())
+
+    def right(page: str) -> str:
+        return "\n".join(line[54:] for line in page.splitlines())
+
+    at.on("sub")
+    at.press("\x1bo")  # Alt+O: this in the other pane
+    at.until(lambda page: "~/sub " in right(page) and "▸~ " in left(page))
+    at.press("\x15")  # Ctrl+U: the panes change places
+    at.until(lambda page: "▸~/sub " in left(page) and "~ " in right(page).splitlines()[1])
+    at.press("\x1bi")  # Alt+I: the same folder in the other pane
+    at.until(lambda page: "~/sub " in right(page) and "/below" in right(page))
+    at.press(BACKSPACE)
+    at.until(lambda page: "▸~ " in left(page))
+    at.press("\x1by")  # Alt+Y: back
+    at.until(lambda page: "▸~/sub " in left(page))
+    at.press("\x1bu")  # Alt+U: forward
+    at.until(lambda page: "▸~ " in left(page))
+    at.press("\x14")  # Ctrl+T: a tab
+    at.until(lambda page: left(page).splitlines()[1].count(" ~ ") == 2)
+    at.press("\x17")  # Ctrl+W
+    at.until(lambda page: "▸~ " in left(page).splitlines()[1])
+    at.on("a.csv")
+    at.press("\x1b[1;2B", "\x1b[1;2B")  # Shift+Down
+    at.sees("2 marked, 10 B")
+    at.press("*")
+    at.sees("2 marked, 5 B")
+    at.press("-")
+    at.sees("Unmark")
+    at.press("\r")
+    at.until(lambda page: "marked" not in page)
+    at.press("\x1b[2~")  # Ins
+    at.sees("1 marked")
+    at.press("\x1b")
+    at.until(lambda page: "marked" not in page)
+    at.press("\x06", "csv")  # Ctrl+F
+    at.until(lambda page: "a.csv" in left(page) and "c.txt" not in left(page))
+    at.press("\x1b")
+    at.until(lambda page: "c.txt" in left(page))
+    at.press("\x02")  # Ctrl+B: everything below
+    at.until(lambda page: "flat" in left(page) and "/below" not in left(page))
+    at.press("\x02")
+    at.until(lambda page: "flat" not in left(page) and "/sub" in left(page))
+    at.on("c.txt")
+    at.press("\x1b[17;2~")  # Shift+F6: rename in place
+    at.sees("New name")
+    at.press(".old\r")
+    at.until(lambda _page: (tmp_path / "c.txt.old").exists())
+    at.calm()
+    at.press("\x1bz")  # Alt+Z: undo
+    at.sees("Undo: rename c.txt?")
+    at.press("y")
+    at.until(lambda _page: (tmp_path / "c.txt").exists())
+    at.calm()
+    at.press("\x18d")  # Ctrl+X D: compare with the other pane
+    at.sees("3 marked, 15 B")
+    at.press("\x12")  # Ctrl+R: read again; the marks stay
+    at.sees("3 marked, 15 B")
+    at.ends()
+
+
 # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
