@@ -16,7 +16,8 @@ from labbox.files.archives.limits import Limits
 from labbox.files.archives.member import Content, Reader
 from labbox.files.archives.reading import reader
 from labbox.files.archives.source import Source, opened
-from labbox.files.listing import shown
+from labbox.files.places.archivefile import KIND, ArchiveFile
+from labbox.files.places.archivewalk import Walker, parts_of
 from labbox.files.places.base import Attributes, Entry, EntryKind, Handle, Place, Traits
 from labbox.files.places.errors import not_a_link, not_plain, read_only
 from labbox.files.places.threads import Threads
@@ -24,8 +25,6 @@ from labbox.files.places.threads import Threads
 _FIRST: Final = 256  # entries of the first batch
 _MOST: Final = 4096  # of every other
 _TELL_EVERY: Final = 2000  # entries between two looks of those that wait for the list
-_HOPS: Final = 40  # links on the way, as the kernel counts
-_KIND: Final = "an archive"
 
 
 class ArchivePlace(Place):
@@ -38,7 +37,7 @@ class ArchivePlace(Place):
         self.traits = Traits(writable=False, modes=True, mtime_step=made.mtime_step, name_bytes=255)
         self.index: Final = index
         self._reader, self._source, self._handle, self._threads = made, source, handle, threads
-        self._label = label
+        self._walker = Walker(index, label, id(self))
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -72,7 +71,9 @@ class ArchivePlace(Place):
         children = node.children
         if children is None:
             raise LabboxError(
-                "conflict", f"cannot read {self._shown(path)}: it is {_what(node)}", "open it as what it is"
+                "conflict",
+                f"cannot read {self._walker.shown(path)}: it is {_what(node)}",
+                "open it as what it is",
             )
         given, most = 0, _FIRST
         while True:
@@ -80,7 +81,7 @@ class ArchivePlace(Place):
             names = list(children)[given:] if len(children) > given else []
             given += len(names)
             for piece in _steps(len(names), most):
-                yield [self._entry(name, node_of(children[name]), above) for name in names[piece]]
+                yield [self._walker.entry(name, node_of(children[name]), above) for name in names[piece]]
                 most = _MOST
             if not names:
                 if done:
@@ -92,7 +93,7 @@ class ArchivePlace(Place):
     async def entry(self, path: str, *, follow: bool = False) -> Entry:
         """One entry."""
         node, way = await self._walked("look at", path, follow=follow)
-        return self._entry("".join(_parts(path)[-1:]), node, way[:-1])
+        return self._walker.entry("".join(parts_of(path)[-1:]), node, way[:-1])
 
     async def open(
         self, path: str, *, write: bool = False, create: bool = False, exclusive: bool = False
@@ -102,9 +103,9 @@ class ArchivePlace(Place):
             self._refuse("write", path)
         node, way = await self._walked("open", path, follow=False)
         if node.kind is not EntryKind.FILE or node.member is None:
-            raise not_plain("open", self._full(path), _what(node))
+            raise not_plain("open", self._walker.full(path), _what(node))
         content = await self._threads.read(self._reader.opened, node.member, undo=Content.close)
-        return ArchiveFile(content, self._entry(way[-1], node, way[:-1]), self._threads)
+        return ArchiveFile(content, self._walker.entry(way[-1], node, way[:-1]), self._threads)
 
     async def make_folder(self, path: str, mode: int | None = None) -> None:
         """Refused."""
@@ -130,9 +131,11 @@ class ArchivePlace(Place):
         """What a symbolic link says."""
         node, _ = await self._walked("read", path, follow=False)
         if node.kind is not EntryKind.LINK or node.member is None:
-            raise not_a_link(self._full(path))
+            raise not_a_link(self._walker.full(path))
         if node.member.target is None:
-            raise LabboxError("invalid", f"cannot read {self._shown(path)}: what it says is damaged", "")
+            raise LabboxError(
+                "invalid", f"cannot read {self._walker.shown(path)}: what it says is damaged", ""
+            )
         return node.member.target
 
     async def real_path(self, path: str) -> str:
@@ -204,11 +207,11 @@ class ArchivePlace(Place):
     async def _walked(self, doing: str, path: str, *, follow: bool) -> tuple[Node, tuple[str, ...]]:
         """The node at a path, and the path without links."""
         self._check_open(doing, path)
-        wanted = self._checked(doing, path)
+        wanted = self._walker.checked(doing, path)
         while True:
             done = self.index.done
             try:
-                return self._walk(doing, path, wanted, follow)
+                return self._walker.walk(doing, path, wanted, follow)
             except LabboxError:
                 if done:
                     if self.index.problem is not None:
@@ -216,152 +219,18 @@ class ArchivePlace(Place):
                     raise
             await self._more()
 
-    def _walk(
-        self, doing: str, path: str, wanted: tuple[str, ...], follow: bool
-    ) -> tuple[Node, tuple[str, ...]]:
-        way: list[tuple[str, Node]] = []
-        left = list(reversed(wanted))
-        hops = 0
-        while left:
-            part = left.pop()
-            if part == "..":
-                if not way:
-                    raise self._out(doing, path)
-                way.pop()
-                continue
-            folder = way[-1][1] if way else self.index.top
-            if folder.children is None:
-                raise LabboxError(
-                    "conflict",
-                    f"cannot {doing} {self._shown(path)}: something on the way there is no folder",
-                    "look at the folder again",
-                )
-            held = folder.children.get(part)
-            if held is None:
-                raise LabboxError(
-                    "not_found",
-                    f"cannot {doing} {self._shown(path)}: it is not in the archive",
-                    "look at the folder again",
-                )
-            child = node_of(held)
-            if child.kind is EntryKind.LINK and (left or follow):
-                hops += 1
-                if hops > _HOPS:
-                    raise LabboxError(
-                        "conflict",
-                        f"cannot {doing} {self._shown(path)}: links lead in a circle",
-                        "use what it leads to",
-                    )
-                target = (child.member.target if child.member is not None else None) or ""
-                if target.startswith("/") or not target:
-                    raise self._out(doing, path)
-                left += [one for one in reversed(target.split("/")) if one not in ("", ".")]
-                continue
-            way.append((part, child))
-        return (way[-1][1] if way else self.index.top), tuple(name for name, _ in way)
-
-    def _entry(self, name: str, node: Node, above: tuple[str, ...]) -> Entry:
-        """`above`: the folder that it stands in, without links."""
-        member, kind = node.member, node.kind
-        if member is None:
-            return Entry(name, EntryKind.FOLDER, folder=True)
-        is_file = kind is EntryKind.FILE
-        return Entry(
-            name,
-            kind,
-            member.size if is_file else 0,
-            member.mtime,
-            member.mode,
-            member.uid,
-            member.gid,
-            node.links[0] if node.links is not None else 1,
-            (id(self), node.links[1]) if node.links is not None else None,
-            None,
-            member.target if kind is EntryKind.LINK else None,
-            kind is EntryKind.FOLDER or (kind is EntryKind.LINK and self._leads_to_folder((*above, name))),
-        )
-
-    def _leads_to_folder(self, parts: tuple[str, ...]) -> bool:
-        try:
-            return self._walk("look at", "", parts, follow=True)[0].children is not None
-        except LabboxError:  # nowhere, out of the archive, or round in a circle
-            return False
-
-    def _checked(self, doing: str, path: str) -> tuple[str, ...]:
-        parts = _parts(path)
-        if "\0" in path or ".." in parts:
-            raise LabboxError(
-                "invalid",
-                f"cannot use {self._shown(path)}: it is no whole, plain path",
-                "give the whole path",
-            )
-        return parts
-
     def _check_open(self, doing: str, path: str) -> None:
         if self._closed:
             raise LabboxError(
-                "unavailable", f"cannot {doing} {self._shown(path)}: the archive is closed", "open it again"
+                "unavailable",
+                f"cannot {doing} {self._walker.shown(path)}: the archive is closed",
+                "open it again",
             )
-
-    def _out(self, doing: str, path: str) -> LabboxError:
-        return LabboxError(
-            "not_found",
-            f"cannot {doing} {self._shown(path)}: the link leads out of the archive",
-            "unpack the archive, then look where it leads",
-        )
 
     def _refuse(self, doing: str, path: str) -> NoReturn:
         self._check_open(doing, path)
-        self._checked(doing, path)
-        raise read_only(doing, self._full(path), _KIND)
-
-    def _full(self, path: str) -> str:
-        return f"{self._label}!/{'/'.join(_parts(path))}"
-
-    def _shown(self, path: str) -> str:
-        return shown(self._full(path))
-
-
-class ArchiveFile(Handle):
-    """An open file of an archive."""
-
-    def __init__(self, content: Content, entry: Entry, threads: Threads) -> None:
-        """Owns the content."""
-        self._content, self._entry, self._threads = content, entry, threads
-        self._open = True
-
-    async def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes from `offset`."""
-        size = max(0, min(size, self._entry.size - offset))
-        return await self._threads.read(self._content.read_at, offset, size) if size else b""
-
-    async def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Refused."""
-        raise read_only("write", self._entry.name, _KIND)
-
-    async def flush(self, *, durable: bool = False) -> None:
-        """Nothing was written."""
-
-    async def truncate(self, size: int) -> None:
-        """Refused."""
-        raise read_only("resize", self._entry.name, _KIND)
-
-    async def entry(self) -> Entry:
-        """How the list tells of it."""
-        return self._entry
-
-    async def close(self) -> None:
-        """Let go of what was unpacked for it."""
-        if self._open:
-            self._open = False
-            if self._threads.closed:
-                self._content.close()
-            else:
-                await self._threads.change(self._content.close)
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    return tuple(part for part in path.split("/") if part not in ("", "."))
+        self._walker.checked(doing, path)
+        raise read_only(doing, self._walker.full(path), KIND)
 
 
 def _what(node: Node) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from textual import on
-from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -16,11 +15,12 @@ from labbox.files.plaintext import Encoding, PlainText
 from labbox.files.standins import name_of
 from labbox.locations import Kind, Location, parse
 from labbox.protocol import Caller
+from labbox.tui.screens.editor_blocks import EditorBlocks
 from labbox.tui.screens.editor_dialogs import Choose
 from labbox.tui.screens.editor_searching import EditorSearching
 from labbox.tui.screens.folder import home
 from labbox.tui.widgets.dialog import Confirm, Prompt
-from labbox.tui.widgets.paint import Painted
+from labbox.tui.widgets.editstatus import EditStatus
 from labbox.tui.widgets.textcolours import AHEAD, Colours
 from labbox.tui.widgets.textedit import TextEdit
 
@@ -32,32 +32,7 @@ COLOUR_AFTER: Final = 0.1  # seconds without a key
 BENEATH: Final = "Somebody else has changed this file meanwhile; F2 asks what to do."
 
 
-class EditStatus(Painted):
-    """The line under the text: where the cursor is, what stands there, how the file is made."""
-
-    DEFAULT_CSS = "EditStatus { height: 1; width: 1fr; }"
-
-    def __init__(self) -> None:
-        """Blank until told."""
-        super().__init__(id="edit-status")
-        self._parts: list[tuple[str, str]] = []
-        self._note = ""
-
-    def say(self, parts: list[tuple[str, str]], note: str) -> None:
-        """Show parts at the left, a note at the right."""
-        if (parts, note) != (self._parts, self._note):
-            self._parts, self._note = parts, note
-            self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        """The one line."""
-        width = self.size.width
-        used = sum(len(text) for text, _ in self._parts)
-        gap = max(1, width - used - len(self._note) - 1)
-        return self.strip([*self._parts, (" " * gap, "text"), (self._note, "dim")], width)
-
-
-class EditorScreen(EditorSearching):
+class EditorScreen(EditorBlocks, EditorSearching):
     """One file, to be changed."""
 
     KEYS = "editor"
@@ -350,53 +325,3 @@ class EditorScreen(EditorSearching):
         allowed = (await self._caller()).external_editor
         await edit(self.lab, allowed, self.file.system_path, self.location)
         await self._reload()
-
-    # The rest of the keys.
-
-    def action_mark(self) -> None:
-        """Begin or end to mark."""
-        self.text.toggle_mark()
-
-    def action_copy_block(self) -> None:
-        """Copy what is marked to the cursor."""
-        if not self.text.copy_block():
-            self.lab.say("Mark something with F3, go elsewhere, then press F5.")
-
-    def action_move_block(self) -> None:
-        """Move what is marked to the cursor."""
-        if not self.text.copy_block(move=True):
-            self.lab.say("Mark something with F3, go elsewhere, then press F6.")
-
-    def action_delete_block(self) -> None:
-        """Delete what is marked, or the line."""
-        self.text.delete_block()
-
-    def action_undo(self) -> None:
-        """Take back."""
-        if not self.text.read_only:
-            self.text.undo()
-
-    def action_redo(self) -> None:
-        """Do again."""
-        if not self.text.read_only:
-            self.text.redo()
-
-    def action_copy(self) -> None:
-        """To the clipboard."""
-        self.text.action_copy()
-
-    def action_cut(self) -> None:
-        """To the clipboard and away."""
-        self.text.action_cut()
-
-    def action_paste(self) -> None:
-        """From the clipboard."""
-        self.text.action_paste()
-
-    def action_select_all(self) -> None:
-        """Select everything."""
-        self.text.select_all()
-
-    def action_wrap(self) -> None:
-        """Wrap long lines, or not."""
-        self.text.soft_wrap = not self.text.soft_wrap
