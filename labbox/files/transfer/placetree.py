@@ -9,11 +9,14 @@ as there is room for more.
 from __future__ import annotations
 
 import asyncio
+import stat
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final, Self
+
+import msgspec
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry, EntryKind
@@ -265,11 +268,19 @@ class PlaceTree:
                         group.start(self._attempt(child, inside, target, below, fresh=fresh, depth=depth))
         await self._folders(folders, source, target, path, fresh=fresh, depth=depth)
         if made:
-            await target.place.change(target.path, await self._files.attributes(entry, source))
+            await self._keep(entry, source, target)
             self._run.reporter.folders += 1
         elif self._moving and not fresh:
             with suppress(LabboxError):
                 await source.place.remove(source.path)  # stays where something in it stayed
+
+    async def _keep(self, entry: Entry, source: Spot, target: Spot) -> None:
+        """The attributes of a folder that we made; the bit that hands its group on stays, for projects."""
+        wanted = await self._files.attributes(entry, source)
+        if wanted.mode is not None:
+            there = await target.place.entry(target.path)
+            wanted = msgspec.structs.replace(wanted, mode=wanted.mode | ((there.mode or 0) & stat.S_ISGID))
+        await target.place.change(target.path, wanted)
 
     async def _folders(
         self, folders: Names, source: Spot, target: Spot, path: str, *, fresh: bool, depth: int

@@ -158,6 +158,18 @@ def test_a_host_that_goes_away_and_comes_back(
     assert leftovers(far) == []
 
 
+def test_folders_in_a_project_keep_handing_on_its_group(desk: Desk, server: Sshd) -> None:
+    desk.write("study/below/file", "text")
+    for put in (True, False):
+        project = desk.folder / f"project-{put}" if put else desk.home / "project"
+        project.mkdir()
+        project.chmod(0o2770)
+        words = ("~/study", there(project)) if put else (there(desk.home / "study"), "~/project")
+        assert do(desk, server, "copy", *words).failed == 0
+        for made in (project / "study", project / "study/below"):
+            assert made.stat().st_mode & 0o7777 == 0o2000 | (desk.home / "study").stat().st_mode & 0o777
+
+
 @pytest.mark.parametrize("put", [True, False])
 def test_a_copy_killed_in_the_middle_goes_on(
     desk: Desk, server: Sshd, monkeypatch: pytest.MonkeyPatch, put: bool
