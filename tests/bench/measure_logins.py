@@ -97,8 +97,8 @@ def many(table: Table, box: Box) -> None:
         answers: list[float] = []
 
         def typing(terminal: Terminal) -> None:
-            for _ in range(15):
-                answers.append(terminal.key(b"\x1b[B"))
+            for number in range(15):  # down and up: at the last file there is nothing to paint
+                answers.append(terminal.key(b"\x1b[A" if number % 2 else b"\x1b[B"))
                 terminal.drain(0.3)
 
         threads = [threading.Thread(target=typing, args=(terminal,)) for terminal in terminals[:20]]
