@@ -10,7 +10,7 @@ from labbox.files.places.base import EntryKind, Place
 from labbox.files.places.errors import meaning
 from labbox.files.places.opening import Places
 from labbox.files.transfer.system import open_beneath
-from labbox.locations import Kind, Location, parse
+from labbox.locations import Kind, Location, archive_ending, parse
 from labbox.model import TransferSpec
 
 
@@ -66,6 +66,12 @@ def goes_to(spec: TransferSpec, source: Location, target: Location) -> tuple[Loc
     if not target.name:
         raise LabboxError("invalid", "cannot replace that folder itself", "name something in it")
     return target.parent, target.name
+
+
+def unpacked_name(archive: Location) -> str:
+    """The folder that an archive is unpacked into, unless another is named."""
+    ending = archive_ending(archive.name)
+    return archive.name[: -len(ending)] if ending else name_of(archive)
 
 
 def open_parent(found: Spot) -> tuple[int, str]:

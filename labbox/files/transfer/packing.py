@@ -12,7 +12,15 @@ from typing import Final
 from labbox.errors import LabboxError
 from labbox.files import archives
 from labbox.files.places.base import EntryKind
-from labbox.files.transfer.asked import Spot, ensure_folder, name_of, sources_of, spot, target_of
+from labbox.files.transfer.asked import (
+    Spot,
+    ensure_folder,
+    name_of,
+    sources_of,
+    spot,
+    target_of,
+    unpacked_name,
+)
 from labbox.files.transfer.copying import bring_one
 from labbox.files.transfer.deciding import Deed, Side, decide, into_itself, names_beside
 from labbox.files.transfer.erasing import erase_entry
@@ -20,7 +28,6 @@ from labbox.files.transfer.frames import part_name
 from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trashing import entry_or_none, version
-from labbox.locations import archive_ending
 from labbox.model import Conflict
 
 _MERGED: Final = (Conflict.OVERWRITE, Conflict.NEWER, Conflict.SKIP, Conflict.RESUME)
@@ -115,8 +122,7 @@ async def unpack(one: Run) -> None:
     await ensure_folder(above)
     for source in sources:
         called = name_of(source)
-        ending = archive_ending(source.name)
-        wanted = target.name if one.spec.exact else source.name[: -len(ending)] if ending else called
+        wanted = target.name if one.spec.exact else unpacked_name(source)
         try:
             await _unpack(one, await spot(one.places, source), above, wanted, called)
         except LabboxError as error:

@@ -10,7 +10,15 @@ from typing import Final
 from labbox.errors import LabboxError
 from labbox.files.places.base import Entry, EntryKind
 from labbox.files.places.opening import Places
-from labbox.files.transfer.asked import Spot, goes_to, name_of, sources_of, spot, target_of
+from labbox.files.transfer.asked import (
+    Spot,
+    goes_to,
+    name_of,
+    sources_of,
+    spot,
+    target_of,
+    unpacked_name,
+)
 from labbox.files.transfer.deciding import into_itself, onto_itself, special
 from labbox.files.transfer.paired import Walk
 from labbox.files.transfer.reporting import REPORT_EVERY, Reporter
@@ -23,6 +31,7 @@ from labbox.text import format_bytes
 
 LISTED: Final = 1000  # conflicts and problems of a plan; more are counted
 _COPIES: Final = (TransferVerb.COPY, TransferVerb.MOVE)
+_ARRIVES: Final = (*_COPIES, TransferVerb.UNPACK)  # things come to a folder
 
 
 class Clash(Value):
@@ -101,8 +110,9 @@ class _Planning:
             await self._preview()
             return
         sources = sources_of(self._spec)
-        folder = await self._folder(sources) if verb in _COPIES else None
+        folder = await self._folder(sources) if verb in _ARRIVES else None
         taken: set[str] = set()
+        unpacks = verb is TransferVerb.UNPACK
         for source in sources:
             called = name_of(source)
             if not self._selection.wants(called, called, folder=True):
@@ -110,20 +120,24 @@ class _Planning:
             target = None
             if folder is not None:
                 _above, wanted = goes_to(self._spec, source, target_of(self._spec))
+                if unpacks and not self._spec.exact:
+                    wanted = unpacked_name(source)
                 if wanted in taken:
-                    self._rows.row(called, "conflict", f"cannot copy “{called}”: two sources have that name")
+                    self._rows.row(
+                        called, "conflict", f"cannot {verb} “{called}”: two sources have that name"
+                    )
                     continue
                 taken.add(wanted)
                 target = folder[0].below(wanted) if folder[1] else None
             try:
-                found = await spot(self._places, source)
+                found = await spot(self._places, source.entered() if unpacks else source)
                 entry = await found.place.entry(found.path)
                 await self._source(found, entry, target, called, folder[0] if folder else None)
             except LabboxError as error:
                 if error.code == "unavailable":
                     raise
                 self._rows.fail(called, error)
-        if self._free is not None and self._size > self._free and verb is TransferVerb.COPY:
+        if self._free is not None and self._size > self._free and verb is not TransferVerb.MOVE:
             self._no_room()
 
     async def _folder(self, sources: list[Location]) -> tuple[Spot, bool] | None:
@@ -168,6 +182,8 @@ class _Planning:
         self._one(path, entry, there)
         if entry.kind is not EntryKind.FOLDER:
             return
+        if self._spec.verb is TransferVerb.UNPACK and there is not None and there.kind is EntryKind.FOLDER:
+            self._clash(path, entry, there)  # a copy is merged into it without asking; an archive is not
         both = target if there is not None and there.kind is EntryKind.FOLDER else None
         walk = Walk(self._tick, self._rows.fail)
         async for below, _here, _there, one, two in walk.pairs(found, both, path, self._enters):
@@ -200,7 +216,7 @@ class _Planning:
                 if self._walls is not None and not self._walls.links:
                     self._rows.row(path, "invalid", f"cannot copy “{path}”: the target keeps no links")
             case EntryKind.OTHER:
-                if self._spec.verb in _COPIES:
+                if self._spec.verb in _ARRIVES:
                     self._rows.fail(path, special(path))
                 return
         if self._walls is not None:
@@ -210,6 +226,9 @@ class _Planning:
                 self._rows.fail(path, error)
         if there is None or entry.kind is there.kind is EntryKind.FOLDER:
             return
+        self._clash(path, entry, there)
+
+    def _clash(self, path: str, entry: Entry, there: Entry) -> None:
         self._clashing += 1
         if len(self._clashes) < LISTED:
             self._clashes.append(
@@ -226,10 +245,11 @@ class _Planning:
 
     def _no_room(self) -> None:
         assert self._free is not None  # noqa: S101 - for the types
+        size, free = format_bytes(self._size), format_bytes(self._free)
         self._rows.row(
             self._spec.target or "",
             "limit",
-            f"cannot copy {format_bytes(self._size)}: the target has room for {format_bytes(self._free)}",
+            f"cannot {self._spec.verb} {size}: the target has room for {free}",
         )
 
     async def _preview(self) -> None:

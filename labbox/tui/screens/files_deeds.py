@@ -408,22 +408,25 @@ class FilesDeeds(FilesBase):
             raise LabboxError(
                 "invalid", f"cannot unpack “{visible_line(wrong[0])}”: it is no archive", "mark archives only"
             )
-        wish = await self.app.push_screen_wait(
-            TransferDialog(
-                "Unpack", f"Unpack {self.what(names)} into:", str(self.there.location), verify=False
+
+        def spec_of(wish: Wish) -> TransferSpec:
+            return TransferSpec(
+                verb=TransferVerb.UNPACK,
+                sources=tuple(map(str, sources)),
+                target=str(location_below(wish.target, self.here.location)),
+                conflict=wish.conflict,
             )
+
+        async def look(wish: Wish, tell: Callable[[str], None]) -> Outlook:
+            # A folder is unpacked by one rule: what is in the way is named, not decided one by one.
+            return (await self.look_ahead(spec_of(wish), tell))._replace(clashes=())
+
+        target = self.there.location if self.there.location.inner is None else self.here.location
+        wish = await self.app.push_screen_wait(
+            TransferDialog("Unpack", f"Unpack {self.what(names)} into:", str(target), look, verify=False)
         )
         if wish is not None:
-            to = location_below(wish.target, self.here.location)
-            await self.submit(
-                TransferSpec(
-                    verb=TransferVerb.UNPACK,
-                    sources=tuple(map(str, sources)),
-                    target=str(to),
-                    conflict=wish.conflict,
-                ),
-                wish.at_once,
-            )
+            await self.submit(spec_of(wish), wish.at_once)
             self.unmark()
 
     # Undo.

@@ -64,6 +64,28 @@ def test_a_plan_names_what_cannot_work(both: Desk) -> None:
     assert "~/t/a" in codes(("~/u",), "~/t/a")
 
 
+def test_unpacking_is_planned(desk: Desk) -> None:
+    desk.write("study/data.csv", "1,2")
+    desk.write("study/raw/one.log", "x" * 100_000)
+    (desk.home / "study/link").symlink_to("raw/one.log")
+    desk.write("note.txt", "n")
+    desk.do("pack", ("~/study", "~/note.txt"), "~/all.tar.gz")
+    made = planned(desk, "unpack", ("~/all.tar.gz",), "~/out")
+    assert (made.files, made.links, made.size, made.conflict_count) == (3, 1, 100_004, 0)
+    assert made.free is not None and made.problems == ()
+    desk.write("out/all/note.txt", "another")
+    desk.write("out/all/mine", "stays")
+    made = planned(desk, "unpack", ("~/all.tar.gz",), "~/out")
+    assert [clash.path for clash in made.conflicts] == ["all.tar.gz", "all.tar.gz/note.txt"]
+    assert made.conflicts[1].source_size == 1 and made.conflicts[1].target_size == 7
+    assert planned(desk, "unpack", ("~/all.tar.gz",), "~/out/exactly", exact=True).conflict_count == 0
+    assert planned(desk, "unpack", ("~/all.tar.gz",), "~/out/all", exact=True).conflict_count == 2
+    assert planned(desk, "unpack", ("~/all.tar.gz",), "~", exclude=("*.log",)).files == 2
+    desk.write("broken.zip", "no zip at all")
+    made = planned(desk, "unpack", ("~/broken.zip", "~/all.tar.gz"), "~/out")
+    assert [problem.path for problem in made.problems] == ["broken.zip"] and made.files == 3
+
+
 def test_many_clashes_are_counted_and_the_first_listed(both: Desk) -> None:
     for number in range(1100):
         both.write(f"t/{number}", "")
