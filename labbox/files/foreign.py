@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import signal
 import struct
+import threading
 from contextlib import suppress
 from typing import Final
 
@@ -39,22 +41,28 @@ class Program:
         finally:
             os.close(theirs)
         self.out = os.fdopen(out, "rb")
+        self._reaping = threading.Lock()  # it may end in one thread while another kills it
+        self._content = False
 
     def end(self) -> bool:
         """Close its output, wait for its end, and say whether it was content."""
-        if self.pid:
-            self.out.close()
-            status = os.waitpid(self.pid, 0)[1]
-            self.pid = 0
-            self._content = status == 0
+        self.out.close()
+        running = self.pid
+        if running:
+            with suppress(ChildProcessError):  # another thread was first
+                os.waitid(os.P_PID, running, os.WEXITED | os.WNOWAIT)
+        with self._reaping:
+            if self.pid:
+                self._content = os.waitpid(self.pid, 0)[1] == 0
+                self.pid = 0
         return self._content
 
     def kill(self) -> None:
         """End it."""
-        if self.pid:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, 9)
-            self.end()
+        with self._reaping:
+            if self.pid:
+                os.kill(self.pid, signal.SIGKILL)
+        self.end()
 
 
 def _become(words: list[str], file: int, out: int, memory: int, seconds: int) -> None:

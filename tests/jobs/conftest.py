@@ -316,6 +316,7 @@ class FakeWorker:
         self.paused = False
         self.cleaned = False
         self.alive = True
+        self._begun = asyncio.Event()
         self.answer: asyncio.Future[TransferSummary | None] = asyncio.get_running_loop().create_future()
         self._told: Callable[[Progress, TransferSummary | None], None] = lambda *_: None
 
@@ -328,9 +329,11 @@ class FakeWorker:
         for descriptor in descriptors:
             os.fstat(descriptor)
         self.request, self.paused, self._told = request, request.paused, told
+        self._begun.set()
         return await asyncio.shield(self.answer)
 
     async def pause(self, *, paused: bool) -> None:
+        await self._begun.wait()
         self.paused = paused
 
     async def cancel(self) -> None:

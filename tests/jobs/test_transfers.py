@@ -173,9 +173,10 @@ async def test_pause_and_resume_reach_the_worker_also_after_a_restart(lab: Lab) 
     assert (await lab.jobs.pause(ada, job.id, "test")).state is S.PAUSED
     assert worker.paused
     await lab.restart()
+    # at once, while the worker is only being started
+    assert (await lab.jobs.resume(lab.account("ada"), job.id, "test")).state is S.RUNNING
     worker = await lab.transfers.worker(1)
     assert worker.request.paused
-    assert (await lab.jobs.resume(lab.account("ada"), job.id, "test")).state is S.RUNNING
     assert not worker.paused
     worker.end(files=4)
     assert (await lab.ended(job.id)).state is S.SUCCEEDED

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _SECONDS = 60.0
@@ -32,6 +33,12 @@ def descendants(pid: int) -> list[int]:
         for child in map(int, below.read_text().split()):
             found += [child, *descendants(child)]
     return found
+
+
+def kill(pid: int) -> None:
+    """End a process, if it has not ended meanwhile."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 class Sshd:
@@ -106,7 +113,7 @@ class Sshd:
     def stop(self) -> None:
         if self._process is not None:
             for pid in descendants(self._process.pid):  # sessions whose line is dead would stay
-                os.kill(pid, signal.SIGKILL)
+                kill(pid)
             self._process.terminate()
             self._process.wait(_SECONDS)
             self._process = None

@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 SUMMARY: Final = "transfer.json"
 _CLEANING: Final = 60.0  # seconds in which a cancelled transfer removes what is unfinished
 _AT_ONCE: Final = 5.0  # the same for one that is killed
+_BEGINNING: Final = 10.0  # seconds in which a transfer that was adopted or started has a worker
 
 
 class TransferRun(Try):
@@ -59,6 +60,7 @@ class TransferRun(Try):
         """As for every attempt."""
         super().__init__(parts, row, attempt, adopted=adopted)
         self._worker: TransferWorker | None = None
+        self._steerable = asyncio.Event()  # set with the worker, and for good when there will be none
         self._summary = TransferSummary()
 
     @property
@@ -67,11 +69,11 @@ class TransferRun(Try):
         return self._summary
 
     async def freeze(self, *, frozen: bool) -> None:
-        """Have the worker wait at the next block, or go on."""
+        """Have the worker wait at the next block, or go on; TimeoutError where none begins."""
+        async with asyncio.timeout(_BEGINNING):
+            await self._steerable.wait()
         if self._worker is None:
-            raise LabboxError(
-                "conflict", f"cannot steer job {self.row.id}: it is just beginning or ending", "try again"
-            )
+            raise LabboxError("conflict", f"cannot steer job {self.row.id}: it is just ending", "try again")
         await self._worker.pause(paused=frozen)
 
     async def _end_now(self) -> None:
@@ -140,6 +142,7 @@ class TransferRun(Try):
                 self._parts.transfers.dedicated(account) as worker,
             ):
                 self._worker = worker
+                self._steerable.set()
                 if self.row.state is JobState.PREPARING:
                     await self._note_running()
                 return await self._watch(asked, worker, request, descriptors)
@@ -154,6 +157,7 @@ class TransferRun(Try):
             return Outcome(state=JobState.LOST, reason=reason, ours=True)
         finally:
             self._worker = None
+            self._steerable.set()
 
     async def _request(self, account: Account, asked: TransferSpec, handed: Handed) -> work.Transfer:
         transfers = self._parts.transfers

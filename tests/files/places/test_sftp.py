@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 from conformance import Conformance, Opener, listed, read, refused, write
-from sshd import Sshd, descendants, free_port, make_key
+from sshd import Sshd, descendants, free_port, kill, make_key
 
 from labbox.errors import LabboxError
 from labbox.files.places import sftplogin
@@ -242,7 +242,7 @@ async def test_a_server_that_is_killed_ends_what_waits(tmp_path: Path) -> None:
         file = await place.open(f"{tmp_path}/f", write=True, exclusive=True)
         writing = asyncio.create_task(_fill(file))
         for pid in descendants(sshd.pid):
-            os.kill(pid, signal.SIGKILL)
+            kill(pid)
         async with asyncio.timeout(60):
             with refused(frozenset({"unavailable"})) as caught:
                 await writing
