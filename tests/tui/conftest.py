@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 import textual._wait
+from panes import Panes, start
 from textual.pilot import Pilot
 
 from labbox.tui import clock
@@ -138,3 +139,17 @@ def project(tmp_path: Path) -> Path:
     """Two folders in the home: one that can be run, one that is only a folder."""
     scenes_module.furnish(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def panes(tmp_path: Path) -> Iterator[Callable[..., Panes]]:
+    """`panes()`: the file manager on a terminal; its home is the test's folder."""
+    made: list[Panes] = []
+
+    def begin(more: str = "", **options: Any) -> Panes:
+        made.append(start(tmp_path, more, **options))
+        return made[-1]
+
+    yield begin
+    for each in made:
+        each.shown.close()

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from panes import BACKSPACE, DOWN, END, F3, F4, F5, F10, HOME, Panes, there
 from sshd import Sshd
-
-HERE = Path(__file__).parent
-WORK = (
-    "import working_box; from labbox.protocol import HostSecret; "
-    "working_box.put_to_work(box, {home!r}{more}); "
-)
-# The terminal becomes the controlling one, as it is for a login: an editor's Ctrl+C reaches its whole group.
-LOGIN = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-F3, F4, F5, F8, F10 = "\x1bOR", "\x1bOS", "\x1b[15~", "\x1b[19~", "\x1b[21~"
-DOWN, HOME, END, BACKSPACE = "\x1b[B", "\x1b[H", "\x1b[F", "\x7f"
-IN_FRONT = ("╭─", "┌─")
 
 HOSTILE = {
     "newline": b"h-new\nline.txt",
@@ -49,98 +36,6 @@ HOSTILE = {
     "invisible": "h-unseen\u200b\u2060\ufeff\u00ad.txt".encode(),
     "tags": "h-\U000e0041\U000e007f.txt".encode(),
 }
-
-
-def _terminals() -> Any:
-    name = "labbox_tests_terminals"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / "test_tui_terminal.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-class Panes:
-    """A terminal with the file manager of a box that does its transfers."""
-
-    def __init__(self, shown: Any) -> None:
-        self.shown = shown
-        self.sees("F10Quit", "▸~ ")
-
-    @property
-    def page(self) -> str:
-        return "\n".join(self.shown.screen.display)
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.shown.press(key)
-
-    def until(self, reached: Callable[[str], object], seconds: float = 30) -> str:
-        return str(self.shown.wait(reached, seconds))
-
-    def sees(self, *texts: str) -> str:
-        return self.until(lambda page: all(text in page for text in texts))
-
-    def on(self, name: str) -> None:
-        """Put the cursor on an entry by typing its name."""
-        self.press(name)
-        self.sees(f"Search: {name}▏")
-        self.press("\x1b")
-        self.until(lambda page: "Search" not in page and f" {name}  " in page.splitlines()[-2])
-
-    def calm(self) -> None:
-        """No dialog, and the panes in front."""
-        self.until(lambda page: "Files on lab" in page and not any(each in page for each in IN_FRONT))
-
-    def mouse(self, button: int, text: str, left: bool = True, times: int = 1) -> None:
-        """Press a button where a text stands in the left or the right pane; the wheel is 64 and 65."""
-        half = self.shown.screen.columns // 2
-        for y, line in enumerate(self.shown.screen.display):
-            part = line[:half] if left else line[half:]
-            if y >= 3 and text in part:
-                x = part.index(text) + (0 if left else half)
-                for _ in range(times):
-                    self.press(f"\x1b[<{button};{x + 1};{y + 1}M")
-                    if button < 64:
-                        self.press(f"\x1b[<{button};{x + 1};{y + 1}m")
-                return
-        raise AssertionError(f"no {text!r} to click on:\n{self.page}")
-
-    def cell(self, row: int, column: int) -> str:
-        return str(self.shown.screen.buffer[row][column].data)
-
-    def rows_with(self, *texts: str) -> list[int]:
-        """Where joined emoji and characters without width stand: what follows them pyte does not draw."""
-        lines = enumerate(self.shown.screen.display)
-        return [row for row, line in lines if any(text in line for text in texts)]
-
-    def ends(self) -> None:
-        self.press(F10)
-        assert self.shown.ended() == 0
-
-    def painted(self) -> bytes:
-        """What reached the terminal beyond the sequences of the interface itself."""
-        seen: bytes = self.shown.seen
-        left: bytes = _terminals().ALLOWED.sub(b"", seen[seen.index(b"\x1b[?1049h") :])
-        return left.replace(b"\r", b"").replace(b"\n", b"")
-
-
-@pytest.fixture
-def panes(tmp_path: Path) -> Iterator[Callable[..., Panes]]:
-    module, made = _terminals(), []
-
-    def start(more: str = "", rows: int = 30, columns: int = 110, **environ: str) -> Panes:
-        script = LOGIN + module.START + WORK.format(home=str(tmp_path), more=more)
-        made.append(
-            module.Terminal(script + module.MAIN.format(start="files"), rows=rows, columns=columns, **environ)
-        )
-        return Panes(made[-1])
-
-    yield start
-    for each in made:
-        each.close()
 
 
 # ── archives ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -204,7 +99,7 @@ def test_an_archive_is_entered_looked_into_and_copied_out_of(
     at.sees("Copy 2 entries to:", "~/into", "3 files, 2 folders", "nothing in the way")
     at.press("\r")
     at.calm()
-    at.until(lambda _page: _there(tmp_path / "into/raw/deep/one.csv") and _there(tmp_path / "into/notes.txt"))
+    at.until(lambda _page: there(tmp_path / "into/raw/deep/one.csv") and there(tmp_path / "into/notes.txt"))
     at.until(lambda page: page.count("/raw ") == 2)  # the other pane shows it without being asked
     assert (tmp_path / "into/raw/deep/one.csv").read_text() == "a,b\n1,2\n"
     assert (tmp_path / "into/notes.txt").read_text() == "what was packed\n"
@@ -212,10 +107,6 @@ def test_an_archive_is_entered_looked_into_and_copied_out_of(
     at.press(HOME, BACKSPACE)
     at.until(lambda page: "▸~ " in page and page.splitlines()[-2].startswith(" data.zip "))
     at.ends()
-
-
-def _there(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
 
 
 def test_what_only_claims_to_be_an_archive_is_said_and_the_pane_stays(
@@ -293,7 +184,7 @@ def test_another_host_is_a_place_of_the_pane(
     at.press(F5)
     at.sees("Copy “table.csv” to:", "1 file", "nothing in the way")
     at.press("\r")
-    at.until(lambda _page: _there(tmp_path / "table.csv"))
+    at.until(lambda _page: there(tmp_path / "table.csv"))
     assert (tmp_path / "table.csv").read_text() == "x,a,b\n5,6\n"
     at.calm()
     at.press("\t")
@@ -302,7 +193,7 @@ def test_another_host_is_a_place_of_the_pane(
     at.press(F5)
     at.sees("Copy “mine.txt” to:", f"sftp://{host}", "1 file", "nothing in the way")
     at.press("\r")
-    at.until(lambda _page: _there(far / "results/mine.txt"))
+    at.until(lambda _page: there(far / "results/mine.txt"))
     at.calm()
     at.until(lambda page: page.count("mine.txt") >= 3)  # the pane over there has it too
     # F7 and Backspace over there.
