@@ -11,15 +11,16 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO, Final
 
 from labbox.errors import LabboxError
 from labbox.files.archives.limits import Limits, damaged
 from labbox.files.archives.member import Content, Member, What, Where, encrypted
 from labbox.files.archives.names import decoded
-from labbox.files.archives.source import Source
+from labbox.files.archives.source import Source, closed
 from labbox.files.archives.sparse import SparseContent
 from labbox.files.archives.spool import Spool, cache_folder
 from labbox.files.archives.streams import Stream
@@ -47,6 +48,8 @@ class SevenZipReader:
         self._own: int | None = None
         self._copy: IO[bytes] | None = None
         self._running: list[Program] = []
+        self._closed = False
+        self._starting, self._fetching = threading.Lock(), threading.Lock()  # several threads may read
         self._stream: Stream | None = None
         self._spool: Spool | None = None
         if source.read_at(0, 6) != b"7z\xbc\xaf\x27\x1c":
@@ -57,7 +60,7 @@ class SevenZipReader:
         at = 0
         self._stream = None
         listing = self._run("l", "-slt", "-ba")
-        for facts in _records(listing.out, self._limits.header):
+        for facts in _records(lambda most: self._read(listing.out.readline, most), self._limits.header):
             member = self._member(facts, at)
             at += member.size
             if member.what is What.LINK and member.size <= 4096 and not member.encrypted:
@@ -91,6 +94,8 @@ class SevenZipReader:
 
     def close(self) -> None:
         """End what runs, and let go of what was unpacked."""
+        with self._starting:
+            self._closed = True
         for process in self._running:
             process.kill()
         if self._spool is not None:
@@ -123,17 +128,28 @@ class SevenZipReader:
         """The bytes of all files."""
         total = 0
         process = self._run("x", "-so")
-        while block := process.out.read(_STEP):
+        while block := self._read(process.out.read, _STEP):
             total += len(block)
             self._limits.check_size(self.label, total, self.size)
             yield block
         self._ended(process)
 
+    def _read(self, read: Callable[[int], bytes], most: int) -> bytes:
+        try:
+            return read(most)
+        except ValueError:  # its output was closed
+            raise closed(self.label) from None
+
     def _run(self, *words: str) -> Program:
-        self._running = [one for one in self._running if one.pid]
-        words = (self._program, *words, "-t7z", "-p", "-y", "-bd", FILE)
-        process = Program(list(words), self._file(), _MEMORY, _SECONDS)
-        self._running.append(process)
+        with self._fetching:
+            file = self._file()
+        with self._starting:
+            if self._closed:
+                raise closed(self.label)
+            self._running = [one for one in self._running if one.pid]
+            words = (self._program, *words, "-t7z", "-p", "-y", "-bd", FILE)
+            process = Program(list(words), file, _MEMORY, _SECONDS)
+            self._running.append(process)
         return process
 
     def _file(self) -> int:
@@ -180,12 +196,12 @@ def program(label: str) -> str:
     )
 
 
-def _records(out: IO[bytes], longest: int) -> Iterator[dict[bytes, bytes]]:
+def _records(line_of: Callable[[int], bytes], longest: int) -> Iterator[dict[bytes, bytes]]:
     """What stands between two empty lines; a name may go over several lines."""
     facts: dict[bytes, bytes] = {}
     length = 0
     last = b""
-    while line := out.readline(longest):
+    while line := line_of(longest):
         length += len(line)
         if length >= longest:
             return

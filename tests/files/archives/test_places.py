@@ -13,7 +13,10 @@ import pytest
 from archiving import Build, opened, packed
 from conformance import TAKEN, WORD_NAMES, Conformance, Opener, build, listed, read, refused
 
-from labbox.files.archives.sevenzip import program
+from labbox.errors import LabboxError
+from labbox.files.archives.limits import Limits
+from labbox.files.archives.sevenzip import SevenZipReader, program
+from labbox.files.archives.source import FileSource
 from labbox.files.places.base import EntryKind, Place
 
 
@@ -169,3 +172,18 @@ class TestSevenZip(_Archive):
             assert set(await listed(place, f"{top}/files")) == set(told)
             for shown, name in told.items():
                 assert await read(place, f"{top}/files/{shown}") == os.fsencode(name)
+
+
+def test_seven_zip_starts_nothing_for_an_archive_that_was_closed(tmp_path: Path) -> None:
+    build(tmp_path / "in", {"a": bytes(4 << 20)})
+    _seven(tmp_path / "in", tmp_path / "a.7z")
+    source = FileSource(os.open(tmp_path / "a.7z", os.O_RDONLY), "a.7z")
+    reader = SevenZipReader(source, "a.7z", Limits())
+    member = next(one for one in reader.members() if one.size)
+    begun = reader.blocks(member)
+    assert next(begun)[0] == 0
+    reader.close()
+    for ask in (lambda: list(begun), lambda: list(reader.members()), lambda: list(reader.blocks(member))):
+        with pytest.raises(LabboxError, match="it was closed meanwhile"):
+            ask()
+    source.close()
