@@ -122,10 +122,10 @@ class LabboxApp(App[int]):
         """The box's name, once known."""
         return self.status.box if self.status else ""
 
-    def whereabouts(self) -> str:
-        """What the title bar says at its right end."""
-        unread = f"{len(self.notices)} notices (n) · " if len(self.notices) > 1 else ""
-        unread = "1 notice (n) · " if len(self.notices) == 1 else unread
+    def whereabouts(self, key: str) -> str:
+        """What the title bar says at its right end; `key` shows the notices."""
+        unread = f"{len(self.notices)} notices ({key}) · " if len(self.notices) > 1 else ""
+        unread = f"1 notice ({key}) · " if len(self.notices) == 1 else unread
         who = f"{self.me} (admin)" if self.is_admin else self.me
         return f"{unread}{who}@{self.box_name}" if self.box_name else f"{unread}{who}"
 
@@ -216,6 +216,14 @@ class LabboxApp(App[int]):
             await super().on_event(event)
             return
         if not self.screen_stack or self._key_order.holds(event):  # without a screen the app is ending
+            return
+        screen = self.screen
+        if (
+            isinstance(event, events.Key)
+            and isinstance(screen, FilesScreen)
+            and self.app_focus
+            and screen.take(event.key, more=not self._message_queue.empty())
+        ):
             return
         if isinstance(event, events.Key) and event.key.startswith("alt+"):
             bound = self.screen.active_bindings
@@ -310,7 +318,8 @@ class LabboxApp(App[int]):
         fresh = tuple(notice for notice in fresh if notice.id not in known)
         self.notices = [*fresh, *self.notices][:NOTICES_KEPT]
         if quiet and len(fresh) > 1:
-            self.say(f"{len(fresh)} things happened since your last look. n shows them.", "Notices")
+            key = self.screen.notices_key() if isinstance(self.screen, Pane) else "n"
+            self.say(f"{len(fresh)} things happened since your last look. {key} shows them.", "Notices")
         else:
             for notice in reversed(fresh[:3]):
                 self.say(notice.text, "Notice")

@@ -73,7 +73,7 @@ class Pane(Screen[None], Alike):
 
     def compose(self) -> ComposeResult:
         """Title, banner, body, keys."""
-        yield TitleBar(self.heading(), self.lab.whereabouts())
+        yield TitleBar(self.heading(), self.lab.whereabouts(self.notices_key()))
         yield Banner()
         yield from self.body()
         yield KeyBar(keys.function_keys(self.KEYS, self.lab.is_admin))
@@ -98,7 +98,12 @@ class Pane(Screen[None], Alike):
     def retitle(self) -> None:
         """Write the title bar anew."""
         for bar in self.query(TitleBar):
-            bar.say(self.heading(), self.lab.whereabouts())
+            bar.say(self.heading(), self.lab.whereabouts(self.notices_key()))
+
+    def notices_key(self) -> str:
+        """What shows the notices here: their letter, or the menu where that letter means something else."""
+        means = {binding.key: binding.action for binding in keys.bindings(self.KEYS)}
+        return "n" if means.get("n") == "app.notices" else "F9 Box"
 
     async def ask(self, call: Callable[[], T]) -> T:
         """The result of a client call, made in a thread."""

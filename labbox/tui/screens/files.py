@@ -19,6 +19,7 @@ from labbox.model import FINAL, JobKind, JobState
 from labbox.protocol import Event, Job
 from labbox.text import format_bytes, visible_line
 from labbox.tui import keys
+from labbox.tui.atonce import paint
 from labbox.tui.browsing import HOME, LOOK_EVERY
 from labbox.tui.filememory import FileMemory, Visits, load, memory_path, save
 from labbox.tui.screens.files_base import SIDES
@@ -31,6 +32,7 @@ from labbox.tui.widgets.paint import Alike
 from labbox.tui.widgets.transfers import TransferStrip
 
 KEEP_AFTER: Final = 2.0  # seconds after a change in which more may come before it is written down
+MOST_EARLY: Final = 100
 MOST_SIBLINGS: Final = 2000  # files that the viewer can go on to
 
 
@@ -49,6 +51,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         super().__init__()
         self.transfers: dict[int, Job] = {}
         self._awaited: set[int] = set()  # sums that are shown when they are there
+        self._early: dict[int, Job] = {}  # transfers that ended before the box had said their numbers
         self._beside = ""  # what the other pane shows in place of files: "view", "info"
         self._chord = ""
         self._ticks = 0
@@ -241,9 +244,22 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
     @on(FileTable.Moved)
     def moved(self, message: FileTable.Moved) -> None:
         """The cursor stands elsewhere."""
+        self._follow_cursor()
+
+    def _follow_cursor(self) -> None:
         self.tell_status(self.active)
         if self._beside:
             self._show_beside()
+
+    def take(self, key: str, more: bool) -> bool:
+        """Move the cursor of the files without a way round, where the key does so; `more` keys wait."""
+        table = self.pane.table
+        if self.focused is not table or not table.take(key):
+            return False
+        self._follow_cursor()
+        if not more:
+            paint(self, (table, table.vertical_scrollbar, self.pane.status))
+        return True
 
     @on(FileTable.HeadClicked)
     def head_clicked(self, message: FileTable.HeadClicked) -> None:
@@ -419,9 +435,13 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
 
     def transfer_submitted(self, job: Job) -> None:
         """A transfer is on its way."""
-        self.transfers.setdefault(job.id, job)
         if "Checksums" in job.name:
             self._awaited.add(job.id)
+        ended = self._early.pop(job.id, None)
+        if ended is None:
+            self.transfers.setdefault(job.id, job)
+        else:
+            self._ended(ended)
         self._tell_transfers()
 
     def read_again(self) -> None:
@@ -441,6 +461,10 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
                 known = self.transfers.pop(job.id, None)
                 if known is not None:
                     self._ended(job)
+                    continue
+                self._early[job.id] = job
+                if len(self._early) > MOST_EARLY:
+                    del self._early[next(iter(self._early))]
             else:
                 self.transfers[job.id] = job
         if changed:

@@ -36,6 +36,9 @@ _SIGNS: Final = {
     Kind.BROKEN: "!",
     Kind.OTHER: "=",
 }
+_STEPS: Final = {"up": -1, "down": 1}
+_PAGES: Final = {"pageup": -1, "pagedown": 1}
+_EDGES: Final = {"home": 0, "end": -1}
 _HALF_YEAR: Final = 182 * 86400.0
 
 
@@ -240,6 +243,23 @@ class FileTable(Table, inherit_bindings=False):
                 return
 
     # Keys and mouse.
+
+    def take(self, key: str) -> bool:
+        """Move the cursor at once, if that is what the key means and nobody else wants it.
+
+        No message tells of it: whoever calls this goes on himself.
+        """
+        if self.searching or self.deferring:
+            return False
+        if key in _STEPS:
+            self._stand(self.cursor + _STEPS[key])
+        elif key in _PAGES:
+            self._stand(self.cursor + _PAGES[key] * max(1, self.page - 1))
+        elif key in _EDGES:
+            self._stand(_EDGES[key] % max(1, self._count))
+        else:
+            return False
+        return True
 
     def on_key(self, event: events.Key) -> None:
         """Letters search; while one searches, so does everything that can be typed."""

@@ -94,6 +94,17 @@ class Painted(Widget):
             self._inks = inks_of(self.app.theme, self.app.theme_variables)
         return self._inks[name]
 
+    @property
+    def is_truecolor(self) -> bool:
+        """Whether no ink has one of the terminal's own colours."""
+        inks = self._inks or {}
+        colours = [colour for ink in inks.values() for colour in (ink.color, ink.bgcolor)]
+        return all(colour is not None and colour.triplet is not None for colour in colours)
+
+    def line(self, y: int, width: int) -> Strip:
+        """The first `width` cells of a line."""
+        return self.render_line(y).crop(0, width)
+
     def notify_style_update(self) -> None:
         """Forget the inks: the theme changed."""
         self._inks = None

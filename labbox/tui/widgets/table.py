@@ -12,6 +12,7 @@ from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
 
 from labbox.tui.widgets.paint import Painted, fit
@@ -161,14 +162,18 @@ class Table(ScrollView, Painted, can_focus=True):
 
     def go(self, row: int) -> None:
         """Put the cursor on a row and bring it on screen."""
+        if self._stand(row):
+            self.post_message(self.Moved())
+
+    def _stand(self, row: int) -> bool:
         row = max(0, min(row, self._count - 1))
         if row == self.cursor:
-            return
+            return False
         old, self.cursor = self.cursor, row
         self.refresh_row(old)
         self.refresh_row(row)
         self._show_cursor()
-        self.post_message(self.Moved())
+        return True
 
     def _show_cursor(self) -> None:
         top = self.first_shown
@@ -176,6 +181,13 @@ class Table(ScrollView, Painted, can_focus=True):
             self.scroll_to(y=self.cursor, animate=False, force=True)
         elif self.cursor >= top + self.page:
             self.scroll_to(y=self.cursor - self.page + 1, animate=False, force=True)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Draw the scroll bar anew only where its thumb looks otherwise: among many rows it seldom does."""
+        bar = self.vertical_scrollbar if self.show_vertical_scrollbar else None
+        if bar is not None and _thumb(bar, bar.position) == _thumb(bar, new_value):
+            bar.set_reactive(ScrollBar.position, int(new_value * 8) / 8)
+        super().watch_scroll_y(old_value, new_value)
 
     # Keys and mouse.
 
@@ -217,8 +229,11 @@ class Table(ScrollView, Painted, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Headings first, then the rows from the scroll offset on."""
-        width = self.size.width
-        if width != self._laid:
+        return self.line(y, self.size.width)
+
+    def line(self, y: int, width: int) -> Strip:
+        """The same, so wide."""
+        if self.size.width != self._laid:
             self._lay_out()
         if self._head and y == 0:
             parts: Cell = [(" ", "head")]
@@ -251,6 +266,14 @@ class Table(ScrollView, Painted, can_focus=True):
     def on_blur(self) -> None:
         """Show that the keys go elsewhere."""
         self.refresh_row(self.cursor)
+
+
+def _thumb(bar: ScrollBar, position: float) -> int:
+    """Where the thumb begins, in eighths of a cell, as Textual reckons it."""
+    size, whole, window = bar.size.height, bar.window_virtual_size, bar.window_size
+    if not (size and whole > window > 0):
+        return 0
+    return int((size - max(1, window * size / whole)) * position / (whole - window) * 8)
 
 
 def _fitted(cell: Cell, width: int, right: bool) -> Cell:
