@@ -10,9 +10,11 @@ import re
 from typing import Final
 
 # C0 and DEL, C1, the bidirectional controls of UAX #9, line and paragraph separators, interlinear
-# annotation, tag characters and lone surrogates (from undecodable bytes).
+# annotation, tag characters and lone surrogates (from undecodable bytes); and what takes no cell and joins
+# nothing, with which two names look alike: soft hyphen, zero width space, word joiner, invisible operators.
 _HOSTILE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb"
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2064\u2066-\u2069"
+    "\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f\ud800-\udfff]"
 )
 _HOSTILE_BUT_TEXT: Final = re.compile(_HOSTILE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
@@ -32,6 +34,15 @@ def _picture(match: re.Match[str]) -> str:
 def visible_line(text: str) -> str:
     """Outside text for one line of a screen: newlines and tabs are made visible too."""
     return _HOSTILE.sub(_picture, text)
+
+
+def restored(text: str, source: str) -> str:
+    """What was made of `visible_line(source)` by hand, with the characters again that could not be shown."""
+    for hidden in set(_HOSTILE.findall(source)):
+        picture = visible_line(hidden)
+        if picture not in source:
+            text = text.replace(picture, hidden)
+    return text
 
 
 def visible(text: str) -> str:

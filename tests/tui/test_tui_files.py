@@ -457,6 +457,74 @@ async def test_folders_files_names_and_links_are_made_at_once(hands: Hand, files
         await at.until(lambda: len(at.pilot.app.screen_stack) == 2)
 
 
+@pytest.mark.parametrize("key", ["f18", "f6"])
+async def test_a_name_with_controls_is_renamed_only_where_it_was_changed(
+    hands: Hand, files: Path, key: str
+) -> None:
+    name = "two\nlines\u200b.csv"
+    (files / name).write_text("x")
+    async with hands() as at:
+        await at.until(lambda: name in at.names())
+        if key == "f6":
+            at.screen.browsers["right"].tab.location = at.screen.here.location
+        await at.on(name)
+        await at.press(key)
+        await at.until(lambda: at.pilot.app.screen.query("Input"))
+        field = at.pilot.app.screen.query("Input").first()
+        assert field.value == "two␊lines\\u200b.csv"
+        if key == "f18":
+            await at.press("enter")
+            await at.until(lambda: len(at.pilot.app.screen_stack) == 2)
+            assert (files / name).exists()
+            await at.press(key)
+            await at.until(lambda: at.pilot.app.screen.query("Input"))
+            field = at.pilot.app.screen.query("Input").first()
+        field.value = field.value.replace(".csv", ".txt")
+        await at.press("enter")
+        await at.until(lambda: (files / "two\nlines\u200b.txt").exists())
+        assert not (files / name).exists()
+
+
+async def test_the_title_names_what_shows_the_notices_here(hands: Hand) -> None:
+    async with hands() as at:
+        at.box.note("The disk is nearly full.")
+        await at.sees("1 notice (F9 Box)")
+        await at.press("f9")
+        for _ in range(8):  # titles
+            if "Notices" in at.page:
+                break
+            await at.press("right")
+        await at.sees("Notices", "Status of the box")
+        await at.press("escape")
+        at.screen.lab.show_jobs()
+        await at.sees("1 notice (n)")
+
+
+async def test_the_cursor_is_where_it_was_after_a_swap_and_a_closed_tab(hands: Hand) -> None:
+    async with hands() as at:
+        await at.on("run10.csv")
+        await at.press("tab")
+        await at.on("papers")
+        await at.press("enter")
+        await at.goes("~/papers")
+        await at.press("backspace")
+        await at.goes("~")
+        await at.on("study")
+        await at.press("ctrl+u")
+        await at.until(lambda: not any(browser.reading for browser in at.screen.browsers.values()))
+        await at.until(lambda: at.under == "run10.csv")
+        await at.press("tab")
+        await at.until(lambda: at.under == "study")
+        await at.press("ctrl+t")
+        await at.until(lambda: len(at.screen.here.tabs) == 2 and not at.screen.here.reading)
+        await at.on("papers")
+        await at.press("enter")
+        await at.goes("~/papers")
+        await at.press("ctrl+w")
+        await at.goes("~")
+        await at.until(lambda: at.under == "study")
+
+
 async def test_an_existing_name_is_refused_in_words(hands: Hand, files: Path) -> None:
     async with hands() as at:
         await at.press("f7")

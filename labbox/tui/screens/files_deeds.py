@@ -10,7 +10,7 @@ from labbox.errors import LabboxError
 from labbox.locations import Location, archive_ending, check_name, parse, path_text
 from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, Progress, TransferSpec, TransferVerb
 from labbox.protocol import Job
-from labbox.text import counted, format_bytes, visible_line
+from labbox.text import counted, format_bytes, restored, visible_line
 from labbox.tui.browsing import location_below
 from labbox.tui.screens.files_base import FilesBase
 from labbox.tui.screens.files_wishes import Outlook, TransferDialog, Wish
@@ -80,7 +80,7 @@ class FilesDeeds(FilesBase):
             target = path_text(target)
 
         def spec_of(wish: Wish) -> TransferSpec:
-            text = wish.target.strip()
+            text = restored(wish.target.strip(), target)
             to = location_below(text, base)
             exact = len(names) == 1 and not text.endswith("/") and not self._is_known_folder(to)
             if sources == [to]:
@@ -110,17 +110,17 @@ class FilesDeeds(FilesBase):
         )
         if wish is None:
             return
-        if verb is TransferVerb.MOVE and len(names) == 1 and await self._renamed(names[0], wish):
+        if verb is TransferVerb.MOVE and len(names) == 1 and await self._renamed(names[0], spec_of(wish)):
             return
         await self.submit(spec_of(wish), wish.at_once)
         self.unmark()
 
-    async def _renamed(self, name: str, wish: Wish) -> bool:
+    async def _renamed(self, name: str, spec: TransferSpec) -> bool:
         """A move within the folder is a new name, and done at once."""
-        to = location_below(wish.target.strip(), self.here.location)
+        to = parse(spec.target or "")
         source = self.location_of(name)
         listing = self.here.listing
-        if to.parent != source.parent or to == source or wish.conflict is not Conflict.FAIL:
+        if to.parent != source.parent or to == source or spec.conflict is not Conflict.FAIL:
             return False
         if listing is not None and listing.find(to.name) is not None:
             return False
@@ -273,8 +273,15 @@ class FilesDeeds(FilesBase):
         if row is None:
             return
         source = self.location_of(row.name)
+        offered = path_text(source.name)
         answer = await self.app.push_screen_wait(
-            Prompt("Rename", "New name", path_text(source.name), check=_name_of, verb="Rename")
+            Prompt(
+                "Rename",
+                "New name",
+                offered,
+                check=lambda text: _name_of(restored(text, offered)),
+                verb="Rename",
+            )
         )
         if answer is None or str(answer["text"]) == source.name:
             return

@@ -203,6 +203,8 @@ class FilesGoing(FilesBase):
     def action_swap(self) -> None:
         """Each pane shows what the other did."""
         left, right = self.browsers["left"], self.browsers["right"]
+        for browser in (left, right):
+            self._leave_tab(browser)
         left.tabs, right.tabs = right.tabs, left.tabs
         left.at, right.at = right.at, left.at
         for side in self.browsers:
@@ -261,8 +263,9 @@ class FilesGoing(FilesBase):
             self.turned(side)
 
     def _leave_tab(self, browser: Browser) -> None:
-        row = self.row
-        browser.tab.stand_on = row.name if row and browser is self.here else None
+        side = next(side for side, each in self.browsers.items() if each is browser)
+        row = self.file_panes[side].table.row
+        browser.tab.stand_on = row.name if row else None
 
     # How it is sorted and shown.
 
