@@ -41,8 +41,11 @@ if TYPE_CHECKING:
     from labbox.client import Client
     from labbox.tui.prepared import Prepared
 
-STATUS_EVERY = 2  # seconds: with SILENCE, a box that hangs is told of within five
-STATUS_IN_TROUBLE = 2  # seconds between two looks whether what is wrong has passed
+STATUS_EVERY = 10  # seconds between two looks at the box while nobody types
+STATUS_SOON = (
+    2  # while somebody does, or something is wrong: with SILENCE, a box that hangs is told of within five
+)
+ATTENDED = 15  # seconds after a key in which somebody is there
 SILENCE = 3  # seconds without an answer after which the box counts as lost
 STATUS_AFTER_JOBS = (
     0.5  # seconds in which changes of jobs are gathered before the box's numbers are asked for
@@ -93,6 +96,7 @@ class LabboxApp(App[int]):
         self._page_used = False
         self._feed: Feed | None = None
         self._seconds = 0
+        self._typed = 0  # the second of the last key
         self._status_asked: float | None = None
         self._status_due = False
 
@@ -215,6 +219,7 @@ class LabboxApp(App[int]):
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
             return
+        self._typed = self._seconds
         if not self.screen_stack or self._key_order.holds(event):  # without a screen the app is ending
             return
         screen = self.screen
@@ -303,8 +308,11 @@ class LabboxApp(App[int]):
         if self._status_asked is not None:
             if asyncio.get_running_loop().time() - self._status_asked > SILENCE:
                 self.set_trouble("The box does not answer; trying again. What is shown may be old.")
-        elif self._seconds % (STATUS_IN_TROUBLE if self.trouble else STATUS_EVERY) == 0:
+        elif self._seconds % self._pace() == 0:
             self.run_worker(self._look_after(), group="status")
+
+    def _pace(self) -> int:
+        return STATUS_SOON if self.trouble or self._seconds - self._typed <= ATTENDED else STATUS_EVERY
 
     async def _look_after(self) -> None:
         try:

@@ -14,7 +14,7 @@ SCRIPT = """
 import sys
 from labbox.client import connect
 from labbox.tui import app
-app.STATUS_EVERY = app.STATUS_IN_TROUBLE = 10**6
+app.STATUS_EVERY = app.STATUS_SOON = 10**6
 raise SystemExit(app.main(connect(sys.argv[1]), "jobs"))
 """
 SOON = 12  # seconds; on an idle machine it is one. The client alone would wait for 20 in silence.

@@ -400,6 +400,7 @@ async def test_a_box_that_hangs_is_told_of_within_five_seconds(
         await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
         goes_on = threading.Event()
         answer = box.status
+        await pilot.press("down")
         monkeypatch.setattr(box, "status", lambda: goes_on.wait(60) and answer())
         begun = pilot.app._seconds
         await wait(pilot, lambda: "The box does not answer" in shown(pilot), 30)
