@@ -8,7 +8,7 @@ name too long), "unavailable" (the host or the disk does not answer), "invalid" 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -132,6 +132,10 @@ class Handle(ABC):
         await self.close()
 
 
+ManyRead = list[tuple[bytes, Entry] | None]
+ManyMade = list[bool]
+
+
 class Place(ABC):
     """Something that holds files. Calls may be made at once, from one event loop."""
 
@@ -162,6 +166,19 @@ class Place(ABC):
         async with await self.open(path) as opened:
             data = await opened.read(0, size + 1) if size else b""
             return data, await opened.entry()
+
+    @property
+    def bundles(self) -> bool:
+        """Whether many small files can be read and made together, with the next two."""
+        return False
+
+    async def read_many(self, files: Sequence[tuple[str, int]]) -> ManyRead:
+        """As `read_whole`; None for what has to be read alone."""
+        return [None for _ in files]
+
+    async def write_many(self, files: Sequence[tuple[str, bytes, Attributes]]) -> ManyMade:
+        """As `write_new`; False for what has to be made alone, of which nothing is there."""
+        return [False for _ in files]
 
     async def write_new(self, path: str, data: bytes, attributes: Attributes) -> None:
         """Make a small file with all that belongs to it; something may be left where this raises an error."""

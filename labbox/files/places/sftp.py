@@ -11,10 +11,11 @@ import asyncio
 import stat
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, Self
 
 from labbox.errors import LabboxError
-from labbox.files.places.base import Attributes, Entry, EntryKind, Place, Space, Traits
+from labbox.files.places.base import Attributes, Entry, EntryKind, ManyMade, ManyRead, Place, Space, Traits
 from labbox.files.places.credentials import Credential
 from labbox.files.places.errors import meaning, not_a_link, not_plain
 from labbox.files.places.sftpentry import entry_of, seconds
@@ -46,8 +47,10 @@ from labbox.files.places.sftpwire import (
     Name,
     Refusal,
     Wire,
+    agreed,
     check_done,
     data_of,
+    handle_of,
     names_of,
     packed,
     stat_of,
@@ -64,6 +67,7 @@ _READ, _WRITE, _CREATE, _EXCLUSIVE = 0x01, 0x02, 0x08, 0x20
 _TRIES: Final = 3  # of opening what others make and remove meanwhile
 _SECOND: Final = 1_000_000_000
 Batch = list[Entry]
+Requests = list[tuple[int, bytes]]
 
 
 class SftpPlace(Place):
@@ -213,6 +217,11 @@ class SftpPlace(Place):
 
     # Files.
 
+    @property
+    def bundles(self) -> bool:
+        """Whether many small files can be read and made together."""
+        return self._in_order
+
     async def open(
         self, path: str, *, write: bool = False, create: bool = False, exclusive: bool = False
     ) -> SftpFile:
@@ -271,6 +280,62 @@ class SftpPlace(Place):
                 check_done(answer)
         except Refusal as refusal:
             raise await self._explainer.told(refusal, "write", path, way) from refusal
+
+    async def read_many(self, files: Sequence[tuple[str, int]]) -> ManyRead:
+        """Small plain files with their sizes, in two turns for all; None for what has to be read alone."""
+        flags = _READ.to_bytes(4, "big") + packed()
+        opened = await self._wire.ask_all([(OPEN, text(self._way(path)) + flags) for path, _ in files])
+        asked: Requests = []
+        for answer, (_path, size) in zip(opened, files, strict=True):
+            try:
+                handle = text(handle_of(answer))
+            except Refusal:
+                continue
+            asked += (
+                (READ, handle + bytes(8) + (size + 1).to_bytes(4, "big")),
+                (FSTAT, handle),
+                (CLOSE, handle),
+            )
+        answers = iter(await self._wire.ask_all(asked))
+        made: ManyRead = []
+        for answer, (path, _size) in zip(opened, files, strict=True):
+            try:
+                handle_of(answer)
+                read, found, _closed = next(answers), next(answers), next(answers)
+                entry = entry_of(path.rpartition("/")[2], stat_of(found))
+                made.append((b"".join(data_of(read) or ()), entry))
+            except Refusal:
+                made.append(None)
+        return made
+
+    async def write_many(self, files: Sequence[tuple[str, bytes, Attributes]]) -> ManyMade:
+        """Make small files in two turns for all; False for what has to be made alone, of which nothing is."""
+        flags = (_WRITE | _CREATE | _EXCLUSIVE).to_bytes(4, "big") + packed(mode=0o600)
+        opened = await self._wire.ask_all([(OPEN, text(self._way(path)) + flags) for path, *_ in files])
+        asked: Requests = []
+        counts = []  # of requests for each
+        for answer, (_path, data, attributes) in zip(opened, files, strict=True):
+            before = len(asked)
+            try:
+                handle = text(handle_of(answer))
+            except Refusal:
+                counts.append(0)
+                continue
+            if data:
+                asked.append((WRITE, handle + bytes(8) + text(data)))
+            asked += [(FSETSTAT, handle + packed(**words)) for words in self._wanted(attributes)]
+            asked.append((CLOSE, handle))
+            counts.append(len(asked) - before)
+        answers = iter(await self._wire.ask_all(asked))
+        made = []
+        for count, (path, *_) in zip(counts, files, strict=True):
+            said = [agreed(next(answers)) for _ in range(count)]
+            good = all(said)
+            if count and not good:
+                with suppress(LabboxError):
+                    await self.remove(path)
+            made.append(count > 0 and good)
+        return made
 
     def _wanted(self, attributes: Attributes) -> Iterator[dict[str, Any]]:
         """What is to be set on a file of ours, by requests: giving it away takes bits of its mode away."""

@@ -11,7 +11,6 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import asyncssh
@@ -154,6 +153,27 @@ class Reader:
         return taken
 
 
+Answer = tuple[int, Payload]
+
+
+class _Many:
+    """Requests that were sent together; done when each has its answer."""
+
+    def __init__(self, first: int, count: int, future: asyncio.Future[list[Answer]]) -> None:
+        self._first, self._missing, self.future = first, count, future
+        self._answers: list[Any] = [None] * count
+
+    def take(self, number: int, answer: Answer) -> None:
+        self._answers[(number - self._first) & 0xFFFF_FFFF] = answer
+        self._missing -= 1
+        if not self._missing and not self.future.done():
+            self.future.set_result(self._answers)
+
+    def handles(self) -> list[bytes]:
+        """What has been opened so far."""
+        return [Reader(answer[1]).string() for answer in self._answers if answer and answer[0] == _HANDLE]
+
+
 class Wire(asyncssh.SSHClientSession[bytes]):
     """One SFTP session; `ask` and what is built on it. All calls come from one event loop."""
 
@@ -164,7 +184,8 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._channel: Any = None
         self._ended = False
         self._number = 0
-        self._waiting: dict[int, asyncio.Future[tuple[int, Payload]]] = {}
+        self._waiting: dict[int, asyncio.Future[Answer] | _Many] = {}
+        self._cause: LabboxError | None = None  # of an end that the connection does not know of
         self._out: list[bytes | memoryview] = []
         self._out_size = 0  # bytes of it
         self._parts: list[memoryview] = []  # of an answer that has not come whole
@@ -172,7 +193,7 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._rest = b""  # less than an answer's length
         self._unwritten = 0
         self._roomless: deque[asyncio.Future[None]] = deque()
-        self._version: asyncio.Future[tuple[int, Payload]] = self._loop.create_future()
+        self._version: asyncio.Future[Answer] = self._loop.create_future()
         self.answers = 0  # that came so far: who watches the connection looks at it
         self.extensions: dict[str, str] = {}
 
@@ -192,12 +213,16 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._ended = True
         waiting = [*self._waiting.values(), self._version]
         self._waiting.clear()
-        for future in waiting:
+        for waiter in waiting:
+            future: asyncio.Future[Any] = waiter.future if isinstance(waiter, _Many) else waiter
             if not future.done():
-                future.set_exception(self._why())
+                future.set_exception(self._end())
         if not self._version.cancelled():
             self._version.exception()  # nobody may be waiting for it any more
         self._let_in()
+
+    def _end(self) -> LabboxError:
+        return self._cause or self._why()
 
     def eof_received(self) -> bool:
         """The other side says no more."""
@@ -240,9 +265,10 @@ class Wire(asyncssh.SSHClientSession[bytes]):
             if not self._version.done():
                 self._version.set_result((number, b"".join(parts)[5:]))
             return
-        future = self._waiting.pop(number, None)
-        if future is None:
+        waiter = self._waiting.pop(number, None)
+        if waiter is None:
             raise asyncssh.ProtocolError("an SFTP answer that nobody asked for")
+        future: asyncio.Future[Any] = waiter.future if isinstance(waiter, _Many) else waiter
         payload: Payload
         if kind == _DATA:
             parts[0] = first[9:]
@@ -250,7 +276,10 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         else:
             payload = bytes(first[5:]) if len(parts) == 1 else b"".join(parts)[5:]
         if not future.done():
-            future.set_result((kind, payload))
+            if isinstance(waiter, _Many):
+                waiter.take(number, (kind, payload))
+            else:
+                future.set_result((kind, payload))
         elif kind == _HANDLE and isinstance(payload, bytes):  # whoever opened it was cancelled
             self.forget(Reader(payload).string())
 
@@ -265,12 +294,12 @@ class Wire(asyncssh.SSHClientSession[bytes]):
             name = reader.string().decode("utf-8", "replace")
             self.extensions[name] = reader.string().decode("utf-8", "replace")
 
-    def ask(self, kind: int, *body: bytes | memoryview) -> asyncio.Future[tuple[int, Payload]]:
+    def ask(self, kind: int, *body: bytes | memoryview) -> asyncio.Future[Answer]:
         """Send a request; the future is its answer. Long parts are not copied: they must not change."""
         if self._ended:
-            raise self._why()
+            raise self._end()
         self._number = number = (self._number + 1) & 0xFFFF_FFFF
-        future: asyncio.Future[tuple[int, Payload]] = self._loop.create_future()
+        future: asyncio.Future[Answer] = self._loop.create_future()
         self._waiting[number] = future
         if not self._out and len(self._waiting) < _MANY:
             self._loop.call_soon(self._send)
@@ -284,11 +313,44 @@ class Wire(asyncssh.SSHClientSession[bytes]):
             self._loop.call_soon(self._send)
         return future
 
+    async def ask_all(self, requests: Sequence[tuple[int, bytes]]) -> list[Answer]:
+        """Send many requests in one piece and wait for all their answers, which come in their order."""
+        if not requests:
+            return []
+        if self._ended:
+            raise self._end()
+        number = self._number
+        future: asyncio.Future[list[Answer]] = self._loop.create_future()
+        many = _Many((number + 1) & 0xFFFF_FFFF, len(requests), future)
+        pieces: list[bytes] = []
+        for kind, body in requests:
+            number = (number + 1) & 0xFFFF_FFFF
+            self._waiting[number] = many
+            pieces += (_HEAD.pack(5 + len(body), kind, number), body)
+        self._number = number
+        if not self._out:
+            self._loop.call_soon(self._send)
+        self._out += pieces
+        self._out_size += sum(map(len, pieces))
+        try:
+            return await future
+        except BaseException:  # nobody closes what these have opened
+            for handle in many.handles():
+                self.forget(handle)
+            raise
+
     def _send(self) -> None:
         out, self._out, self._out_size = self._out, [], 0
-        if not self._ended and out:
-            with suppress(BrokenPipeError):  # it is being closed: `connection_lost` tells those who wait
-                self._channel.write_lasting(_joined(out))
+        if self._ended or not out:
+            return
+        try:
+            self._channel.write_lasting(_joined(out))
+        except BrokenPipeError:
+            pass  # it is being closed: `connection_lost` tells those who wait
+        except Exception as error:  # noqa: BLE001 - those who wait are told: nobody else hears of it here
+            self._cause = LabboxError("unavailable", f"cannot go on: {error}", "try again")
+            self.connection_lost(error)
+            self.close()
 
     @property
     def asked(self) -> int:
@@ -383,7 +445,17 @@ def data_of(answer: tuple[int, Payload]) -> list[memoryview] | None:
     return None
 
 
-def check_done(answer: tuple[int, Payload]) -> None:
+def handle_of(answer: Answer) -> bytes:
+    """What was opened."""
+    return Reader(_expect(*answer, _HANDLE)).string()
+
+
+def agreed(answer: Answer) -> bool:
+    """Whether the answer is yes."""
+    return answer[0] == _STATUS and answer[1][:4] == b"\0\0\0\0"
+
+
+def check_done(answer: Answer) -> None:
     """Refusal where the answer is not yes."""
     _expect(*answer, _STATUS)
 
@@ -420,6 +492,6 @@ def _expect(kind: int, payload: Payload, wanted: int) -> bytes:
     return data
 
 
-def _nothing(done: asyncio.Future[tuple[int, Payload]]) -> None:
+def _nothing(done: asyncio.Future[Answer]) -> None:
     if not done.cancelled():
         done.exception()

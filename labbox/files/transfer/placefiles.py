@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -14,6 +14,7 @@ from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry, EntryKind, Handle
 from labbox.files.transfer.asked import Spot
 from labbox.files.transfer.attributes import Keeper
+from labbox.files.transfer.bundles import Small
 from labbox.files.transfer.deciding import changing, damaged, no_beginning
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.smallfiles import SMALL, LocalEnd
@@ -62,6 +63,45 @@ class PlaceFiles:
         self._run.reporter.moved += entry.size
         return True
 
+    def quick(self, entry: Entry) -> bool:
+        """Whether it may go in a bundle."""
+        return (
+            entry.kind is EntryKind.FILE
+            and entry.size <= SMALL // 2
+            and entry.links == 1
+            and not self._run.spec.verify
+            and not self._walls.xattrs
+        )
+
+    async def copy_many(self, files: list[Small]) -> list[bool]:
+        """Quick files to names that are free; False for each that has to go on its own."""
+        if not files:
+            return []
+        place = files[0].out.place
+        read: list[bytes | None]
+        if self._here is not None:
+            read = await self._here.read_many([(file.source, file.entry) for file in files])
+        else:
+            read, place_of = [], files[0].source.place
+            asked = [(file.source.path, file.entry.size) for file in files]
+            for file, got in zip(files, await place_of.read_many(asked), strict=True):
+                same = got is not None and _same(file.entry, *got)
+                read.append(got[0] if got is not None and same else None)
+        ready = [(file, data) for file, data in zip(files, read, strict=True) if data is not None]
+        wanted = [(file, data, self._kept(file.entry, None)) for file, data in ready]
+        if self._there is None:
+            made = await place.write_many([(file.out.path, data, kept) for file, data, kept in wanted])
+        else:
+            local = [(file.out, data, kept) for file, data, kept in wanted]
+            made = [done is True for done in await self._there.write_many(local, self._keeper)]
+        outcome = iter(made)
+        done = [data is not None and next(outcome) for data in read]
+        self._run.reporter.moved += sum(
+            file.entry.size for file, good in zip(files, done, strict=True) if good
+        )
+        await self._run.tick()
+        return done
+
     async def _quickly_or_clean(self, entry: Entry, source: Spot, out: Spot) -> bool:
         try:
             return await self._quickly(entry, source, out)
@@ -89,7 +129,8 @@ class PlaceFiles:
             try:
                 fault = await self._once(entry, source, out, path, known=known)
             except LabboxError as error:
-                if error.code != "unavailable":  # what a lost host has half of is gone on with
+                # What a lost host has half of is gone on with; what stood in the way is another's.
+                if error.code not in ("unavailable", "conflict"):
                     reporter.moved = before
                     with suppress(LabboxError):
                         await out.place.remove(out.path)
@@ -123,9 +164,14 @@ class PlaceFiles:
     async def attributes(self, entry: Entry, source: Spot) -> Attributes:
         """What a copy is to have of its source."""
         xattrs = await source.place.xattrs(source.path) if self._walls.xattrs else None
-        owners = self._walls.owners
+        return self._kept(entry, xattrs)
+
+    def _kept(self, entry: Entry, xattrs: Mapping[str, bytes] | None) -> Attributes:
+        owners, mode = self._walls.owners, entry.mode if self._walls.modes else None
+        if mode is not None and not owners and entry.kind is not EntryKind.FOLDER:
+            mode &= 0o1777  # a program that ran as its owner would run as somebody else there
         return Attributes(
-            mode=entry.mode if self._walls.modes else None,
+            mode=mode,
             uid=entry.uid if owners else None,
             gid=entry.gid if owners else None,
             mtime=entry.mtime,
@@ -264,6 +310,10 @@ def _add_hole(hasher: blake3 | None, length: int) -> None:
 async def _same_tail(opened: Handle, made: Handle, end: int) -> bool:
     count = min(end, _TAIL)
     return await opened.read(end - count, count) == await made.read(end - count, count)
+
+
+def _same(entry: Entry, data: bytes, found: Entry) -> bool:
+    return found.kind is entry.kind and len(data) == entry.size and _version(found) == _version(entry)
 
 
 def _version(entry: Entry) -> tuple[int, int]:

@@ -21,6 +21,7 @@ import msgspec
 from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry, EntryKind
 from labbox.files.transfer.asked import Spot, open_folder, open_parent
+from labbox.files.transfer.bundles import Bundles, Small
 from labbox.files.transfer.deciding import (
     Deed,
     Side,
@@ -59,6 +60,10 @@ class PlaceTree:
         self._tag, self._resumed = run.journal.tag, run.journal.resumed
         parallel = max(1, source.place.traits.parallel, target.place.traits.parallel)
         self._slots = asyncio.Semaphore(min(parallel, 128))
+        here, there = self._ends
+        far = source.place if here is None else target.place
+        bundled = (here is None) is not (there is None) and far.bundles
+        self._bundles = Bundles(self._files.copy_many, parallel) if bundled else None
         self._folder_slots = _SIDE_BY_SIDE if parallel > 1 else 0
         self._parts: dict[str, Spot] = {}
         # the folders in which a task is; tasks begun there inherit it, and those beside it do not see it
@@ -250,6 +255,8 @@ class PlaceTree:
             self._inside.set(self._inside.get() | {entry.identity})
         folders = Names()
         seen = self._walls.names()
+        small: list[Small] = []
+        bundles = self._bundles if fresh and not self._resumed else None
         async with Group() as group:
             async for batch in source.place.list(source.path):
                 for child in batch:
@@ -262,10 +269,18 @@ class PlaceTree:
                         self._run.reporter.fail(below, seen.clash(below))
                     elif folder:
                         folders.append(child.name)
+                    elif bundles is not None and self._files.quick(child):
+                        small.append(Small(child, source.below(child.name), target.below(child.name), below))
+                        if len(small) == bundles.size:
+                            await group.room(self._slots)
+                            group.start(self._together(bundles, small, target, depth))
+                            small = []
                     else:
                         await group.room(self._slots)
                         inside = source.below(child.name)
                         group.start(self._attempt(child, inside, target, below, fresh=fresh, depth=depth))
+            if bundles is not None and small:
+                group.start(self._together(bundles, small, target, depth))
         await self._folders(folders, source, target, path, fresh=fresh, depth=depth)
         if made:
             await self._keep(entry, source, target)
@@ -273,6 +288,22 @@ class PlaceTree:
         elif self._moving and not fresh:
             with suppress(LabboxError):
                 await source.place.remove(source.path)  # stays where something in it stayed
+
+    async def _together(self, bundles: Bundles, files: list[Small], target: Spot, depth: int) -> None:
+        """Small files of a new folder in one go; each that does not go so on its own."""
+        for file, done in zip(files, await self._bundled(bundles, files), strict=True):
+            if done:
+                self._count(file.entry)
+            else:
+                await self._attempt(file.entry, file.source, target, file.path, fresh=True, depth=depth)
+
+    async def _bundled(self, bundles: Bundles, files: list[Small]) -> list[bool]:
+        try:
+            return await bundles.do(files)
+        except LabboxError as error:
+            if error.code == "unavailable":
+                raise
+            return [False] * len(files)
 
     async def _keep(self, entry: Entry, source: Spot, target: Spot) -> None:
         """The attributes of a folder that we made; the bit that hands its group on stays, for projects."""
@@ -397,14 +428,20 @@ class PlaceTree:
             entry = entry._replace(target=await source.place.read_link(source.path))
         return self._walls.is_copy(entry, there)
 
-    def close(self) -> None:
-        """Let go of folders."""
+    async def close(self) -> None:
+        """Let go of folders, when nothing is under way in them any more."""
+        await self._settle()
         for end in self._ends:
             if end is not None:
                 end.close()
 
+    async def _settle(self) -> None:
+        if self._bundles is not None:
+            await self._bundles.close()
+
     async def remove_unfinished(self) -> None:
         """Nobody wants it any more, or it cannot go on: what has no final name yet goes."""
+        await self._settle()
         for part in list(self._parts.values()):
             with suppress(LabboxError):
                 await erase_entry(part, self._run)

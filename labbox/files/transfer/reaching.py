@@ -51,7 +51,7 @@ async def bring(one: Run, source: Spot, target: Spot, wanted: str, called: str, 
         else:
             return
         finally:
-            tree.close()
+            await tree.close()
 
 
 async def _is_inside(source: Spot, target: Spot) -> bool:

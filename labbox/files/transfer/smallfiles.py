@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry
@@ -20,6 +21,7 @@ from labbox.files.transfer.attributes import Keeper
 from labbox.files.transfer.system import CREATE, READ, open_file_beneath
 from labbox.files.transfer.together import Together
 
+_T = TypeVar("_T")
 SMALL: Final = 1 << 17  # bytes
 
 
@@ -48,6 +50,29 @@ class LocalEnd:
             return False
         return await self._together.do(self._write, below, data, attributes, keeper)
 
+    async def read_many(self, files: Sequence[tuple[Spot, Entry]]) -> list[bytes | None]:
+        """The whole of each; None where it is not what its entry said."""
+        return await self._together.do(
+            self._each, self._read, [(self._below(found), entry) for found, entry in files]
+        )
+
+    async def write_many(
+        self, files: Sequence[tuple[Spot, bytes, Attributes]], keeper: Keeper
+    ) -> list[bool | None]:
+        """Make each; not True where that has to be tried in another way, where nothing is then."""
+        wanted = [(self._below(found), data, attributes, keeper) for found, data, attributes in files]
+        return await self._together.do(self._each, self._write, wanted)
+
+    @staticmethod
+    def _each(work: Callable[..., _T], files: list[tuple[Any, ...]]) -> list[_T | None]:
+        made: list[_T | None] = []
+        for below, *rest in files:
+            try:
+                made.append(None if below is None else work(below, *rest))
+            except LabboxError:  # the other way tells why
+                made.append(None)
+        return made
+
     def _below(self, found: Spot) -> str | None:
         if not found.path.startswith(self._base) or len(found.path) > 1000:
             return None
@@ -59,12 +84,10 @@ class LocalEnd:
         except OSError:
             return None  # the other way tells why
         try:
-            found = os.fstat(opened)
-            if not stat.S_ISREG(found.st_mode) or _version(found) != (entry.size, entry.mtime):
-                return None
             data = os.read(opened, entry.size + 1)
-            same = len(data) == entry.size and _version(os.fstat(opened)) == (entry.size, entry.mtime)
-            return data if same else None
+            found = os.fstat(opened)  # after it: a change meanwhile shows
+            same = stat.S_ISREG(found.st_mode) and _version(found) == (entry.size, entry.mtime)
+            return data if same and len(data) == entry.size else None
         except OSError:
             return None
         finally:

@@ -18,7 +18,9 @@ from transferring import Desk, leftovers, picture
 
 from labbox.files.places.credentials import Credential, Secret
 from labbox.files.places.opening import Places, Roots
+from labbox.files.places.sftp import SftpPlace
 from labbox.files.transfer import placefiles, run
+from labbox.files.transfer.bundles import Small
 from labbox.model import Conflict, TransferSpec, TransferVerb
 from labbox.protocol import TransferSummary
 
@@ -168,6 +170,65 @@ def test_folders_in_a_project_keep_handing_on_its_group(desk: Desk, server: Sshd
         assert do(desk, server, "copy", *words).failed == 0
         for made in (project / "study", project / "study/below"):
             assert made.stat().st_mode & 0o7777 == 0o2000 | (desk.home / "study").stat().st_mode & 0o777
+
+
+def test_a_program_is_not_run_as_its_owner_where_owners_are_not_kept(
+    desk: Desk, server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_around = SftpPlace._look_around
+
+    async def nobody(place: SftpPlace, credential: Credential) -> None:
+        await look_around(place, credential._replace(user="somebody"))
+
+    monkeypatch.setattr(SftpPlace, "_look_around", nobody)
+    desk.write("study/small", "text")
+    desk.write("study/large", bytes(3 << 20))
+    for name in ("small", "large"):
+        (desk.home / "study" / name).chmod(0o6755)
+    far = desk.folder / "far"
+    assert do(desk, server, "copy", "~/study", there(far)).failed == 0
+    assert {(far / "study" / name).stat().st_mode & 0o7777 for name in ("small", "large")} == {0o755}
+    assert do(desk, server, "copy", "~/study/small", there(far)).failed == 0
+    assert (far / "small").stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize("put", [True, False])
+def test_of_files_that_go_together_those_that_cannot_are_named(
+    desk: Desk, server: Sshd, monkeypatch: pytest.MonkeyPatch, put: bool
+) -> None:
+    """After the folders were listed one file grows, one goes, and one stands in the way of a third."""
+    for number in range(50):
+        desk.write(f"study/{number % 5}/file{number}", f"file {number}")
+    source = desk.home / "study"
+    made = (desk.folder / "far" if put else desk.home / "near") / "study"
+    copy_many = placefiles.PlaceFiles.copy_many
+    together: list[int] = []
+
+    async def meddling(files: placefiles.PlaceFiles, bundle: list[Small]) -> list[bool]:
+        for one in bundle:
+            if one.entry.name == "file7":
+                (source / "2/file7").write_text("file 7 has grown")
+            elif one.entry.name == "file8":
+                (source / "3/file8").unlink()
+            elif one.entry.name == "file9":
+                Path(one.out.path.replace("~", str(desk.home), 1)).write_text("another's")
+        done = await copy_many(files, bundle)
+        together.append(sum(done))
+        return done
+
+    monkeypatch.setattr(placefiles.PlaceFiles, "copy_many", meddling)
+    words = ("~/study", there(desk.folder / "far")) if put else (there(source), "~/near")
+    summary = do(desk, server, "copy", *words)
+    assert sum(together) == 47
+    assert len(together) < 10
+    assert sorted(failure.path for failure in summary.failures) == ["study/3/file8", "study/4/file9"]
+    assert summary.files == 48
+    for number in range(50):
+        if number not in (7, 8, 9):
+            assert (made / f"{number % 5}/file{number}").read_text() == f"file {number}"
+    assert (made / "2/file7").read_text() == "file 7 has grown"
+    assert (made / "4/file9").read_text() == "another's"
+    assert leftovers(made.parent) == []
 
 
 @pytest.mark.parametrize("put", [True, False])
