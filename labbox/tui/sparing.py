@@ -110,10 +110,13 @@ def _cells(strip: Strip) -> list[_Cell] | None:
     """What each cell holds; None where that is not sure."""
     cells: list[_Cell] = []
     for text, style, control in strip:
-        if control or not _is_plain(text) or (style is not None and style.link):
+        if control or not _is_plain(text) or (style is not None and style._link):  # noqa: SLF001 - no call
             return None
-        made = {character: (character, style) for character in set(text)}  # one for all its cells
-        cells.extend(map(made.__getitem__, text))
+        if text.isspace():
+            cells += [(text[0], style)] * len(text)  # one for all its cells
+        else:
+            made = {character: (character, style) for character in set(text)}
+            cells += map(made.__getitem__, text)
     return cells
 
 

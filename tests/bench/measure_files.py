@@ -330,7 +330,7 @@ async def _in_the_app(table: Table, folder: Path) -> None:
     for what, taken in (("step", steps), ("step that scrolls", scrolls), ("page down", pages)):
         core, wall, after = (median(times) * 1000 for times in (taken.core, taken.wall, taken.after))
         print(
-            f"      {what}, from its bytes to its answer: {core:.1f} ms of a core, {wall:.1f} ms by the clock "
+            f"      {what}, from its bytes to its answer: {core:.1f} ms of a core, {wall:.1f} ms in all "
             f"(p95 {percentile(taken.wall, 0.95) * 1000:.1f}); all its work {after:.1f} ms",
             file=sys.__stdout__,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -70,11 +71,16 @@ def short_time(nanoseconds: int, now: float) -> str:
 
 def mode_text(row: Row) -> str:
     """Permission bits as ``ls`` writes them."""
-    letters = {Kind.FOLDER: "d", Kind.FILE: "-", Kind.OTHER: "="}.get(row.kind, "l")
+    return _mode_text(row.kind, row.mode)
+
+
+@lru_cache(64)
+def _mode_text(kind: Kind, mode: int) -> str:
+    letters = {Kind.FOLDER: "d", Kind.FILE: "-", Kind.OTHER: "="}.get(kind, "l")
     for place, letter in enumerate("rwxrwxrwx"):
-        letters += letter if row.mode & (0o400 >> place) else "-"
+        letters += letter if mode & (0o400 >> place) else "-"
     for bit, at, sign in ((0o4000, 3, "s"), (0o2000, 6, "s"), (0o1000, 9, "t")):
-        if row.mode & bit:
+        if mode & bit:
             letters = letters[:at] + (sign if letters[at] == "x" else sign.upper()) + letters[at + 1 :]
     return letters
 
@@ -136,6 +142,7 @@ class FileTable(Table, inherit_bindings=False):
         self.searching = False
         self.deferring = False  # the next key is the second stroke of a chord: the screen's
         self._asked: set[int] = set()
+        self._strips: dict[int, tuple[tuple[object, ...], Strip]] = {}  # of two pages at most
         self._now = clock.now().timestamp()
 
     # Rows and entries.
@@ -217,6 +224,23 @@ class FileTable(Table, inherit_bindings=False):
                 case _:
                     found.append([("" if entry.mtime == UNKNOWN else mode_text(entry), "dim")])
         return found
+
+    def row_line(self, row: int, width: int, marked: bool, over: str | None) -> Strip:
+        """A row; after a step that scrolls all but one of them are as they were, one line further."""
+        number = self.number_at(row)
+        if number is None:
+            return super().row_line(row, width, marked, over)
+        entry = self.listing.row(number)
+        sized = number in self.listing.sized
+        look = (entry, sized, marked, over, width, self._laid, self._now, id(self._inks))
+        known = self._strips.get(number)
+        if known is not None and known[0] == look and entry.mtime != UNKNOWN:
+            return known[1]
+        if len(self._strips) > 2 * self.page:
+            self._strips.clear()
+        strip = super().row_line(row, width, marked, over)
+        self._strips[number] = look, strip
+        return strip
 
     def _size_text(self, number: int, entry: Row) -> str:
         if entry.kind is Kind.FOLDER and number not in self.listing.sized:

@@ -248,6 +248,10 @@ class Table(ScrollView, Painted, can_focus=True):
         marked = self.is_marked(row)
         here = row == self.cursor
         over = ("cursor" if self.has_focus or self.lit else "cursor-off") if here else None
+        return self.row_line(row, width, marked, over)
+
+    def row_line(self, row: int, width: int, marked: bool, over: str | None) -> Strip:
+        """A row; `over` is the ink of the cursor, where it stands there."""
         found = self.cells(row, self._widths)
         if found is None:
             return self.strip([("  …", "faint")], width, over)
