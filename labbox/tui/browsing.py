@@ -388,19 +388,26 @@ class Browser:
             if self.listing is not listing:
                 return
             moved, began = False, time.perf_counter()
-            wanted = listing.arrangement.predicate()
+            wanted, under = listing.arrangement.predicate(), self.under()
             for name, row in found:
                 moved = (listing.change(name, row) and (wanted is None or wanted(name))) or moved
                 if time.perf_counter() - began > SLICE:
+                    self._changed(under)
                     await asyncio.sleep(0)
-                    began = time.perf_counter()
+                    if self.listing is not listing:
+                        return
+                    began, under = time.perf_counter(), self.under()
             self._stamp = stamp
         finally:
             self._patching = False
         if self.listing is listing and moved:
-            self._changed(None)
+            self._changed(under)
         elif self.listing is listing:
             self.touched([number for name in names if (number := listing.find(name)) is not None])
+
+    def under(self) -> str | None:
+        """The name under the cursor, which stays there when rows come and go above it."""
+        raise NotImplementedError
 
     def touched(self, numbers: list[int]) -> None:
         """Some entries look otherwise, and stand where they stood."""

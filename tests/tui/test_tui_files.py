@@ -583,6 +583,9 @@ async def test_changes_by_others_appear_and_cursor_and_marks_stay(hands: Hand, f
             lambda: "aaa.txt" in at.names() and "notes.txt" not in at.names() and "6.84K" in at.page
         )
         assert at.under == "run2.csv" and at.marked() == ["run10.csv"]
+        (files / "aab.txt").write_text("one more above")
+        await at.until(lambda: "aab.txt" in at.names())
+        assert at.under == "run2.csv" and at.marked() == ["run10.csv"]
         await at.on("papers")
         await at.press("enter")
         await at.goes("~/papers")

@@ -32,7 +32,7 @@ from labbox.tui.widgets.paint import Alike
 from labbox.tui.widgets.transfers import TransferStrip
 
 KEEP_AFTER: Final = 2.0  # seconds after a change in which more may come before it is written down
-MOST_EARLY: Final = 100
+MOST_OVER: Final = 100
 MOST_SIBLINGS: Final = 2000  # files that the viewer can go on to
 
 
@@ -51,7 +51,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         super().__init__()
         self.transfers: dict[int, Job] = {}
         self._awaited: set[int] = set()  # sums that are shown when they are there
-        self._early: dict[int, Job] = {}  # transfers that ended before the box had said their numbers
+        self._over: dict[int, Job] = {}  # the last that ended: one may end before its number is known here
         self._beside = ""  # what the other pane shows in place of files: "view", "info"
         self._chord = ""
         self._ticks = 0
@@ -437,11 +437,10 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         """A transfer is on its way."""
         if "Checksums" in job.name:
             self._awaited.add(job.id)
-        ended = self._early.pop(job.id, None)
-        if ended is None:
+        if job.id not in self._over:
             self.transfers.setdefault(job.id, job)
-        else:
-            self._ended(ended)
+        elif job.id in self._awaited:
+            self._ended(self._over[job.id])
         self._tell_transfers()
 
     def read_again(self) -> None:
@@ -459,13 +458,13 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
             changed = True
             if job.state in FINAL:
                 known = self.transfers.pop(job.id, None)
+                self._over[job.id] = job
+                if len(self._over) > MOST_OVER:
+                    del self._over[next(iter(self._over))]
                 if known is not None:
                     self._ended(job)
-                    continue
-                self._early[job.id] = job
-                if len(self._early) > MOST_EARLY:
-                    del self._early[next(iter(self._early))]
             else:
+                self._over.pop(job.id, None)  # tried again
                 self.transfers[job.id] = job
         if changed:
             self._tell_transfers()

@@ -37,7 +37,11 @@ class _Browser(Browser):
             lambda stand_on: screen.pane_changed(side, stand_on),
             screen.lab_error,
         )
-        self._screen = screen
+        self._screen, self._side = screen, side
+
+    def under(self) -> str | None:
+        row = self._screen.file_panes[self._side].table.row
+        return None if row is None else row.name
 
     def touched(self, numbers: list[int]) -> None:
         self._screen.rows_touched(self, numbers)
