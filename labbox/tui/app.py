@@ -227,7 +227,7 @@ class LabboxApp(App[int]):
             isinstance(event, events.Key)
             and isinstance(screen, FilesScreen)
             and self.app_focus
-            and screen.take(event.key, more=not self._message_queue.empty())
+            and screen.take(event.key, more=self._key_order.has_more or not self._message_queue.empty())
         ):
             return
         if isinstance(event, events.Key) and event.key.startswith("alt+"):

@@ -39,6 +39,11 @@ class KeyOrder:
             self._held.append(event)
         return self._busy
 
+    @property
+    def has_more(self) -> bool:
+        """Whether keys wait."""
+        return bool(self._held)
+
     def sent(self, target: DOMNode) -> None:
         """A key was just given to `target`: hold the next ones until all is done that it means."""
         self._busy = True
@@ -69,7 +74,7 @@ class KeyOrder:
 
     async def _next(self) -> None:
         self._busy = False
-        if self._app.screen_stack:
+        while self._held and not self._busy and self._app.screen_stack:  # some keys are done when taken
             await self._app.on_event(self._held.popleft())
 
 

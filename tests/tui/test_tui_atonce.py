@@ -176,3 +176,15 @@ async def test_a_key_that_means_something_else_moves_no_cursor(hands: Callable[.
         await at.until(lambda: not table.deferring)
         assert "file-0001" in table.row.name
         assert at.painted == []
+
+
+async def test_keys_typed_ahead_move_the_cursor_in_their_turn(hands: Callable[..., Any]) -> None:
+    async with hands() as at:
+        driver = at.app._driver
+        for key in ("tab", "down", "down", "pagedown", "up", "insert", "down"):
+            driver.process_message(events.Key(key, None))
+        right = at.files.file_panes["right"].table
+        await at.until(lambda: right.has_focus and right.cursor == 2 + right.page - 1 - 1 + 1 + 1)
+        assert at.files.file_panes["left"].table.cursor == 0
+        assert right.is_marked(right.cursor - 2)
+        await at.until(lambda: quiet(at))
