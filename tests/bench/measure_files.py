@@ -317,7 +317,8 @@ async def _in_the_app(table: Table, folder: Path) -> None:
         screen, driver = app.screen, app._driver
         assert isinstance(screen, FilesScreen)
         assert isinstance(driver, Timed)
-        await screen.go(parse(str(folder)))
+        with app._context():  # as everything that the app does itself
+            await screen.go(parse(str(folder)))
         while screen.here.listing is None or len(screen.here.listing) < _MANY or screen.here.reading:
             await asyncio.sleep(_REST)
         await asyncio.sleep(1.0)  # what follows a reading
