@@ -23,27 +23,6 @@ PANES = (
         (120, 32),
         start="files",
     ),
-    scenes.Scene(
-        "copy",
-        (
-            "s",
-            "t",
-            "u",
-            "…Search: stu",
-            "enter",
-            "…▸~/study",
-            "tab",
-            "end",
-            "up",
-            "space",
-            "up",
-            "space",
-            "f5",
-        ),
-        "Copy 2 entries|nothing in the way",
-        (120, 32),
-        start="files",
-    ),
 )
 
 
