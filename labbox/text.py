@@ -7,17 +7,36 @@ through `visible` or `visible_line` before it reaches a terminal or a message.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 # C0 and DEL, C1, the bidirectional controls of UAX #9, line and paragraph separators, interlinear
-# annotation, tag characters and lone surrogates (from undecodable bytes); and what takes no cell and joins
+# annotation, tag characters (lone surrogates too, from undecodable bytes); and what takes no cell and joins
 # nothing, with which two names look alike: soft hyphen, zero width space, word joiner, invisible operators.
-_HOSTILE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2064\u2066-\u2069"
-    "\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
+HIDDEN: Final = (
+    (0x00, 0x1F),
+    (0x7F, 0x9F),
+    (0xAD, 0xAD),
+    (0x061C, 0x061C),
+    (0x200B, 0x200B),
+    (0x200E, 0x200F),
+    (0x2028, 0x202E),
+    (0x2060, 0x2064),
+    (0x2066, 0x2069),
+    (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB),
+    (0xE0000, 0xE007F),
 )
-_HOSTILE_BUT_TEXT: Final = re.compile(_HOSTILE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+_SURROGATES: Final = (0xD800, 0xDFFF)
+
+
+def any_of(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:
+    """A pattern for one character of these ranges of code points, ends included."""
+    return re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges) + "]")
+
+
+_HOSTILE: Final = any_of((*HIDDEN, _SURROGATES))
+_HOSTILE_BUT_TEXT: Final = any_of(((0x00, 0x08), (0x0B, 0x1F), *HIDDEN[1:], _SURROGATES))
 
 
 def _picture(match: re.Match[str]) -> str:

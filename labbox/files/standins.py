@@ -10,26 +10,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from labbox.text import visible_line
+from labbox.text import HIDDEN, any_of, visible_line
 
 _SURROGATES: Final = (0xD800, 0xDFFF)
-_RANGES: Final = (
-    (0x00, 0x08),  # newlines and tabs are text
-    (0x0B, 0x1F),
-    (0x7F, 0x9F),
-    (0x061C, 0x061C),
-    (0x200E, 0x200F),
-    (0x2028, 0x202E),
-    (0x2066, 0x2069),
-    (0xFEFF, 0xFEFF),
-    (0xFFF9, 0xFFFB),
-    (0xE0000, 0xE007F),
-)
+_RANGES: Final = ((0x00, 0x08), (0x0B, 0x1F), *HIDDEN[1:])  # newlines and tabs are text
 _HOSTILE: Final = [code for first, last in _RANGES for code in range(first, last + 1)]
 _HIDDEN: Final = {code: 0xD800 + number for number, code in enumerate(_HOSTILE)}  # far below the bytes, DC80
 _REVEALED: Final = {stand_in: code for code, stand_in in _HIDDEN.items()}
-_ANY: Final = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _RANGES) + "]")
-_STAND_INS: Final = re.compile(f"[{chr(_SURROGATES[0])}-{chr(_SURROGATES[1])}]")
+_ANY: Final = any_of(_RANGES)
+_STAND_INS: Final = any_of((_SURROGATES,))
 
 
 def hidden(text: str) -> str:

@@ -57,6 +57,8 @@ def leavings(folder: Path) -> list[str]:
 @example(b"\xc3\xa4 and \xff")
 @example(b"one\r\ntwo\nthree\r")
 @example(b"\xed\xa0\x80")
+@example("soft\u00adhyphen, zero\u200bwidth, \u2060 joiner".encode())
+@example(b"\xad")
 def test_every_file_comes_back_byte_for_byte(data: bytes) -> None:
     plain = decode(data)
     assert encode(plain) == data
