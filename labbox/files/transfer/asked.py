@@ -31,6 +31,13 @@ class Spot(NamedTuple):
         top = self.path.rstrip("/")
         return Spot(self.location.joined(name), self.place, f"{top}/{name}" if self.path else name)
 
+    def down(self, path: str) -> Spot:
+        """What is at that path in it: names with a slash between, or nothing for itself."""
+        found = self
+        for name in path.split("/") if path else ():
+            found = found.below(name)
+        return found
+
 
 async def spot(places: Places, location: Location) -> Spot:
     """Open the place of a location."""

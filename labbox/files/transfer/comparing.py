@@ -11,6 +11,7 @@ from labbox.files.places.base import Entry, EntryKind
 from labbox.files.transfer.asked import Spot, name_of, sources_of, spot, target_of
 from labbox.files.transfer.paired import Tick, Walk
 from labbox.files.transfer.placefiles import blocks
+from labbox.files.transfer.reporting import Reporter
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.selection import Selection
 from labbox.files.transfer.walls import Walls
@@ -64,10 +65,6 @@ async def differences(
 
     `target` is the counterpart of `source` itself. `counted`: counts what was looked at.
     """
-    here, there = source.place.traits, await target.place.traits_at(target.path)
-    from labbox.files.transfer.reporting import Reporter
-
-    step = Walls(here, there, Reporter("")).step
     called = name_of(source.location)
     top = await source.place.entry(source.path, follow=True)
     try:
@@ -76,6 +73,8 @@ async def differences(
         if error.code != "not_found":
             raise
         other = None
+    there = target.place.traits if other is None else await target.place.traits_at(target.path)
+    step = Walls(source.place.traits, there, Reporter("")).step
     if top.kind is not EntryKind.FOLDER or (other is not None and other.kind is not EntryKind.FOLDER):
         async for found in _one(called, source, target, top, other, spec.content, step, tick):
             yield found

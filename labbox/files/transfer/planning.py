@@ -184,9 +184,12 @@ class _Planning:
             return
         if self._spec.verb is TransferVerb.UNPACK and there is not None and there.kind is EntryKind.FOLDER:
             self._clash(path, entry, there)  # a copy is merged into it without asking; an archive is not
-        both = target if there is not None and there.kind is EntryKind.FOLDER else None
+        await self._below(found, target if there is not None and there.kind is EntryKind.FOLDER else None, path)
+
+    async def _below(self, found: Spot, target: Spot | None, path: str) -> None:
+        """Count what is in a folder, beside its counterpart where there is one."""
         walk = Walk(self._tick, self._rows.fail)
-        async for below, _here, _there, one, two in walk.pairs(found, both, path, self._enters):
+        async for below, _here, _there, one, two in walk.pairs(found, target, path, self._enters):
             if one is not None and self._selection.wants(
                 below, one.name, folder=one.kind is EntryKind.FOLDER
             ):
@@ -269,8 +272,12 @@ class _Planning:
             source, target, self._spec, self._selection, self._tick, self._rows.fail
         ):
             self._rows.line(one.line)
-            if one.mark is not Mark.GONE and one.entry is not None:
-                self._one(one.path, one.entry, None)
+            if one.mark is Mark.GONE or one.entry is None:
+                continue
+            self._one(one.path, one.entry, None)
+            if syncing and one.entry.kind is EntryKind.FOLDER:  # new, or instead of something else: it comes whole
+                under = one.path[len(name_of(source.location)) + 1 :]
+                await self._below(source.down(under), None, one.path)
         rows = self._rows.summary()
         self._lines, self._line_count = rows.lines, rows.line_count
 

@@ -40,7 +40,7 @@ async def sync(one: Run) -> None:
 
 async def _settle(one: Run, found: Difference, source: Spot, target: Spot, called: str) -> None:
     below = found.path[len(called) + 1 :]
-    mine, its = _at(source, below), _at(target, below)
+    mine, its = source.down(below), target.down(below)
     if found.mark is Mark.GONE:
         if one.spec.mirror:
             await trash_one(one, its)
@@ -69,14 +69,8 @@ async def _settle(one: Run, found: Difference, source: Spot, target: Spot, calle
     await bring_one(one, mine, above, its.location.name, found.path, Conflict.OVERWRITE)
 
 
-def _at(top: Spot, below: str) -> Spot:
-    for name in below.split("/") if below else ():
-        top = top.below(name)
-    return top
-
-
 def _above(top: Spot, below: str) -> Spot:
     if below:
-        return _at(top, below.rpartition("/")[0])
+        return top.down(below.rpartition("/")[0])
     path = top.path.rstrip("/").rpartition("/")[0] or "/"
     return Spot(top.location.parent, top.place, path)

@@ -93,3 +93,16 @@ def test_many_clashes_are_counted_and_the_first_listed(both: Desk) -> None:
     made = planned(both, "copy", ("~/t",), "~/out")
     assert made.conflict_count == 1100
     assert len(made.conflicts) == 1000
+
+
+def test_a_synchronisation_counts_all_that_is_new(both: Desk) -> None:
+    for name in ("same/a", "new/b", "new/deep/c", "other/d"):
+        both.write(f"t/{name}", "12345", mtime=10**18)
+    both.write("out/t/same/a", "12345", mtime=10**18)
+    both.write("out/t/other", "a file here")
+    made = planned(both, "sync", ("~/t",), "~/out/t")
+    assert (made.files, made.folders, made.size) == (3, 3, 15)
+    assert made.line_count == 2
+    assert planned(both, "sync", ("~/t",), "~/nowhere").files == 4
+    assert planned(both, "sync", ("~/t",), "~/nowhere", exclude=("deep",)).files == 3
+    assert planned(both, "compare", ("~/t",), "~/out/t").line_count == 2
