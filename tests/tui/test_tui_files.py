@@ -286,7 +286,7 @@ async def test_copy_asks_where_and_what_then_is_a_job(hands: Hand) -> None:
         await at.on("run1.csv")
         await at.press("space", "space", "f5")
         await at.sees("Copy 2 entries to:", "2 files, 34 B", "nothing in the way")
-        await at.press("down", "right", "right", "down", "space", "f2")
+        await at.press("down", "right", "right", "down", "space", "enter")  # on the box: it starts
         await at.until(lambda: any(call[0] == "submit_job" for call in at.box.calls))
         spec = at.transfer()
         assert (spec.verb, spec.sources, spec.target) == (

@@ -100,11 +100,14 @@ class SubmitScreen(Pane):
             self.action_choose()
 
     def on_key(self, event: events.Key) -> None:
-        """Up and Down go through the fields, as in every dialog."""
+        """Up and Down go through the fields, as in every dialog; Enter goes on."""
         if event.key in ("up", "down"):
             event.stop()
             move = self.focus_previous if event.key == "up" else self.focus_next
             move()
+        elif event.key == "enter" and isinstance(self.focused, Tick):
+            event.stop()
+            self.focus_next()
 
     # Inspecting.
 

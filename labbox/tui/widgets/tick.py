@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from textual.binding import Binding
 from textual.widgets import Checkbox
 
 
-class Tick(Checkbox):
-    """Shows ``[x]`` when on and ``[ ]`` when off."""
+class Tick(Checkbox, inherit_bindings=False):
+    """Shows ``[x]`` when on and ``[ ]`` when off; Space turns it, Enter is the dialog's."""
+
+    BINDINGS = [Binding("space", "toggle_button", show=False)]  # noqa: RUF012 - Textual declares it so
 
     BUTTON_LEFT = ""  # Textual draws the sides in the button's background
     BUTTON_RIGHT = ""

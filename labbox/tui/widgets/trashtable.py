@@ -102,6 +102,7 @@ class TrashTable(Table):
         here = self.gone.key if self.gone else None
         wanted = self.filter.casefold().split()
         shown = [one for one in self.items if all(word in one.row() for word in wanted)]
+        shown.sort(key=SORTS["name"])  # what was deleted together stands in the order of its names
         self.shown = sorted(shown, key=SORTS[self.sort], reverse=self.turned)
         self.rows_changed()
         for row, one in enumerate(self.shown):
