@@ -386,7 +386,7 @@ def test_further_keys_of_the_table_do_what_they_say(panes: Callable[..., Panes],
     at.press("\x1bz")  # Alt+Z: undo
     at.sees("Undo: rename c.txt?")
     at.press("y")
-    at.until(lambda _page: (tmp_path / "c.txt").exists())
+    at.until(lambda page: "c.txt" in left(page) and "c.txt.old" not in left(page))
     at.calm()
     at.press("\x18d")  # Ctrl+X D: compare with the other pane
     at.sees("3 marked, 15 B")
