@@ -153,6 +153,7 @@ class Spawner:
         self._groups = ControlGroups() if self._root else None
         self._workshop = Path(tempfile.mkdtemp(prefix="labbox-"))
         self._running: dict[int, int] = {}  # pid -> id of the request
+        self._own = os.pidfd_open(os.getpid())  # readable by children once this process has died
 
     def run(self) -> None:
         """Serve until the daemon has gone."""
@@ -224,8 +225,10 @@ class Spawner:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *_FORWARDED})
         code = 1
         try:
-            _place(request, descriptors)
             end_with_parent(signal.SIGKILL)
+            if select.select([self._own], [], [], 0)[0]:
+                os._exit(1)  # it died before it could be followed
+            _place(request, descriptors)
             if self._groups:
                 _stand_before()
                 self._groups.join(request)

@@ -30,11 +30,13 @@ spawner.serve(sock, {**spawner.RUNNERS, "command": run, "worker": run}, ["json",
 
 
 @pytest.fixture
-def spawner() -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+def spawner(request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """It, and our end of its socket; a parameter is Python that it runs first."""
+    first = getattr(request, "param", "")
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         program = subprocess.Popen(
-            [sys.executable, "-c", RUNNERS, str(theirs.fileno())], pass_fds=[theirs.fileno()], cwd="/"
+            [sys.executable, "-c", first + RUNNERS, str(theirs.fileno())], pass_fds=[theirs.fileno()], cwd="/"
         )
     try:
         yield program, ours

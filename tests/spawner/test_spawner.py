@@ -146,13 +146,14 @@ async def test_many_at_once(run: Run) -> None:
 
 async def test_descriptors_that_get_lost_are_noticed(spawner: Any, processes: Processes, ada: Any) -> None:
     program, _sock = spawner
-    used = len(list(Path(f"/proc/{program.pid}/fd").iterdir()))
-    subprocess.run(["prlimit", f"--pid={program.pid}", f"--nofile={used + 1}:4096"], check=True)
     null = os.open(os.devnull, os.O_RDWR)
     arguments: Any = {
         "kind": "command", "name": "ada", "uid": ada.uid, "gid": ada.uid, "home": str(ada.home),
         "argv": ("code = 4",), "fds": (null,) * 3,
     }  # fmt: skip
+    assert await (await processes.spawn(**arguments)).wait() == 4  # it has opened what it needs
+    used = len(list(Path(f"/proc/{program.pid}/fd").iterdir()))
+    subprocess.run(["prlimit", f"--pid={program.pid}", f"--nofile={used + 1}:4096"], check=True)
     with pytest.raises(LabboxError, match="too many open files"):
         await processes.spawn(**arguments)
     subprocess.run(["prlimit", f"--pid={program.pid}", "--nofile=1024:4096"], check=True)
@@ -160,6 +161,19 @@ async def test_descriptors_that_get_lost_are_noticed(spawner: Any, processes: Pr
     os.close(null)
 
 
+# A child that gets to ask for its parent's death only when that has come about.
+TOO_LATE = """
+import os, select
+from labbox import spawner
+follow, parent = spawner.end_with_parent, os.pidfd_open(os.getpid())
+def late(number):
+    select.select([parent], [], [])
+    follow(number)
+spawner.end_with_parent = late
+"""
+
+
+@pytest.mark.parametrize("spawner", ["", TOO_LATE], indirect=True, ids=["at once", "too late"])
 async def test_death_of_the_spawner_is_an_error_and_ends_everything(spawner: Any, ada: Any) -> None:
     program, sock = spawner
     service = Processes(sock)
