@@ -10,9 +10,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -47,7 +49,10 @@ from labbox.protocol import (
     Group,
     Groups,
     HistoryEntry,
+    Host,
+    HostKey,
     Hosts,
+    HostSecret,
     InspectBody,
     Inspection,
     Invite,
@@ -203,6 +208,8 @@ class FakeClient:
         self.limits: dict[tuple[str, str], int | None] = {}
         self.broken: dict[str, LabboxError] = {}
         self.findings: tuple[Finding, ...] | None = None
+        self.hosts: dict[str, HostSecret] = {}
+        self.public_lines: dict[str, str] = {}
         self.users = {
             name: User(
                 name=name,
@@ -258,6 +265,7 @@ class FakeClient:
             make_job(number, 8, self.now),
             kind=JobKind.TRANSFER,
             owner="ada",
+            group="transfers",
             name=name,
             state=state,
             started_at=self.now if running else None,
@@ -303,10 +311,6 @@ class FakeClient:
         with self.changed:
             self.closed = True
             self.changed.notify_all()
-
-    def list_hosts(self) -> Hosts:
-        self._call("list_hosts")
-        return Hosts(hosts=())
 
     def _call(self, *what: Any) -> None:
         self.calls.append(what)
@@ -388,6 +392,8 @@ class FakeClient:
         more = False
         for number in ids:
             job = self.jobs[number]
+            if group is not None and job.group != group:
+                continue
             if (owner is None or job.owner == owner) and job.state in states and job.array == array:
                 if len(found) == limit:
                     more = True
@@ -720,6 +726,73 @@ class FakeClient:
         self._call("revoke_token", name, id)
         self.tokens = [token for token in self.tokens if token.id != id]
 
+    # Other machines.
+
+    def list_hosts(self) -> Hosts:
+        self._call("list_hosts")
+        return Hosts(hosts=tuple(self._host(name) for name in sorted(self.hosts)))
+
+    def _host(self, name: str) -> Host:
+        kept = self.hosts[name]
+        return Host(
+            name=name,
+            user=kept.user,
+            host=kept.host,
+            port=kept.port,
+            kind="key" if kept.password is None else "password",
+            public_key=self.public_lines.get(name),
+            created_at=NOW - timedelta(days=6),
+            trusted=tuple(
+                HostKey(kind=key.split()[0], fingerprint=fingerprint(key)) for key in kept.host_keys
+            ),
+        )
+
+    def host_secret(self, name: str) -> HostSecret:
+        self._call("host_secret", name)
+        try:
+            return self.hosts[name]
+        except KeyError:
+            hint = f"labbox host add sftp://{name} keeps one"
+            raise LabboxError(
+                "not_found", f"cannot log in to {name}: no key or password of yours is kept for it", hint
+            ) from None
+
+    def add_host(self, name: str, private_key: str | None = None, password: str | None = None) -> Host:
+        self._call("add_host", name, private_key is not None, password is not None)
+        user, _, rest = name.rpartition("@")
+        host, _, port = rest.partition(":")
+        before = self.hosts[name].host_keys if name in self.hosts else ()
+        if password is None and private_key is None:
+            if name in self.hosts:
+                raise LabboxError("conflict", f"cannot make a key for {name}: one is kept already")
+            private_key, self.public_lines[name] = self.make_pair()
+        else:
+            self.public_lines.pop(name, None)
+        self.hosts[name] = HostSecret(
+            name=name,
+            user=user or "ada",
+            host=host,
+            port=int(port or 22),
+            private_key=private_key,
+            password=password,
+            host_keys=before,
+        )
+        return self._host(name)
+
+    def make_pair(self) -> tuple[str, str]:
+        """A private key and the public line; the same ones each time."""
+        return "PRIVATE", f"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{'B7qX2m' * 7}W ada@labbox"
+
+    def trust_host(self, name: str, key: str) -> Host:
+        self._call("trust_host", name, key)
+        self.hosts[name] = msgspec.structs.replace(self.host_secret(name), host_keys=(key,))
+        return self._host(name)
+
+    def remove_host(self, name: str) -> None:
+        self._call("remove_host", name)
+        self.host_secret(name)
+        del self.hosts[name]
+
     def audit(self, limit: int = 100, before: int | None = None) -> AuditPage:
         self._call("audit")
         return AuditPage(
@@ -733,6 +806,11 @@ class FakeClient:
             ),
             next=None,
         )
+
+
+def fingerprint(key: str) -> str:
+    """As OpenSSH writes it, of "TYPE BASE64"."""
+    return "SHA256:" + b64encode(sha256(b64decode(key.split()[1])).digest()).decode().rstrip("=")
 
 
 def full_box(count: int = 60, now: datetime = NOW) -> FakeClient:

@@ -173,7 +173,7 @@ def test_modes_links_archives_and_synchronising(panes: Callable[..., Panes], tmp
     at.press("\t", "\x18y")
     at.sees("Synchronise", "Make this like ~/study:", "~/again", "+ study/raw", "- study/study")
     at.press("\t", "\t", " ")
-    at.sees("[x] what only the target has")
+    at.sees("[x] trash what only the target")
     at.press("\x1b[Z", "\x1b[Z", "\r")
     at.calm()
     at.until(lambda _page: there(tmp_path / "again/raw/one.csv") and not (tmp_path / "again/study").exists())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class Scene(NamedTuple):
 
 _TWO = ("end", "space", "up", "space")
 _PAPERS = ("down", "down", "enter", "…▸~/papers")
+_SCANS = (*"scans", "…Search: scans", "escape")
 _TRASH = tuple(
     f"{part}/{name}"
     for name in ("old-run.csv", "figures.tar.zst", "notes.md")
@@ -78,6 +80,17 @@ SCENES = (
     Scene("trash", ("ctrl+x", "t", "…3 things", "space"), "1 marked", more=_TRASH),
     Scene("trash-restore", ("ctrl+x", "t", "…3 things", "end", "f5"), "1 is there", (80, 24), more=_TRASH),
     Scene("trash-empty", ("ctrl+x", "t", "…3 things", "e"), "Empty it", more=_TRASH),
+    Scene("mask", ("plus", *"*.csv"), "Mark|*.csv"),
+    Scene("new-file", ("f16",), "New file"),
+    Scene(
+        "symlink", ("end", "ctrl+x", "s", "…Leads to", "down", "ctrl+u", *"study/all.csv"), "study/all.csv"
+    ),
+    Scene("checksums", (*_TWO, "ctrl+x", "h"), "Checksums"),
+    Scene("unpack", (*_SCANS, "alt+f6"), "Unpack|2 files", more=("scans.zip",)),
+    Scene("archive", (*_SCANS, "enter"), "scans.zip!|monday.csv", more=("scans.zip",)),
+    Scene("sync", ("tab", *_PAPERS, "tab", "ctrl+x", "y"), "Synchronise|files,|+ "),
+    Scene("flat", ("ctrl+b",), "flat"),
+    Scene("transfers", ("ctrl+x", "j"), "Copy raw"),
     Scene("undo", ("end", "f18", "…New name", "end", *".old", "enter", "…csv.old", "alt+z"), "Undo: rename"),
 )
 
@@ -106,9 +119,14 @@ def furnish(home: Path, more: tuple[str, ...] = ()) -> None:
                 f"[Trash Info]\nPath=~/{'study/' * (number == 1)}{path.name}\nDeletionDate={day}\n"
             )
             continue
-        path.write_text(name * number if "Trash" in name else name)
-        os.utime(home / name, (THEN + 86_400,) * 2)
-        os.utime((home / name).parent, (THEN, THEN))
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                for scan in ("monday.csv", "deep/tuesday.csv"):
+                    archive.writestr(zipfile.ZipInfo(scan, (2026, 11, 20, 9, 30, 0)), scan * 40)
+        else:
+            path.write_text(name * number if "Trash" in name else name)
+        os.utime(path, (THEN + 86_400,) * 2)
+        os.utime(path.parent, (THEN, THEN))
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])

@@ -14,20 +14,31 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from labbox.errors import LabboxError
 from labbox.files.places.credentials import AskedCredentials
 from labbox.files.places.opening import Places, Roots
 from labbox.files.transfer import run
 from labbox.model import ACTIVE, JobKind, JobSpec, JobState, Role, TransferSpec
-from labbox.protocol import Caller, Host, Hosts, HostSecret, Job
+from labbox.protocol import Caller, HostSecret, Job
 
 
 def put_to_work(box: Any, home: str, hosts: tuple[HostSecret, ...] = (), **caller: Any) -> None:
     """`hosts`: what the box keeps of other machines. `caller`: more about who one is."""
-    _Work(box, Path(home), {secret.name: secret for secret in hosts}, Caller(
+    box.hosts.update({secret.name: secret for secret in hosts})
+    _Work(box, Path(home), Caller(
         name="ada", uid=70000, role=Role.ADMIN, home=home, **caller
     )).begin()  # fmt: skip
+
+
+def _pair() -> tuple[str, str]:
+    """A private key that works, and its public line."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return private.decode(), f"{public.decode()} ada@labbox"
 
 
 class _Doing:
@@ -72,16 +83,15 @@ class _Doing:
 
 
 class _Work:
-    def __init__(self, box: Any, home: Path, hosts: dict[str, HostSecret], caller: Caller) -> None:
-        self.box, self.home, self.hosts, self.caller = box, home, hosts, caller
+    def __init__(self, box: Any, home: Path, caller: Caller) -> None:
+        self.box, self.home, self.caller = box, home, caller
         self._asked = box.submit_job
         self._doing: dict[int, _Doing] = {}
         self._specs: dict[int, TransferSpec] = {}
 
     def begin(self) -> None:
         self.box.whoami = lambda: self.caller
-        self.box.list_hosts = lambda: Hosts(hosts=tuple(map(self._host, self.hosts.values())))
-        self.box.host_secret = self._secret
+        self.box.make_pair = _pair
         self.box.submit_job = self._submit
         for verb, done in (
             ("pause_job", _Doing.pause),
@@ -90,24 +100,6 @@ class _Work:
         ):
             setattr(self.box, verb, partial(self._deed, getattr(self.box, verb), done))
         self.box.retry_job = partial(self._again, self.box.retry_job)
-
-    def _host(self, secret: HostSecret) -> Host:
-        return Host(
-            name=secret.name,
-            user=secret.user,
-            host=secret.host,
-            port=secret.port,
-            kind="key",
-            public_key=None,
-            created_at=self.box.now,
-        )
-
-    def _secret(self, name: str) -> HostSecret:
-        if name not in self.hosts:
-            raise LabboxError(
-                "not_found", f"cannot find {name}: nothing is kept for it", f"labbox host add sftp://{name}"
-            )
-        return self.hosts[name]
 
     def _submit(self, spec: JobSpec) -> Job:
         job: Job = self._asked(spec)
@@ -120,7 +112,9 @@ class _Work:
         folder = self._folder(number)
         folder.mkdir(parents=True, exist_ok=True)
         doing = self._doing[number] = _Doing(folder)
-        job: Job = self.box.change(number, kind=JobKind.TRANSFER, state=JobState.RUNNING, owner="ada")
+        job: Job = self.box.change(
+            number, kind=JobKind.TRANSFER, group="transfers", state=JobState.RUNNING, owner="ada"
+        )
         words = (number, self._specs[number], doing)
         threading.Thread(target=self._transfer, args=words, daemon=True).start()
         return job
@@ -147,7 +141,7 @@ class _Work:
 
         async def work() -> None:
             doing.begin()
-            async with Places(roots, credentials=AskedCredentials(self._secret)) as places:
+            async with Places(roots, credentials=AskedCredentials(self.box.host_secret)) as places:
                 summary = await run(spec, places, folder, gate=doing, undo_of=undone)
             (folder / "summary.json").write_bytes(msgspec.json.encode(summary))
 

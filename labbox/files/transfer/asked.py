@@ -61,7 +61,9 @@ def target_of(spec: TransferSpec) -> Location:
 
 def name_of(location: Location) -> str:
     """What a source is called at the target and in reports: a root by what it is the root of."""
-    return location.name or location.host.rpartition("@")[2].replace("/", "_") or location.kind.value
+    if location.name or location.host:
+        return location.name or location.host.rpartition("@")[2].replace("/", "_")
+    return "home" if location.path == "~" else location.kind.value
 
 
 def goes_to(spec: TransferSpec, source: Location, target: Location) -> tuple[Location, str]:

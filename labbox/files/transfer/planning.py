@@ -184,7 +184,8 @@ class _Planning:
             return
         if self._spec.verb is TransferVerb.UNPACK and there is not None and there.kind is EntryKind.FOLDER:
             self._clash(path, entry, there)  # a copy is merged into it without asking; an archive is not
-        await self._below(found, target if there is not None and there.kind is EntryKind.FOLDER else None, path)
+        both = target if there is not None and there.kind is EntryKind.FOLDER else None
+        await self._below(found, both, path)
 
     async def _below(self, found: Spot, target: Spot | None, path: str) -> None:
         """Count what is in a folder, beside its counterpart where there is one."""
@@ -275,7 +276,7 @@ class _Planning:
             if one.mark is Mark.GONE or one.entry is None:
                 continue
             self._one(one.path, one.entry, None)
-            if syncing and one.entry.kind is EntryKind.FOLDER:  # new, or instead of something else: it comes whole
+            if syncing and one.entry.kind is EntryKind.FOLDER:  # it comes whole
                 under = one.path[len(name_of(source.location)) + 1 :]
                 await self._below(source.down(under), None, one.path)
         rows = self._rows.summary()

@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from labbox.errors import LabboxError
 from labbox.files.directory import Kind, Listing
+from labbox.groups import TRANSFERS
 from labbox.locations import Location
 from labbox.model import FINAL, JobKind, JobState
 from labbox.protocol import Event, Job
@@ -23,7 +24,6 @@ from labbox.tui.atonce import paint
 from labbox.tui.browsing import HOME, LOOK_EVERY
 from labbox.tui.filememory import FileMemory, Visits, load, memory_path, save
 from labbox.tui.screens.files_base import SIDES
-from labbox.tui.screens.files_deeds import is_transfer
 from labbox.tui.screens.files_going import FilesGoing
 from labbox.tui.screens.files_marks import FilesMarks
 from labbox.tui.screens.files_tools import FilesTools
@@ -88,8 +88,10 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         try:
             await browser.read()
         except LabboxError as error:
-            self.lab.say(error.message)
+            wanted = browser.location
             await browser.read(HOME)
+            if side != self.active or not self.meet(error, wanted, lambda: self.go_soon(wanted, side)):
+                self.lab.say(error.message)
 
     def _restore(self, memory: FileMemory) -> None:
         self.visits = Visits(memory.visited)
@@ -160,6 +162,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         if not self.is_mounted:
             return
         browser, table = self.browsers[side], self.file_panes[side].table
+        self.met(f"go-{side}")
         listing = browser.listing or Listing(browser.tab.arrangement)
         up = bool(browser.tab.title) or self.above(browser.location) != browser.location
         table.empty = "Reading…" if browser.reading else self._emptiness(listing)
@@ -426,11 +429,16 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
     async def _ask_transfers(self) -> None:
         for state in ("active", "waiting"):
             page = await self.ask(
-                partial(self.lab.client.list_jobs, state=state, owner=self.lab.me or None, limit=100)
+                partial(
+                    self.lab.client.list_jobs,
+                    state=state,
+                    owner=self.lab.me or None,
+                    group=TRANSFERS,
+                    limit=100,
+                )
             )
             for job in page.jobs:
-                if is_transfer(job):
-                    self.transfers[job.id] = job
+                self.transfers[job.id] = job
         self._tell_transfers()
 
     def transfer_submitted(self, job: Job) -> None:

@@ -69,8 +69,8 @@ class FilesTools(FilesLooking):
                 lambda wish, tell: self.look_ahead(spec_of(wish), tell),
                 conflicts=(),
                 flags={
-                    "mirror": ("what only the target has goes to its trash", False),
-                    "content": ("compare by content, not by size and time", False),
+                    "mirror": ("trash what only the target has", False),
+                    "content": ("compare contents, not size and time", False),
                 },
             )
         )

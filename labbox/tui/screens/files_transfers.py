@@ -7,31 +7,23 @@ from collections.abc import Iterator
 from textual import on
 from textual.widget import Widget
 
+from labbox.groups import TRANSFERS
 from labbox.model import JobKind
 from labbox.protocol import Event, Job
 from labbox.text import visible_line
 from labbox.tui.format import local_time, state_cell, why_cell
 from labbox.tui.screens.jobactions import JobPane
-from labbox.tui.widgets.table import Cell, Column, RowsTable
+from labbox.tui.widgets.table import Cell, Column, Table
 
-MOST = 200  # jobs that are looked through
+MOST = 200  # transfers that are shown
 
 
-class TransfersScreen(JobPane):
-    """A table of transfers, newest first; the keys of jobs hold here."""
-
-    KEYS = "transfers"
-    HEADING = "My transfers"
-    AUTO_FOCUS = "RowsTable"
+class TransferTable(Table):
+    """Its rows, each as wide as there is room for."""
 
     def __init__(self) -> None:
         """Nothing is known yet."""
-        super().__init__()
-        self._jobs: list[Job] = []
-
-    def body(self) -> Iterator[Widget]:
-        """One table."""
-        table = RowsTable(
+        super().__init__(
             [
                 Column("id", "id", 6, right=True),
                 Column("name", "what", 20, grow=1, most=50),
@@ -40,6 +32,40 @@ class TransfersScreen(JobPane):
                 Column("why", "progress", 24, grow=2),
             ]
         )
+        self.jobs: list[Job] = []
+
+    def row_count(self) -> int:
+        """How many there are."""
+        return len(self.jobs)
+
+    def cells(self, row: int, widths: list[tuple[Column, int]]) -> list[Cell] | None:
+        """The transfer's cells."""
+        job = self.jobs[row]
+        timed = any(column.key == "at" for column, _ in widths)
+        return [
+            [(str(job.id), "dim")],
+            [(visible_line(job.name), "text")],
+            state_cell(job.state),
+            *([[(local_time(job.submitted_at), "dim")]] if timed else []),
+            why_cell(job, widths[-1][1]),
+        ]
+
+
+class TransfersScreen(JobPane):
+    """A table of transfers, newest first; the keys of jobs hold here."""
+
+    KEYS = "transfers"
+    HEADING = "My transfers"
+    AUTO_FOCUS = "TransferTable"
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        super().__init__()
+        self._jobs: list[Job] = []
+
+    def body(self) -> Iterator[Widget]:
+        """One table."""
+        table = TransferTable()
         table.empty = "Reading…"
         yield table
 
@@ -57,24 +83,15 @@ class TransfersScreen(JobPane):
 
     async def _read(self) -> None:
         owner = self.lab.me or None
-        page = await self.ask(lambda: self.lab.client.list_jobs(owner=owner, limit=MOST))
-        self._jobs = [job for job in page.jobs if job.kind is JobKind.TRANSFER]
+        page = await self.ask(lambda: self.lab.client.list_jobs(owner=owner, group=TRANSFERS, limit=MOST))
+        self._jobs = list(page.jobs)
         self._show()
 
     def _show(self) -> None:
-        table = self.query_one(RowsTable)
+        table = self.query_one(TransferTable)
         table.empty = "No transfers yet. F5 in the file manager copies."
-        rows: list[list[Cell]] = [
-            [
-                [(str(job.id), "dim")],
-                [(visible_line(job.name), "text")],
-                state_cell(job.state),
-                [(local_time(job.submitted_at), "dim")],
-                why_cell(job, 40),
-            ]
-            for job in self._jobs
-        ]
-        table.set_rows(rows)
+        table.jobs = self._jobs
+        table.rows_changed()
 
     def events_arrived(self, events: list[Event]) -> None:
         """Some of them changed, or others came."""
@@ -94,9 +111,9 @@ class TransfersScreen(JobPane):
 
     def job_here(self) -> Job | None:
         """The transfer under the cursor."""
-        return self._jobs[self.query_one(RowsTable).cursor] if self._jobs else None
+        return self._jobs[self.query_one(TransferTable).cursor] if self._jobs else None
 
-    @on(RowsTable.Chosen)
+    @on(TransferTable.Chosen)
     def chosen(self) -> None:
         """Enter opens the details."""
         self.action_info()

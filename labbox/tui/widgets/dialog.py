@@ -16,12 +16,13 @@ from textual.widgets import Button, Checkbox, Input, Label, Static
 from labbox.errors import LabboxError
 from labbox.text import visible, visible_line
 from labbox.tui.widgets.entry import Entry
+from labbox.tui.widgets.leaving import LeavesOnce
 from labbox.tui.widgets.tick import Tick
 
 T = TypeVar("T")
 
 
-class Dialog(ModalScreen[T | None]):
+class Dialog(ModalScreen[T | None], LeavesOnce[T | None]):
     """A box in the middle of the screen; dismissed with None by Esc."""
 
     BINDINGS = [  # noqa: RUF012 - Textual declares it so
@@ -133,6 +134,7 @@ class Field(NamedTuple):
     secret: bool = False
     flag: bool | None = None  # a box to tick instead of a line, and its state
     same_as: str = ""  # the key of a field before it that it must repeat
+    fresh: bool = False  # the first key that is typed replaces the value
 
 
 class Form(Dialog[dict[str, object]]):
@@ -156,7 +158,11 @@ class Form(Dialog[dict[str, object]]):
                 entry = Tick("", field.flag, id=f"field-{field.key}", compact=True)
             else:
                 entry = Entry(
-                    field.value, example=field.example, secret=field.secret, id=f"field-{field.key}"
+                    field.value,
+                    example=field.example,
+                    secret=field.secret,
+                    fresh=field.fresh,
+                    id=f"field-{field.key}",
                 )
             rows.append(Horizontal(Label(field.label, classes="label"), entry, classes="row"))
         note = [text_of(self._note, "note")] if self._note else []
@@ -222,6 +228,7 @@ class Prompt(Form):
         example: str = "",
         check: Callable[[str], object] = str,
         verb: str = "OK",
+        fresh: bool = False,
     ) -> None:
         """As `Form`."""
-        super().__init__(title, [Field("text", label, value, example, check)], verb)
+        super().__init__(title, [Field("text", label, value, example, check, fresh=fresh)], verb)

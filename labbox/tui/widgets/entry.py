@@ -12,10 +12,12 @@ from labbox.text import visible_line
 class Entry(Input):
     """One line high, its cursor still; control characters put or pasted into it are made visible."""
 
-    def __init__(self, value: str = "", *, example: str = "", secret: bool = False, id: str) -> None:
-        """`example` stands in the empty line; what is typed into a `secret` one is not shown."""
+    def __init__(
+        self, value: str = "", *, example: str = "", secret: bool = False, fresh: bool = False, id: str
+    ) -> None:
+        """`example` stands in the empty line; a `secret` is not shown; a key replaces a `fresh` value."""
         super().__init__(
-            value, placeholder=example, password=secret, id=id, compact=True, select_on_focus=False
+            value, placeholder=example, password=secret, id=id, compact=True, select_on_focus=fresh
         )
         self.cursor_blink = False
 
