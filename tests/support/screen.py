@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import pyte
+from emulator import Emulator
 
 _KEYBOARD_MODES = re.compile(rb"\x1b\[[<>=][0-9;]*u")  # pyte would print the letter
 
@@ -22,7 +23,7 @@ class Screen:
     """A program on a terminal of its own, and the characters that stand on it."""
 
     def __init__(self, argv: Sequence[str], rows: int = 30, columns: int = 100) -> None:
-        self._screen = pyte.Screen(columns, rows)
+        self._screen = Emulator(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         size = struct.pack("HHHH", rows, columns, 0, 0)
         self.pid, self._master = pty.fork()

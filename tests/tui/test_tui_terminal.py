@@ -21,6 +21,7 @@ from typing import Any
 
 import pyte
 import pytest
+from emulator import Emulator
 
 import labbox
 from labbox.client import Client
@@ -37,7 +38,7 @@ class Terminal:
     """The interface on a pty, and the screen that a person would see."""
 
     def __init__(self, script: str, rows: int = 24, columns: int = 80, **environ: str) -> None:
-        self.screen = pyte.Screen(columns, rows)
+        self.screen = Emulator(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.seen = b""
         self.master, slave = pty.openpty()
