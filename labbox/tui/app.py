@@ -92,6 +92,7 @@ class LabboxApp(App[int]):
         self.status: Status | None = None
         self.trouble = ""
         self.notices: list[Notice] = []
+        self.unread = 0  # of them, since their screen was last open
         self.first_page: asyncio.Future[JobPage]
         self._page_used = False
         self._feed: Feed | None = None
@@ -128,8 +129,8 @@ class LabboxApp(App[int]):
 
     def whereabouts(self, key: str) -> str:
         """What the title bar says at its right end; `key` shows the notices."""
-        unread = f"{len(self.notices)} notices ({key}) · " if len(self.notices) > 1 else ""
-        unread = f"1 notice ({key}) · " if len(self.notices) == 1 else unread
+        unread = f"{self.unread} notices ({key}) · " if self.unread > 1 else ""
+        unread = f"1 notice ({key}) · " if self.unread == 1 else unread
         who = f"{self.me} (admin)" if self.is_admin else self.me
         return f"{unread}{who}@{self.box_name}" if self.box_name else f"{unread}{who}"
 
@@ -237,6 +238,7 @@ class LabboxApp(App[int]):
                 await self.run_action(escape.binding.action, escape.node)
                 event = events.Key(event.key.removeprefix("alt+"), event.character)
         target = self.focused or self.screen
+        self._key_order.begins()
         await super().on_event(event)
         self._key_order.sent(target)
 
@@ -325,6 +327,7 @@ class LabboxApp(App[int]):
         known = {notice.id for notice in self.notices}
         fresh = tuple(notice for notice in fresh if notice.id not in known)
         self.notices = [*fresh, *self.notices][:NOTICES_KEPT]
+        self.unread = min(self.unread + len(fresh), NOTICES_KEPT)
         if quiet and len(fresh) > 1:
             key = self.screen.notices_key() if isinstance(self.screen, Pane) else "n"
             self.say(f"{len(fresh)} things happened since your last look. {key} shows them.", "Notices")

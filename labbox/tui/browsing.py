@@ -73,6 +73,28 @@ def remembered_tab(memory: TabMemory) -> Tab | None:
     return tab
 
 
+class _Stand:
+    """The entry that the cursor is to stand on: it may not be among the first ones that are shown."""
+
+    def __init__(self, browser: Browser, name: str | None) -> None:
+        """`name` None: the cursor stays where it is."""
+        self._browser, self._name = browser, name
+        self._left_on: str | None = None
+        self._shown = False
+
+    def next(self) -> str | None:
+        """The name for the listing that is about to be shown; None once somebody has moved the cursor."""
+        if self._shown and self._browser.under() != self._left_on:
+            self._name = None
+        return self._name
+
+    def shown(self, listing: Listing) -> None:
+        """A listing was shown: with the entry in it there is nothing left to do."""
+        if self._name is not None and listing.find(self._name) is not None:
+            self._name = None
+        self._shown, self._left_on = True, self._browser.under()
+
+
 class Browser:
     """What a pane shows and how it comes there. `changed(stand_on)` is called when there is more to draw."""
 
@@ -178,7 +200,7 @@ class Browser:
     ) -> None:
         loop, context = asyncio.get_running_loop(), copy_context()  # Textual's, which a thread has not
         how = self._arrangement_for(tab, location)
-        first = True
+        first, stand = True, _Stand(self, stand_on)
         before = tab.listing if location == tab.location else None
 
         def arrived(listing: Listing, columns: scanning.Columns | None) -> None:
@@ -191,7 +213,8 @@ class Browser:
                 return
             if first and before is not None and not listing.complete and len(listing) <= scanning.FIRST:
                 return  # a reread does not shrink what is on the screen
-            self._put(tab, location, folder, listing, stand_on if first else None, before)
+            self._put(tab, location, folder, listing, stand.next(), before)
+            stand.shown(listing)
             first = False
 
         def show(listing: Listing, columns: scanning.Columns | None) -> None:
@@ -216,7 +239,7 @@ class Browser:
     async def _read_place(self, turn: int, tab: Tab, location: Location, stand_on: str | None) -> None:
         place, path = await self.place_of(location)
         how = self._arrangement_for(tab, location)
-        listing = Listing(how)
+        listing, stand = Listing(how), _Stand(self, stand_on)
         shown = False
         async for batch in place.list(path):
             if turn != self._turn:
@@ -229,7 +252,8 @@ class Browser:
                 first = Listing(how)
                 first.add(row_of(entry) for entry in batch)
                 first.arrange()
-                self._put(tab, location, None, first, stand_on, None)
+                self._put(tab, location, None, first, stand.next(), None)
+                stand.shown(first)
         apart = self._apart
         found = await self._disk.ask(lambda: scanning.rearrange(listing, how, apart))
         if turn != self._turn or found is None:
@@ -237,7 +261,7 @@ class Browser:
         listing.settle(how, *found)
         listing.complete = True
         before = tab.listing if location == tab.location else None
-        self._put(tab, location, None, listing, stand_on, before)
+        self._put(tab, location, None, listing, stand.next(), before)
         self.writable = place.traits.writable
         with suppress(LabboxError):
             self.free = (await place.space(path)).free
@@ -431,9 +455,10 @@ class Browser:
             self._stamp = stamp
             await self._again()
             return
+        under = self.under()
         moved = [listing.change(name, row) for name, row in rows]  # each of them
         if any(moved):
-            self._changed(None)
+            self._changed(under)
 
     async def ask_about(self, numbers: list[int]) -> None:
         """Sizes and times of some entries, before those of all are known."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
 LONGEST: Final = 3.0  # seconds that a key may keep the next one waiting
+OUTCOME: Final = 1.0  # seconds of them for what it began: a dialog that opens, a folder that is being read
+STEP: Final = 0.005  # seconds between two looks whether that is there
 LOOK_EVERY: Final = 0.1  # seconds between two looks whether a widget that a key went through still lives
 
 
@@ -32,6 +34,7 @@ class KeyOrder:
         self._held: deque[events.Key | events.Paste] = deque()
         self._busy = False
         self._following: asyncio.Task[None] | None = None
+        self._owed_before: frozenset[Any] = frozenset()
 
     def holds(self, event: events.Key | events.Paste) -> bool:
         """Whether it has to wait; then it is given to the app again when its time has come."""
@@ -43,6 +46,10 @@ class KeyOrder:
     def has_more(self) -> bool:
         """Whether keys wait."""
         return bool(self._held)
+
+    def begins(self) -> None:
+        """A key is about to be given: what goes on already is none of its doing."""
+        self._owed_before = self._owed()
 
     def sent(self, target: DOMNode) -> None:
         """A key was just given to `target`: hold the next ones until all is done that it means."""
@@ -64,6 +71,7 @@ class KeyOrder:
                 )  # what the deed put off until after itself, as a move of the focus is
                 if self._app.screen_stack:  # none while it ends
                     await _passed(self._app.screen)  # a screen that the key opened stands, and has its focus
+                    await self._outcome()
         except TimeoutError:
             pass  # something is stuck; keys must come through all the same, Esc before all
         finally:
@@ -71,6 +79,26 @@ class KeyOrder:
                 self._app.call_later(self._next)
             else:
                 self._busy = False
+
+    def _owed(self) -> frozenset[Any]:
+        stack = self._app.screen_stack
+        return frozenset(getattr(stack[-1], "owed", ())) if stack else frozenset()
+
+    async def _outcome(self) -> None:
+        """Wait for what this key began, and for what a dialog that it closed was asked for.
+
+        A key that was typed before anything could be seen of it waits for all of it: it was meant for that.
+        One that is pressed at the sight of the first rows of a long list is taken at once.
+        """
+        until = asyncio.get_running_loop().time() + OUTCOME
+        waited = False
+        while (owed := self._owed() - self._owed_before) and asyncio.get_running_loop().time() < until:
+            if not self._held and all(each.seen for each in owed):
+                break
+            waited = True
+            await asyncio.sleep(STEP)
+        if waited and self._app.screen_stack:
+            await _passed(self._app.screen)
 
     async def _next(self) -> None:
         self._busy = False

@@ -79,3 +79,43 @@ async def test_a_path_typed_behind_the_key_of_the_file_manager_is_gone_to(
         assert str(panes.browsers["left"].location) == "~"
         together(pilot, "f7", *"new", "enter")
         await wait(pilot, lambda: (tmp_path / "new").is_dir())
+
+
+async def test_keys_typed_behind_a_folder_act_on_what_is_in_it(
+    box: Any, running: Any, wait: Any, tmp_path: Path
+) -> None:
+    for number in range(600):
+        (tmp_path / f"many/d{number:03}/in").mkdir(parents=True)
+    (tmp_path / "many/d400/in/notes.txt").write_text("there\n")
+    async with running(box, start="files", size=(120, 40)) as pilot:
+        panes = pilot.app.screen
+        await wait(pilot, lambda: all(each.listing is not None for each in panes.browsers.values()))
+        together(
+            pilot, *"many", "escape", "enter", *"d400", "enter", "down", "enter", *"notes", "escape", "f3"
+        )
+        await wait(pilot, lambda: type(pilot.app.screen).__name__ == "ViewerScreen")
+        assert str(pilot.app.screen.location) == "~/many/d400/in/notes.txt"
+        # Up again, over the one that was left to the one after it: its folder is asked for, no other.
+        together(pilot, "escape", "end", "home", "backspace", "backspace", "down", "f8")
+        await wait(pilot, lambda: type(pilot.app.screen).__name__ == "TransferDialog")
+        assert panes.meant() == ["d401"]
+        # What a dialog was asked for is there for the key behind it.
+        together(pilot, "escape", "f7", *"new", "enter", "enter", "alt+f2", "down", "enter")
+        await wait(pilot, lambda: str(panes.browsers["left"].location) == "~/many/new")
+        await wait(pilot, lambda: panes.active == "right")
+
+
+async def test_a_viewer_or_editor_that_is_closed_at_once_leaves_the_files(
+    box: Any, running: Any, wait: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("there\n")
+    async with running(box, start="files", size=(120, 40)) as pilot:
+        panes = pilot.app.screen
+        await wait(pilot, lambda: all(each.listing is not None for each in panes.browsers.values()))
+        for _ in range(5):
+            before = panes.active
+            together(pilot, *"notes", "escape", "f3", "escape", "f4", "escape", "f7", "x", "escape", "escape")
+            together(pilot, "f9", "escape", "ctrl+p", "escape", "escape", "end", "tab")
+            await wait(pilot, lambda before=before: panes.active != before)
+            assert pilot.app.screen is panes
+            assert panes.file_panes[before].table.row.name == "notes.txt"

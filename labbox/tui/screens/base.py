@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.css.query import NoMatches
-from textual.screen import Screen
 from textual.widget import Widget
 
 from labbox.protocol import Event
 from labbox.tui import keys
 from labbox.tui.widgets.bars import Banner, KeyBar, TitleBar
+from labbox.tui.widgets.leaving import LeavesOnce
 from labbox.tui.widgets.paint import Alike
 
 if TYPE_CHECKING:
     from labbox.tui.app import LabboxApp
 
 T = TypeVar("T")
+
+# Groups of work whose outcome the next key is to meet: a dialog that opens, a folder that is gone into.
+AWAITED: Final = ("dialog", "go", "open", "show", "find", "seek", "filter", "arrange")
 
 
 class _Begun:
@@ -28,20 +31,30 @@ class _Begun:
         self,
         work: Coroutine[Any, Any, None],
         wrap: Callable[[Coroutine[Any, Any, None]], Coroutine[Any, Any, None]],
+        group: str,
+        owed: set[_Begun],
     ) -> None:
         self._work, self._wrap = work, wrap
         self._begun = False
+        self.group, self._owed = group, owed
+        self.seen = False  # there is something on the screen to see of it
+        if group.partition("-")[0] in AWAITED:
+            owed.add(self)
 
     async def run(self) -> None:
         self._begun = True
-        await self._wrap(self._work)
+        try:
+            await self._wrap(self._work)
+        finally:
+            self._owed.discard(self)
 
     def drop(self) -> None:
+        self._owed.discard(self)
         if not self._begun:
             self._work.close()
 
 
-class Pane(Screen[None], Alike):
+class Pane(LeavesOnce[None], Alike):
     """A full screen between the title bar and the function keys."""
 
     KEYS: ClassVar[str] = "pane"  # its name in `keys.SCREENS`
@@ -57,6 +70,7 @@ class Pane(Screen[None], Alike):
         """Nothing is asked for before it stands."""
         super().__init__()
         self._latest: dict[str, _Begun] = {}
+        self.owed: set[_Begun] = set()  # what keys began and the next key waits for, a moment at most
 
     @property
     def lab(self) -> LabboxApp:
@@ -113,13 +127,19 @@ class Pane(Screen[None], Alike):
         self, work: Coroutine[Any, Any, None], group: str = "default", exclusive: bool = False
     ) -> None:
         """Do something that may fail; a failure is shown at the one boundary."""
-        begun = _Begun(work, lambda work: self.lab.guarded(self._while_shown(work)))
+        begun = _Begun(work, lambda work: self.lab.guarded(self._while_shown(work)), group, self.owed)
         if exclusive:
             if group in self._latest:
                 self._latest[group].drop()
             self._latest[group] = begun
         run: Callable[[], Awaitable[None]] = begun.run
         self.run_worker(run, group=group, exclusive=exclusive, exit_on_error=True)
+
+    def seen(self, group: str) -> None:
+        """There is something to see of the work of a group, which goes on."""
+        for begun in self.owed:
+            if begun.group == group:
+                begun.seen = True
 
     async def _while_shown(self, work: Coroutine[Any, Any, None]) -> None:
         """An answer that comes while the screen goes away finds its widgets gone; nothing is left to do."""

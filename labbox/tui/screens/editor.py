@@ -73,7 +73,7 @@ class EditorScreen(EditorBlocks, EditorSearching):
 
     def begin(self) -> None:
         """Read it."""
-        self.attempt(self._load())
+        self.attempt(self._load(), group="open")
 
     def on_unmount(self) -> None:
         """Let go of what was opened."""
@@ -101,8 +101,12 @@ class EditorScreen(EditorBlocks, EditorSearching):
             file = await EditedFile.at(await self._places(), self.location)
             plain = await file.read()
         except LabboxError:
+            if self.has_left:
+                return  # closed while it was being read
             self.dismiss(None)
             raise
+        if self.has_left:
+            return
         self._take(file, plain)
         self.text.take_up(plain.text)
         self._saved = self._coloured = self.text.state

@@ -162,8 +162,10 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         if not self.is_mounted:
             return
         browser, table = self.browsers[side], self.file_panes[side].table
-        self.met(f"go-{side}")
         listing = browser.listing or Listing(browser.tab.arrangement)
+        if stand_on is None or listing.find(stand_on) is not None:
+            self.seen(f"go-{side}")
+            self.seen("go")
         up = bool(browser.tab.title) or self.above(browser.location) != browser.location
         table.empty = "Reading…" if browser.reading else self._emptiness(listing)
         if table.listing is not listing:

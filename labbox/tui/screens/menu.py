@@ -11,6 +11,7 @@ from textual.strip import Strip
 
 from labbox.tui import keys
 from labbox.tui.keys import Action
+from labbox.tui.widgets.leaving import LeavesOnce
 from labbox.tui.widgets.paint import Painted, fit
 
 
@@ -137,7 +138,7 @@ class PullDown(Painted, can_focus=True):
                 self._open()
 
 
-class MenuScreen(ModalScreen[str | None]):
+class MenuScreen(ModalScreen[str | None], LeavesOnce[str | None]):
     """The menu over the screen; dismissed with the action's name."""
 
     BINDINGS = [Binding("escape,f9,f10", "dismiss(None)", show=False)]  # noqa: RUF012 - Textual declares it so

@@ -13,6 +13,7 @@ from labbox.tui import keys
 from labbox.tui.keys import Action
 from labbox.tui.screens.menu import action_name
 from labbox.tui.widgets.entry import Entry
+from labbox.tui.widgets.leaving import LeavesOnce
 from labbox.tui.widgets.table import Column, RowsTable
 
 
@@ -30,7 +31,7 @@ def rank(action: Action, typed: str) -> tuple[int, int] | None:
     return (2, place)
 
 
-class PaletteScreen(ModalScreen[str | None]):
+class PaletteScreen(ModalScreen[str | None], LeavesOnce[str | None]):
     """A line to type in over the actions that fit; dismissed with the action's name."""
 
     BINDINGS = [  # noqa: RUF012 - Textual declares it so

@@ -79,9 +79,13 @@ class ViewerScreen(Pane):
         try:
             await self.file.open(location, self._places)
         except LabboxError:
+            if self.has_left:
+                return  # closed while it was being opened
             if self.file.source is None:
                 self.dismiss(None)
             raise
+        if self.has_left:
+            return
         self.location = location
         self.tell()
 

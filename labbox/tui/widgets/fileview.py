@@ -72,6 +72,9 @@ class FileView(Vertical):
         place, path = await places.get(location)
         source = await Source.open(place, path)
         await self.close()
+        if not self.is_attached:  # it was closed meanwhile, and nobody would close this
+            await source.close()
+            return
         self._location, self._places, self.source = location, places, source
         head = await source.read(0, formats.HEAD)
         self.format = formats.identify(head, location.name, source.size)
