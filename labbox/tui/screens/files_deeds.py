@@ -16,6 +16,7 @@ from labbox.tui.screens.files_base import FilesBase
 from labbox.tui.screens.files_wishes import Outlook, TransferDialog, Wish
 from labbox.tui.widgets.dialog import Confirm, Prompt
 
+READINGS: Final = 3  # of a folder for what was just made: one that another takes the place of shows nothing
 SHOWN: Final = 5  # conflicts and problems that a plan names in a dialog
 PREVIEWED: Final = 12  # lines of what a synchronisation would do
 _IS_ARE: Final = ("is", "are")
@@ -260,7 +261,9 @@ class FilesDeeds(FilesBase):
             location = location.parent
         if location.parent != base:
             return
-        if self.here.listing is not None and self.here.listing.find(location.name) is None:
+        for _ in range(READINGS):
+            if self.here.listing is None or self.here.listing.find(location.name) is not None:
+                break
             await self.here.read(stand_on=location.name)
         self.pane.table.stand_on(location.name)
 
