@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn, Protocol
 
+from labbox.errors import LabboxError
+from labbox.files.places.hosts import UnkeptHostError
 from labbox.locations import SSH_PORT
 from labbox.protocol import HostSecret
 
@@ -66,8 +68,13 @@ class AskedCredentials:
         self._ask = ask
 
     async def credential(self, host: str) -> Credential:
-        """How to reach a host."""
-        return credential_of(await asyncio.to_thread(self._ask, host))
+        """How to reach a host; UnkeptHostError where nothing is kept for it."""
+        try:
+            return credential_of(await asyncio.to_thread(self._ask, host))
+        except LabboxError as error:
+            if error.code != "not_found":
+                raise
+            raise UnkeptHostError(host, error.message, error.hint) from error
 
 
 def credential_of(kept: HostSecret) -> Credential:

@@ -6,6 +6,24 @@ from labbox.errors import LabboxError
 from labbox.text import visible_line
 
 
+class UnkeptHostError(LabboxError):
+    """A host that nothing is kept for: its person is asked for a key or a password."""
+
+    def __init__(self, host: str, message: str, hint: str) -> None:
+        """`host` as its location names it."""
+        super().__init__("not_found", message, hint)
+        self.host = host
+
+
+class LoginRefusedError(LabboxError):
+    """A host that does not take the key or the password that is kept for it."""
+
+    def __init__(self, host: str, message: str, hint: str) -> None:
+        """`host` as `[user@]host[:port]`."""
+        super().__init__("forbidden", message, hint)
+        self.host = host
+
+
 class UnknownHostError(LabboxError):
     """A host whose key nobody has confirmed yet: its person is asked, with the fingerprint before them."""
 

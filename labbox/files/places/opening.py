@@ -149,9 +149,11 @@ class Places:
                 f"cannot open sftp://{host}: keys for other hosts are not at hand here",
                 "log in to the box and open it from there",
             )
-        from labbox.files.places.sftp import SftpPlace  # SSH takes long to import, and few sessions need it
-
-        return await SftpPlace.connect(await self._credentials.credential(host))
+        credential = await self._credentials.credential(host)
+        # SSH takes long to import: few sessions need it, and the loop does not wait for it.
+        sftp = await asyncio.to_thread(import_module, "labbox.files.places.sftp")
+        place: Place = await sftp.SftpPlace.connect(credential)
+        return place
 
     def _no_project(self, name: str) -> LabboxError:
         yours = ", ".join(sorted(self._roots.projects))

@@ -21,7 +21,7 @@ from asyncssh.connection import SSHClientConnection
 
 from labbox.errors import LabboxError
 from labbox.files.places.credentials import Credential
-from labbox.files.places.hosts import ChangedHostError, UnknownHostError, lost
+from labbox.files.places.hosts import ChangedHostError, LoginRefusedError, UnknownHostError, lost
 from labbox.files.places.sftpwire import Wire
 from labbox.files.sshpackets import BUFFER_BYTES, PacketChannel, Packets, check_library
 from labbox.locations import SSH_PORT
@@ -336,18 +336,18 @@ def _unreachable(label: str, port: int, error: OSError) -> LabboxError:
     return lost(label)
 
 
-def _not_let_in(label: str, credential: Credential) -> LabboxError:
+def _not_let_in(label: str, credential: Credential) -> LoginRefusedError:
     name = visible_line(label)
     if credential.private_key is not None:
         hint = (
             f"put the public key into ~/.ssh/authorized_keys there; labbox host list sftp://{name} shows it"
         )
-        return LabboxError("forbidden", f"cannot log in to {name}: it does not take the key", hint)
+        return LoginRefusedError(label, f"cannot log in to {name}: it does not take the key", hint)
     if credential.password is not None:
         hint = f"deposit the right one: labbox host add sftp://{name} --password-stdin"
-        return LabboxError("forbidden", f"cannot log in to {name}: it does not take the password", hint)
-    return LabboxError(
-        "forbidden",
+        return LoginRefusedError(label, f"cannot log in to {name}: it does not take the password", hint)
+    return LoginRefusedError(
+        label,
         f"cannot log in to {name}: no key and no password is kept for it",
         f"labbox host add sftp://{name}",
     )

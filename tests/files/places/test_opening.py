@@ -14,10 +14,12 @@ from conformance import build, listed, read, refused, write
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Place
-from labbox.files.places.credentials import Credential, Secret
+from labbox.files.places.credentials import AskedCredentials, Credential, Secret
+from labbox.files.places.hosts import UnkeptHostError
 from labbox.files.places.local import LocalPlace
 from labbox.files.places.opening import Places, Roots
 from labbox.locations import parse
+from labbox.protocol import HostSecret
 
 NONE = frozenset({"not_found"})
 
@@ -179,6 +181,19 @@ async def test_other_hosts_are_connected_to_once_and_again_when_dropped(
             await places.get(parse("sftp://nobody@pc/f"))
         await places.drop(parse("sftp://nobody@pc/f"))
     assert len(_Host.closed) == len(_Host.made) == 2
+
+
+async def test_a_host_that_nothing_is_kept_for_is_told_from_a_file_that_is_missing(tmp_path: Path) -> None:
+    def ask(host: str) -> HostSecret:
+        raise LabboxError("not_found" if host == "me@pc" else "unavailable", f"cannot ask for {host}", "add")
+
+    async with Places(Roots(home=str(tmp_path)), credentials=AskedCredentials(ask)) as places:
+        with pytest.raises(UnkeptHostError) as caught:
+            await places.get(parse("sftp://me@pc/f"))
+        found = caught.value
+        assert (found.code, found.host, found.hint) == ("not_found", "me@pc", "add")
+        with refused(frozenset({"unavailable"})):
+            await places.get(parse("sftp://you@pc/f"))
 
 
 def test_a_secret_shows_nothing() -> None:

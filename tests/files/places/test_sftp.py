@@ -21,7 +21,7 @@ from labbox.errors import LabboxError
 from labbox.files.places import sftplogin
 from labbox.files.places.base import Attributes, EntryKind, Handle
 from labbox.files.places.credentials import Credential, Secret
-from labbox.files.places.hosts import ChangedHostError, UnknownHostError
+from labbox.files.places.hosts import ChangedHostError, LoginRefusedError, UnknownHostError
 from labbox.files.places.opening import Places, Roots
 from labbox.files.places.sftp import SftpPlace
 from labbox.files.places.sftplogin import fingerprint_of, shown_key
@@ -108,8 +108,10 @@ async def test_each_way_not_to_get_in_has_its_sentence(sshd: Sshd, tmp_path: Pat
     make_key(tmp_path / "wrong")
     wrong = Secret((tmp_path / "wrong").read_text())
     error = await refusal(credential(sshd, private_key=wrong))
+    assert isinstance(error, LoginRefusedError)
     assert (error.code, "does not take the key" in error.message) == ("forbidden", True)
     error = await refusal(credential(sshd, private_key=None, password=Secret("not this one")))
+    assert isinstance(error, LoginRefusedError)
     assert (error.code, "does not take the password" in error.message) == ("forbidden", True)
     assert "not this one" not in error.message + error.hint
     error = await refusal(credential(sshd, private_key=Secret("no key at all")))
