@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import IO, Final
 
 from labbox.errors import LabboxError
@@ -28,7 +29,8 @@ from labbox.files.foreign import FILE, Program
 from labbox.files.listing import shown
 from labbox.files.places.errors import explained
 
-_PROGRAMS: Final = ("7zz", "7z", "7zzs")
+# The program itself: in Debian 13 what stands in the path is a shell script, which is not let in.
+_PROGRAMS: Final = ("7zz", "/usr/lib/7zip/7za", "/usr/lib/7zip/7z", "/usr/lib/p7zip/7za", "7zzs", "7za", "7z")
 _MEMORY: Final = 4 << 30
 _SECONDS: Final = 3600  # of the processor
 _STEP: Final = 1 << 18
@@ -187,13 +189,21 @@ def program(label: str) -> str:
     """The path of 7-Zip's program; LabboxError where it is not installed."""
     for name in _PROGRAMS:
         found = shutil.which(name)
-        if found:
+        if found and _is_program(found):
             return found
     raise LabboxError(
         "unavailable",
         f"cannot open {shown(label)}: the program for 7z archives is not installed on the box",
         "ask whoever runs the box to install 7zip (apt install 7zip), or pack it as zip or tar.zst instead",
     )
+
+
+def _is_program(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(4) == b"\x7fELF"
+    except OSError:
+        return False
 
 
 def _records(line_of: Callable[[int], bytes], longest: int) -> Iterator[dict[bytes, bytes]]:
