@@ -167,6 +167,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("manager", "symlink", "ctrl+x s", "Make a symbolic link", "Tools"),
     Action("manager", "trash_bin", "ctrl+x t", "Trash: look, restore, empty", "Tools"),
     Action("manager", "transfers", "ctrl+x j", "Transfers: pause, resume, cancel, retry", "Tools"),
+    Action("manager", "hosts", "ctrl+x m", "Other machines: keys and passwords", "Tools"),
     Action("manager", "jobs", "ctrl+o,f12", "Jobs", "Box"),
     Action("jobs", "manager", "ctrl+o,f12", "File manager", "Box"),
     Action("transfers", "reread", "ctrl+r", "Read again", "View"),
@@ -186,6 +187,13 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("trash", "reverse", "O", "Reverse the order", "View"),
     Action("trash", "reread", "ctrl+r", "Read again", "View"),
     Action("trash", "leave_it", "escape,q", "End filter or marks; else back to the files", "View"),
+    Action("hosts", "add", "f2,insert", "Add a machine", "Machines", "Add"),
+    Action("hosts", "line", "f3", "The line for its authorized_keys", "Machines", "Line"),
+    Action("hosts", "test", "f4,t", "Test: log in and look at its home", "Machines", "Test"),
+    Action("hosts", "confirm", "f5", "Confirm the key that it shows", "Machines", "Confirm"),
+    Action("hosts", "password", "f6", "Keep a password for it", "Machines", "Passwd"),
+    Action("hosts", "remove", "f8,delete", "Forget it (asks)", "Machines", "Forget"),
+    Action("hosts", "reread", "ctrl+r", "Read again", "View"),
     Action("editor", "save", "f2,ctrl+s", "Save", "Files", "Save"),
     Action("editor", "save_as", "shift+f2,f14,f12", "Save as", "Files"),
     Action("editor", "reload", "", "Read again from the disk", "Files"),
@@ -225,8 +233,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
 )
 
 MENUS: Final = (
-    "Jobs", "Act", "Viewer", "Files", "Trash", "Select", "Text", "Go", "Panes", "Tools", "View", "Log",
-    "Submit", "Users", "Account", "Box",
+    "Jobs", "Act", "Viewer", "Files", "Trash", "Machines", "Select", "Text", "Go", "Panes", "Tools", "View",
+    "Log", "Submit", "Users", "Account", "Box",
 )  # fmt: skip
 
 # What each screen offers, the nearer scope first.
@@ -234,6 +242,7 @@ SCREENS: Final[dict[str, tuple[str, ...]]] = {
     "manager": ("manager", "app"),
     "trash": ("trash", "app"),
     "transfers": ("transfers", "job", "pane", "app"),
+    "hosts": ("hosts", "pane", "app"),
     "editor": ("editor", "app"),
     "jobs": ("jobs", "job", "app"),
     "log": ("log", "job", "pane", "app"),

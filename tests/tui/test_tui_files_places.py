@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -213,13 +215,65 @@ def test_another_host_is_a_place_of_the_pane(
     at.sees("That did not work", "nothing answers on port 1")
     at.press("\r")
     at.calm()
-    # One that nothing is kept for: the way out.
+    at.ends()
+
+
+@pytest.mark.root
+def test_a_new_machine_is_met_in_the_pane(
+    panes: Callable[..., Panes], sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    far = tmp_path_factory.mktemp("far")
+    (far / "from-there.txt").write_text("hello\n")
+    host = f"root@127.0.0.1:{sshd.port}"
+    at = panes()
+    at.press("\x1b[1;3P")  # Alt+F1: it is in no list yet
+    at.sees("Place of the left pane", "Home")
+    at.press("another\r")
+    at.sees("Another machine", "me@my-pc")
+    at.press(f"{host}//{far}\r")
+    at.sees(f"{host} is new here", "Make a key", "Give a password")
+    at.press("\r")
+    at.sees(f"A key for {host}", "authorized_keys of root", "Copy the line")
+    at.press("\r")
+    at.until(lambda _page: b"\x1b]52;c;" in at.shown.seen)
+    copied = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", at.shown.seen)[-1]
+    line = base64.b64decode(copied).decode()
+    assert line.startswith("ssh-ed25519 AAAA")
+    told = subprocess.run(
+        ["ssh-keygen", "-lf", sshd.folder / "host_key.pub"], check=True, capture_output=True, text=True
+    )
+    fingerprint = told.stdout.split()[1]
+    at.press("\r")  # “Go there”, before the line is over there
+    at.sees(f"Is this {host}?", fingerprint, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+    at.press("\r")  # Enter does not trust
+    at.calm()
+    assert "▸~ " in at.page
     at.press("\x1bc")
     at.sees("Go to")
-    at.press("sftp://me@my-pc/\r")
-    at.sees("That did not work", "labbox host add")
+    at.press(f"sftp://{host}//{far}\r")
+    at.sees(f"Is this {host}?")
+    at.press("\x1b[D", "\r")
+    at.sees(f"{host} does not take the key", "A password instead")
+    with (sshd.folder / "authorized").open("a") as authorized:
+        authorized.write(line + "\n")
+    at.press("\x1b[C", "\r")
+    at.sees(f"{far.name} ", "from-there.txt")
+    # Set up anew, it is refused, and the list of machines is the way out.
+    at.press("\x18m")
+    at.sees("Other machines of ada", host, fingerprint)
+    sshd.new_host_key()
+    at.press("\x1bOS")
+    at.sees(f"{host} shows another key", fingerprint, "F5 there confirms")
     at.press("\r")
-    at.calm()
+    at.until(lambda page: "shows another key" not in page)
+    at.press("\x1b[15~")
+    at.sees("yes, or the fingerprint itself")
+    at.press("yes\r")
+    at.until(lambda page: fingerprint not in page and "SHA256:" in page)
+    at.press("t")
+    at.sees("answers: its")
+    at.press("\r")
+    at.until(lambda page: f"▸sftp://{host}/" in page)
     at.ends()
 
 

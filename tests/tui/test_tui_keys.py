@@ -21,12 +21,18 @@ from labbox.tui.screens.editor import EditorScreen
 from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.files_transfers import TransfersScreen
 from labbox.tui.screens.files_trash import TrashScreen
+from labbox.tui.screens.hosts import HostsScreen
 from labbox.tui.screens.log import LogScreen
 from labbox.tui.screens.palette import rank
 from labbox.tui.screens.results import ResultsScreen
 from labbox.tui.screens.submit import SubmitScreen
 from labbox.tui.screens.users import UsersScreen
 from labbox.tui.screens.viewer import ViewerScreen
+
+
+def _hosts(box: Any) -> HostsScreen:
+    box.add_host("me@my-pc")
+    return HostsScreen(FilesScreen())
 
 
 def _trash() -> TrashScreen:
@@ -43,6 +49,7 @@ SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "editor": lambda box: EditorScreen(parse("~/notes.txt")),
     "transfers": lambda box: (box.add_transfer(), TransfersScreen())[1],
     "trash": lambda box: _trash(),
+    "hosts": _hosts,
     "log": lambda box: LogScreen(box.jobs[1000]),
     "detail": lambda box: DetailScreen(box.jobs[1000]),
     "array": lambda box: ArrayScreen(box.jobs[996]),

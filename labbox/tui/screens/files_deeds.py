@@ -12,7 +12,7 @@ from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, Progress, 
 from labbox.protocol import Job
 from labbox.text import counted, format_bytes, restored, visible_line
 from labbox.tui.browsing import location_below
-from labbox.tui.screens.files_base import FilesBase
+from labbox.tui.screens.files_hosts import FilesHosts
 from labbox.tui.screens.files_wishes import Outlook, TransferDialog, Wish
 from labbox.tui.widgets.dialog import Confirm, Prompt
 
@@ -35,7 +35,7 @@ _WORDS: Final = {
 }
 
 
-class FilesDeeds(FilesBase):
+class FilesDeeds(FilesHosts):
     """Copy, move, delete, make, rename, undo."""
 
     # Transfers.
@@ -107,14 +107,17 @@ class FilesDeeds(FilesBase):
                 f"{word} {self.what(names)} to:",
                 target,
                 lambda wish, tell: self.look_ahead(spec_of(wish), tell),
+                check=spec_of,
             )
         )
         if wish is None:
             return
         if verb is TransferVerb.MOVE and len(names) == 1 and await self._renamed(names[0], spec_of(wish)):
             return
-        await self.submit(spec_of(wish), wish.at_once)
-        self.unmark()
+        spec = spec_of(wish)
+        if await self.acquainted(parse(spec.target or "")):
+            await self.submit(spec, wish.at_once)
+            self.unmark()
 
     async def _renamed(self, name: str, spec: TransferSpec) -> bool:
         """A move within the folder is a new name, and done at once."""
@@ -399,6 +402,7 @@ class FilesDeeds(FilesBase):
                 str(target.joined(f"{name}.zip")),
                 lambda wish, tell: self.look_ahead(spec_of(wish), tell),
                 verify=False,
+                check=spec_of,
             )
         )
         if wish is not None:
@@ -433,7 +437,14 @@ class FilesDeeds(FilesBase):
 
         target = self.there.location if self.there.location.inner is None else self.here.location
         wish = await self.app.push_screen_wait(
-            TransferDialog("Unpack", f"Unpack {self.what(names)} into:", str(target), look, verify=False)
+            TransferDialog(
+                "Unpack",
+                f"Unpack {self.what(names)} into:",
+                str(target),
+                look,
+                verify=False,
+                check=spec_of,
+            )
         )
         if wish is not None:
             await self.submit(spec_of(wish), wish.at_once)

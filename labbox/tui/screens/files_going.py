@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import Final
 
 from labbox.errors import LabboxError
 from labbox.files.directory import Sort
 from labbox.locations import Kind, Location, archive_ending, parse
+from labbox.model import JobKind
 from labbox.text import visible_line
 from labbox.tui.browsing import Browser, Tab
 from labbox.tui.filememory import MOST_BOOKMARKS, MOST_TABS, location_of
-from labbox.tui.screens.files_base import FilesBase
 from labbox.tui.screens.files_dialogs import Choice, Choose
+from labbox.tui.screens.files_hosts import FilesHosts
+
+RESULTS_SHOWN: Final = 30  # of the last runs, in the list of places
+LOOKED_AT: Final = 300  # jobs among which they are: most may be transfers
+_ANOTHER = "another machine"  # in the list of places; no location reads so
 
 
-class FilesGoing(FilesBase):
+class FilesGoing(FilesHosts):
     """Where the panes are."""
 
     async def go(self, location: Location, side: str | None = None, *, stand_on: str | None = None) -> None:
-        """Show a folder in a pane."""
-        browser = self.browsers[side or self.active]
-        await browser.go(location, stand_on=stand_on)
-        self.visits.add(str(browser.location))
+        """Show a folder in a pane; a machine that is new is met first."""
+        side = side or self.active
+        browser = self.browsers[side]
+        try:
+            await browser.go(location, stand_on=stand_on)
+        except LabboxError as error:
+            if not self.meet(error, location, lambda: self.go_soon(location, side, stand_on)):
+                raise
+        else:
+            self.visits.add(str(browser.location))
+
+    def read_soon(self, side: str) -> None:
+        """Read again what a pane shows."""
+        self.attempt(self._read(side), group=f"go-{side}", exclusive=True)
+
+    async def _read(self, side: str) -> None:
+        browser = self.browsers[side]
+        try:
+            await browser.read()
+        except LabboxError as error:
+            if not self.meet(error, browser.location, lambda: self.read_soon(side)):
+                raise
 
     def go_soon(self, location: Location, side: str | None = None, stand_on: str | None = None) -> None:
         """The same as a worker; the last one asked for counts."""
@@ -96,14 +120,20 @@ class FilesGoing(FilesBase):
         for host in (*await self._hosts(), *sorted(hosts)):
             if all(choice.value != host for choice in choices):
                 choices.append(Choice("Host", host, host))
+        choices.append(Choice("Another machine…", "by SFTP: your own PC, for one", _ANOTHER))
         page = await self.ask(
-            lambda: self.lab.client.list_jobs(owner=self.lab.me or None, state="final", limit=30)
+            lambda: self.lab.client.list_jobs(owner=self.lab.me or None, state="final", limit=LOOKED_AT)
         )
+        runs = [job for job in page.jobs if job.results and job.kind is not JobKind.TRANSFER]
         choices += [
-            Choice(f"Results of job {job.id}", job.name, f"job:{job.id}/") for job in page.jobs if job.results
+            Choice(f"Results of job {job.id}", job.name, f"job:{job.id}/") for job in runs[:RESULTS_SHOWN]
         ]
         wanted = await self.app.push_screen_wait(Choose(f"Place of the {side} pane", choices))
-        if wanted:
+        if wanted == _ANOTHER:
+            if location := await self.another_machine():
+                self.activate(side)
+                await self.go(location, side)
+        elif wanted:
             self.activate(side)
             await self.go(parse(wanted), side)
 
@@ -194,7 +224,12 @@ class FilesGoing(FilesBase):
         if not from_:
             return
         location, before = from_[-1], self.here.location
-        await self.here.go(location, remember=False, stand_on=before.name)
+        try:
+            await self.here.go(location, remember=False, stand_on=before.name)
+        except LabboxError as error:
+            if not self.meet(error, location, lambda: self.attempt(self._history(from_, to), group="go")):
+                raise
+            return
         from_.pop()
         to.append(before)
 
@@ -213,7 +248,7 @@ class FilesGoing(FilesBase):
     def turned(self, side: str) -> None:
         """Another tab is in front: show what is known of it, and read it again."""
         self.pane_changed(side, self.browsers[side].tab.stand_on)
-        self.attempt(self.browsers[side].read(), group=f"go-{side}", exclusive=True)
+        self.read_soon(side)
 
     def action_same_here(self) -> None:
         """The other pane shows the folder of this one."""
@@ -293,8 +328,8 @@ class FilesGoing(FilesBase):
 
     def action_reread(self) -> None:
         """Read both panes again."""
-        for side, browser in self.both():
-            self.attempt(browser.read(), group=f"go-{side}", exclusive=True)
+        for side in self.browsers:
+            self.read_soon(side)
 
 
 def _host(text: str) -> str:
