@@ -122,8 +122,11 @@ class SshRoute:
         finally:
             theirs.close()
         ours.settimeout(REQUEST_TIMEOUT)
-        # The process ends when our end closes; someone has to collect its exit status then.
+        # Someone has to collect its exit status when it ends.
         threading.Thread(target=process.wait, name="ssh", daemon=True).start()
+        # The far end takes our end's closing for a client that may still want an answer. Nobody does when the
+        # socket is gone, nor when a script ends without `close`: its ssh would keep its standard error open.
+        weakref.finalize(ours, process.terminate)
         return ours
 
 

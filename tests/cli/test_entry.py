@@ -171,6 +171,37 @@ def test_api_carries_raw_bytes(served: Served) -> None:
     assert b'"name":"ada"' in done.stdout
 
 
+FAR_SSH = """#!{python}
+# What ssh is to a script: it holds standard error for as long as it runs, and the far end waits for answers.
+import os, select, socket, threading
+box = socket.socket(socket.AF_UNIX)
+box.connect({socket!r})
+def answers():
+    while data := box.recv(65536):
+        os.write(1, data)
+threading.Thread(target=answers, daemon=True).start()
+while data := os.read(0, 65536):
+    box.sendall(data)
+threading.Event().wait()
+"""
+
+
+def test_no_ssh_stays_behind_a_script_that_does_not_close(served: Served, tmp_path: Path) -> None:
+    ssh = tmp_path / "bin" / "ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(FAR_SSH.format(python=sys.executable, socket=str(served.socket)))
+    ssh.chmod(0o755)
+    script = "import labbox.client\nbox = labbox.client.connect('ssh://box')\nprint(box.status().ready)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,  # the pipe of standard error ends when the last who holds it has ended
+        text=True,
+        timeout=60,
+        env={**os.environ, "PATH": f"{ssh.parent}:{os.environ['PATH']}"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
 # ── on a terminal ─────────────────────────────────────────────────────────────────────────────────────────
 
 
