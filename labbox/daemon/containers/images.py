@@ -24,6 +24,7 @@ Report = Callable[[Progress | str], None]
 _PULL_SECONDS: Final = 3600.0
 _BUILD_SECONDS: Final = 7200.0
 _CHUNK: Final = 1 << 20  # bytes
+_LONGEST_LINE: Final = 1 << 16  # characters of what a step prints without ending the line
 _STEP: Final = re.compile(r"Step (\d+)/(\d+) : ")
 _CHATTER: Final = re.compile(r" ?---> |Removing intermediate container |Successfully ")
 _ESCAPE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")  # colours that build steps print; noise in a log
@@ -100,14 +101,27 @@ async def build_image(
 
     LabboxError "invalid" with the end of the output where a step fails.
     """
-    failure = ""
+    failure = rest = ""
     last_lines: list[str] = []
 
     def each(message: dict[str, Any]) -> None:
-        nonlocal failure
+        nonlocal failure, rest
         failure = str(message.get("error", "")) or failure
-        for raw in str(message.get("stream", "")).splitlines():
-            line = visible_line(_ESCAPE.sub("", raw).rstrip())
+        # The engine hands on each write of a step as it comes; apt writes "E", ":" and the sentence apart.
+        piece = str(message.get("stream", ""))
+        if _STEP.match(piece) or _CHATTER.match(piece):  # its own words follow a line that a step left open
+            say(rest)
+            rest = ""
+        *lines, rest = (rest + piece).split("\n")
+        for line in lines:
+            say(line)
+        if len(rest) > _LONGEST_LINE:
+            say(rest)
+            rest = ""
+
+    def say(raw: str) -> None:
+        for part in _ESCAPE.sub("", raw).splitlines():
+            line = visible_line(part.rstrip())
             if not line.strip() or _CHATTER.match(line):
                 continue
             if step := _STEP.match(line):
@@ -133,6 +147,7 @@ async def build_image(
         return stream
 
     await connection.stream(work, each, seconds=_BUILD_SECONDS)
+    say(rest)
     if failure:
         raise LabboxError(
             "invalid",
