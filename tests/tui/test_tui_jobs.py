@@ -281,8 +281,17 @@ async def test_notices_are_toasts_and_a_list(box: Any, running: Any, wait: Any, 
         await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
         box.note("Job 992 “segment-mri” succeeded after 9m43s", 992)
         await wait(pilot, lambda: "1 notice (n)" in shown(pilot) and "succeeded after" in shown(pilot))
-        await pilot.press("n", "enter")
+        await pilot.press("n")
+        await wait(
+            pilot, lambda: "Notices" in shown(pilot) and "1 notice" not in shown(pilot)
+        )  # it is read now
+        await pilot.press("enter")
         await wait(pilot, lambda: "Job 992 · segment-mri" in shown(pilot))
+        await pilot.press("escape", "escape")
+        await wait(pilot, lambda: "Jobs on" in shown(pilot))
+        assert "notice (" not in shown(pilot)
+        box.note("Job 993 “again” succeeded", 993)
+        await wait(pilot, lambda: "1 notice (n)" in shown(pilot))
 
 
 async def test_an_error_shows_its_sentence_and_its_hint(

@@ -32,14 +32,18 @@ class NoticesScreen(Pane):
         yield table
 
     def begin(self) -> None:
-        """Show what the app has gathered."""
-        self._show()
+        """Show what the app has gathered: it is read now."""
+        self.lab.unread = 0
+        for screen in self.lab.panes():
+            screen.retitle()
 
     def events_arrived(self, events: list[Event]) -> None:
         """There may be more; the app is fetching it, and retitles when it has."""
 
     def retitle(self) -> None:
-        """Notices came."""
+        """Notices came; those that come while one looks are seen at once."""
+        if self.is_current:
+            self.lab.unread = 0
         super().retitle()
         self._show()
 
