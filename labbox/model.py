@@ -38,6 +38,17 @@ ACTIVE: Final = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.PAUSED
 FINAL: Final = frozenset(
     {JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED, JobState.LOST}
 )
+_ENDED: Final = {
+    JobState.SUCCEEDED: "has succeeded",
+    JobState.FAILED: "has failed",
+    JobState.TIMED_OUT: "has timed out",
+    JobState.CANCELLED: "was cancelled",
+}
+
+
+def state_clause(state: JobState) -> str:
+    """What follows "job 17" in a sentence: "is queued", "has failed"."""
+    return _ENDED.get(state, f"is {state.value}")
 
 
 class JobKind(StrEnum):

@@ -11,7 +11,7 @@ from labbox.model import Sweep
 from labbox.text import visible_line
 
 MAX_VALUES: Final = 100_000  # of one parameter or array: a slip such as 1-999999999 must not fill memory
-_SPAN: Final = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?:[:/]([0-9]{1,9}))?)?", re.ASCII)
+_SPAN: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18})(?:[:/]([0-9]{1,18}))?)?", re.ASCII)
 _NUMBER: Final = r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?"
 _STEPS: Final = re.compile(rf"({_NUMBER}):({_NUMBER})(?::({_NUMBER}))?", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)

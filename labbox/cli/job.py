@@ -25,9 +25,9 @@ from labbox.cli.session import Session, shared_options
 from labbox.cli.values import GROUP, JOB
 from labbox.client import Client
 from labbox.errors import LabboxError
-from labbox.model import Role, Stream
+from labbox.model import WAITING, Role, Stream, state_clause
 from labbox.protocol import Job, JobDetail
-from labbox.text import duration_text, elements_text, format_bytes, format_duration
+from labbox.text import duration_text, elements_text, format_bytes, format_duration, visible_line
 
 _PAGE = 500
 
@@ -265,9 +265,12 @@ def why(session: Session, number: int) -> None:
         return
     place = f", place {found.position} in the queue" if found.position else ""
     when = f", expected to start at {format_time(found.expected_start)}" if found.expected_start else ""
-    print(f"job {found.id} is {found.state.value.replace('_', ' ')}{place}{when}")
+    print(f"job {found.id} {state_clause(found.state)}{place}{when}")
     for reason in found.reasons:
-        print_facts([(reason.code.value.replace("_", " "), reason.text)])
+        if found.state in WAITING:  # the kinds of what keeps it waiting; of the others the sentence says all
+            print_facts([(reason.code.value.replace("_", " "), reason.text)])
+        else:
+            print(visible_line(reason.text))
 
 
 @job.command()

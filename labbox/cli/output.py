@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from labbox.model import FINAL, Limits, Resources
+from labbox.model import ACTIVE, Limits, Resources
 from labbox.protocol import Job
 from labbox.text import format_bytes, format_duration, visible, visible_line
 
@@ -85,9 +85,14 @@ def format_elapsed(job: Job) -> str:
     return format_duration((end - job.started_at).total_seconds())
 
 
+def format_name(job: Job) -> str:
+    """The job's name; elements of an array say which one they are."""
+    return job.name if job.index is None else f"{job.name}[{job.index}]"
+
+
 def format_why(job: Job) -> str:
     """Why a job is where it is, or how far it is."""
-    if job.progress is not None and job.state not in FINAL:
+    if job.progress is not None and job.state in ACTIVE:
         progress = job.progress
         if progress.total:
             return f"{progress.phase} {100 * progress.done / progress.total:.0f} %"
@@ -124,7 +129,7 @@ def print_jobs(jobs: Sequence[Job]) -> None:
     rows = [
         (
             str(job.id),
-            job.name,
+            format_name(job),
             job.owner,
             *([job.group or "-"] if grouped else []),
             job.state.value,

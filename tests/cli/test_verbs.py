@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from labbox import cli
-from labbox.model import JobState, Reason, ReasonCode, Stream
+from labbox.model import JobState, Progress, Reason, ReasonCode, Stream
 
 if TYPE_CHECKING:
     from done import Done
@@ -237,6 +237,37 @@ def test_jobs_are_listed_as_a_table_and_as_json(served: Served, labbox: Run) -> 
     )
     assert {"submitted_at", "started_at", "ended_at", "progress", "results"} <= set(found[0])
     assert found[0]["submitted_at"] == "2026-11-21T12:00:00Z"
+
+
+def test_elements_say_which_they_are_and_a_held_array_why_it_waits(served: Served, labbox: Run) -> None:
+    held = Reason(code=ReasonCode.HELD, text="held until someone releases it")
+    progress = Progress(phase="elements", done=0, total=2, unit="elements")
+    submit(labbox, "--name", "sweep", "--array", "1-2", "--hold")
+    served.do(served.jobs.move(1, JobState.HELD, reason=held, progress=progress))
+    submit(labbox, "--name", "sweep")
+    served.do(served.jobs.move(2, JobState.RUNNING, array=1, index=2, reason=None))
+    element, array = labbox("job", "list").out.splitlines()[1:]
+    assert element.split()[:4] == ["2", "sweep[2]", "ada", "running"]
+    assert array.split()[:4] == ["1", "sweep", "ada", "held"]
+    assert array.endswith("  held until someone releases it")
+
+
+def test_why_says_what_became_of_a_job_in_plain_words(served: Served, labbox: Run) -> None:
+    for number, (state, said) in enumerate(
+        [
+            (JobState.SUCCEEDED, "job 1 has succeeded"),
+            (JobState.FAILED, "job 2 has failed"),
+            (JobState.TIMED_OUT, "job 3 has timed out"),
+            (JobState.CANCELLED, "job 4 was cancelled"),
+            (JobState.LOST, "job 5 is lost"),
+            (JobState.PAUSED, "job 6 is paused"),
+        ],
+        start=1,
+    ):
+        submit(labbox)
+        reason = Reason(code=ReasonCode.EXIT, text="because of \x1b[31mthis")
+        served.do(served.jobs.move(number, state, reason=reason))
+        assert labbox("job", "why", str(number)).out.splitlines() == [said, "because of ␛[31mthis"]
 
 
 def test_jobs_are_filtered(served: Served, labbox: Run) -> None:

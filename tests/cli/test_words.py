@@ -52,6 +52,12 @@ def test_arrays_that_are_none(text: str) -> None:
         parse_array(text)
 
 
+@pytest.mark.parametrize("text", ["1-999999999", "1-1000000000", "0-99999,200000-999999"])
+def test_an_array_that_is_too_large_is_told_so(text: str) -> None:
+    with pytest.raises(LabboxError, match="cannot make an array of more than 100,000 jobs"):
+        parse_array(text)
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [

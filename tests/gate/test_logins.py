@@ -180,7 +180,8 @@ async def test_invited_person_leaves_a_key(box: Any, tmp_path: Path) -> None:
         invite.code,
         [(b"Public key: ", b"nonsense\r"), (b"Public key: ", key.with_suffix(".pub").read_bytes())],
     )
-    assert b"cannot " in said
+    assert b"\r\nerror: cannot take this key: " in said
+    assert b"\r\nhint: paste the one line of the file that ends in .pub" in said
     assert b"Thank you: ssh-ed25519 SHA256:" in said
     assert b"screens of eve" in said
     argv = [word for word in box.ssh("echo", "in", user="eve") if not word.startswith("-oIdentityFile")]

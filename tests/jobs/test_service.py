@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -233,7 +234,7 @@ async def test_cancelling_an_array_ends_all_of_it(lab: Lab) -> None:
     assert counts.by_state == {S.CANCELLED: 20}
 
 
-async def test_hold_release_edit_and_delayed_start(lab: Lab) -> None:
+async def test_hold_edit_and_release(lab: Lab) -> None:
     job = await lab.submit("true", hold=True, priority=1)
     assert job.state is S.HELD
     edited = await lab.jobs.edit(
@@ -245,6 +246,25 @@ async def test_hold_release_edit_and_delayed_start(lab: Lab) -> None:
     assert done.exit_code == 9
     with pytest.raises(LabboxError, match="cannot edit job 1: it has ended"):
         await lab.jobs.edit(lab.account("ada"), job.id, JobEdit(priority=1), "test")
+
+
+async def test_a_delayed_job_starts_when_it_is_time_and_by_itself(lab: Lab) -> None:
+    ada = lab.account("ada")
+    at = datetime.fromtimestamp(lab.clock.now() / 1e6, UTC)
+    soon = await lab.submit("true", start_at=at + timedelta(seconds=1))
+    tonight = await lab.submit("true", start_at=at + timedelta(hours=8))
+    assert (tonight.reason.code, tonight.state) == (ReasonCode.DELAYED, S.QUEUED)
+    why = await lab.jobs.why(ada, tonight.id)
+    assert (why.reasons[0].code, why.expected_start) == (ReasonCode.DELAYED, at + timedelta(hours=8))
+    with pytest.raises(LabboxError, match=f"cannot release job {tonight.id}: it waits") as caught:
+        await lab.jobs.release(ada, tonight.id, "test")
+    assert f"labbox job why {tonight.id}" in caught.value.hint
+    done = await lab.ended(soon.id)  # nothing wakes the queue but the moment itself
+    assert done.started_at >= at + timedelta(seconds=1)
+    assert (await lab.job(tonight.id)).state is S.QUEUED
+    lab.clock.extra = 8 * 3600.0
+    lab.jobs._parts.dispatcher.wake()
+    assert (await lab.ended(tonight.id)).state is S.SUCCEEDED
 
 
 async def test_rerun_with_changes_is_a_new_job(lab: Lab) -> None:

@@ -241,7 +241,8 @@ class FakeJobs:
 
     async def why(self, account: Account, number: int) -> Why:
         job = self._find(account, number)
-        return Why(id=number, state=job.state, reasons=(job.reason,) if job.reason else (), position=3)
+        position = 3 if job.state in WAITING else None
+        return Why(id=number, state=job.state, reasons=(job.reason,) if job.reason else (), position=position)
 
     async def transfer(self, account: Account, number: int) -> TransferSummary:
         self._find(account, number)

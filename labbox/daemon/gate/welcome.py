@@ -103,14 +103,16 @@ async def welcome(people: People, name: str, box: str, origin: str, lines: Lines
                         lines.say(f"Thank you: {added.kind} {added.fingerprint}")
                         return
                     first = await lines.ask("New password: ", echo=False)
-                    if first != await lines.ask("The same again: ", echo=False):
+                    if first and first != await lines.ask("The same again: ", echo=False):
                         lines.say("The two differ. Once more:\n")
                         continue
                     await people.set_password(name, PasswordBody(new=first), by)
                 except LabboxError as error:
                     if lines.closed or error.code in ("forbidden", "unavailable"):
                         raise
-                    lines.say(f"{error.message}. {error.hint}\n")
+                    lines.say(
+                        f"error: {error.message}" + (f"\nhint: {error.hint}" if error.hint else "") + "\n"
+                    )
                 else:
                     lines.say("Thank you: the password is set.")
                     return

@@ -346,6 +346,8 @@ def _state_words(row: JobRow) -> str:
 def _hint(row: JobRow, verb: str) -> str:
     if row.state in FINAL and verb not in ("retry",):
         return f"labbox job rerun {row.id} runs it again"
+    if row.state is S.QUEUED and verb == "release":
+        return f"labbox job why {row.id} says for what"
     if row.state in ACTIVE and verb in ("hold", "edit"):
         return f"labbox job cancel {row.id} ends it"
     return ""

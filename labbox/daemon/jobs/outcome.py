@@ -12,6 +12,7 @@ from labbox.text import format_bytes, format_duration, visible_line
 
 FIRST_BACK_OFF: Final = 10.0  # seconds; doubled for each further attempt
 LONGEST_BACK_OFF: Final = 600.0
+_LESS: Final = "write less, or ask an administrator for more"
 _MOST_LOST: Final = 5  # attempts that may vanish through no fault of the job's before it is given up
 
 
@@ -36,7 +37,10 @@ def judge(ended: ContainerState, memory: int, asked: Outcome | None) -> Outcome:
     if asked is not None:
         found = asked
     elif ended.oom:
-        found = _failed(ReasonCode.MEMORY, f"it needed more memory than the {format_bytes(memory)} asked for")
+        found = _failed(
+            ReasonCode.MEMORY,
+            f"it needed more memory than the {format_bytes(memory)} asked for: ask for more (--memory)",
+        )
     elif ended.error:
         found = _failed(ReasonCode.START, f"the command could not be started: {ended.error}")
     elif code == 0:
@@ -44,7 +48,7 @@ def judge(ended: ContainerState, memory: int, asked: Outcome | None) -> Outcome:
     elif code == 128 + signal.SIGXFSZ:
         found = _failed(
             ReasonCode.DISK_LIMIT,
-            "it wrote a file larger than the limit for output: write less, or ask an administrator for more",
+            f"it wrote a file larger than the limit for output: {_LESS}",
         )
     elif code is not None and 128 < code <= 128 + 64:
         found = _failed(ReasonCode.SIGNAL, f"the command was ended by {_signal_name(code - 128)}")
@@ -92,14 +96,17 @@ def cancelled_reason(by: str) -> Reason:
 def timed_out(limit: float) -> Outcome:
     """The time limit has passed."""
     reason = Reason(
-        code=ReasonCode.TIME_LIMIT, text=f"it ran longer than its time limit of {format_duration(limit)}"
+        code=ReasonCode.TIME_LIMIT,
+        text=f"it ran longer than its time limit of {format_duration(limit)}: give it more (--time)",
     )
     return Outcome(state=JobState.TIMED_OUT, reason=reason)
 
 
 def over_disk(limit: int) -> Outcome:
     """The output has grown too large."""
-    return _failed(ReasonCode.DISK_LIMIT, f"its output grew beyond the limit of {format_bytes(limit)}")
+    return _failed(
+        ReasonCode.DISK_LIMIT, f"its output grew beyond the limit of {format_bytes(limit)}: {_LESS}"
+    )
 
 
 def over_storage(limit: int) -> Outcome:
@@ -119,7 +126,7 @@ def disk_full() -> Outcome:
 
 def over_log(limit: int) -> Outcome:
     """The log has grown too large."""
-    return _failed(ReasonCode.LOG_LIMIT, f"its log grew beyond the limit of {format_bytes(limit)}")
+    return _failed(ReasonCode.LOG_LIMIT, f"its log grew beyond the limit of {format_bytes(limit)}: {_LESS}")
 
 
 def internal(error: Exception) -> Outcome:

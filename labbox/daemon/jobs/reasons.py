@@ -15,7 +15,7 @@ import msgspec
 from labbox.daemon.jobs.queue import Queue, Waiting
 from labbox.daemon.jobs.scheduler import NOTHING, Amount, Box, Held, Plan, Share, would_start
 from labbox.model import Limits, Reason, ReasonCode, Resources
-from labbox.text import format_bytes
+from labbox.text import counted, format_bytes
 
 
 def decisive(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Reason:
@@ -92,13 +92,13 @@ def _limits(box: Box, plan: Plan, job: Waiting) -> Iterator[Reason]:
     after = held.amount.plus(Amount.of(job.need))
     texts = []
     if limits.running_jobs is not None and held.jobs >= limits.running_jobs:
-        texts.append(f"{limits.running_jobs} running jobs")
+        texts.append(counted(limits.running_jobs, "running job"))
     if limits.cpus is not None and after.cpus > round(limits.cpus * 1000):
         texts.append(_cpus(round(limits.cpus * 1000)))
     if limits.memory is not None and after.memory > limits.memory:
         texts.append(f"{format_bytes(limits.memory)} of memory")
     if limits.gpus is not None and job.need.gpus > 0 and after.gpus > limits.gpus:
-        texts.append(f"{limits.gpus} GPUs")
+        texts.append(counted(limits.gpus, "GPU"))
     if texts:
         yield _reason(ReasonCode.LIMIT, f"{job.owner}'s limit of {' and '.join(texts)} is reached")
     if job.array is not None and job.parallel is not None:

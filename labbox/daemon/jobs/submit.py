@@ -35,7 +35,7 @@ from labbox.model import (
     Value,
 )
 from labbox.protocol import Inspection
-from labbox.text import format_bytes, format_duration, visible_line
+from labbox.text import counted, format_bytes, format_duration, visible_line
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -329,7 +329,7 @@ def check_resources(need: Resources, total: Resources, limits: Limits) -> None:
             )
         if gpus is not None and need.gpus > gpus:
             raise LabboxError(
-                "limit", f"cannot submit: it needs {need.gpus} GPUs, {whose} {gpus}", _ASK_FOR_LESS
+                "limit", f"cannot submit: it needs {counted(need.gpus, 'GPU')}, {whose} {gpus}", _ASK_FOR_LESS
             )
 
 

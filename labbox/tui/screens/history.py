@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
+from labbox.model import state_clause
 from labbox.protocol import Event, Job, JobDetail, JobHistory
 from labbox.text import elements_text, format_bytes, format_duration, visible_line
 from labbox.tui import clock
@@ -29,9 +30,7 @@ async def show_why(pane: Pane, job: Job) -> None:
     if why.expected_start is not None:
         facts.append(f"It should start at about {local_time(why.expected_start)}.")
     text = "\n".join(lines) or f"Nothing holds it back: it is {why.state.value}."
-    pane.app.push_screen(
-        Message(f"Why job {job.id} is {why.state.value.replace('_', ' ')}", text, " ".join(facts))
-    )
+    pane.app.push_screen(Message(f"Why job {job.id} {state_clause(why.state)}", text, " ".join(facts)))
 
 
 class HistoryScreen(JobPane):
