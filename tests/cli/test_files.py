@@ -175,6 +175,16 @@ def test_what_is_in_the_way_is_treated_as_asked(
         assert "hint: what is in the way stays: say --skip, --overwrite, --newer or --rename" in done.stderr
 
 
+def test_what_goes_into_itself_is_no_name_that_is_taken(ada: Person, home: Path) -> None:
+    put(home, "study/code/app.py", "pass")
+    for verb, *words in (("cp", "study", "study"), ("mv", "study", "study/code"), ("cp", "study", "study/x")):
+        done = ada.run("file", verb, *words)
+        ok(done, 1)
+        assert "cannot put “study” into itself" in done.stderr
+        assert "--overwrite" not in done.stderr
+    assert (home / "study/code/app.py").read_text() == "pass"
+
+
 def test_mv_moves_and_undo_takes_back(ada: Person, home: Path) -> None:
     put(home, "m/one", "1")
     answer = ada.json("file", "mv", "m", "n")

@@ -299,6 +299,21 @@ async def test_copy_asks_where_and_what_then_is_a_job(hands: Hand) -> None:
         await at.sees("Copy run1.csv and 1 more")
 
 
+async def test_a_target_that_cannot_be_is_said_in_the_dialog_which_stays(hands: Hand) -> None:
+    async with hands() as at:
+        await at.on("study")
+        await at.press("f6")
+        await at.sees("Move “study” to:", "cannot move it onto itself")
+        await at.press("enter")
+        await at.sees("Move “study” to:", "cannot move it onto itself")
+        await at.press("end", *"/raw", "enter")
+        await at.sees("Move “study” to:", "cannot move a folder into itself: choose another target")
+        assert not any(call[0] == "submit_job" for call in at.box.calls)
+        await at.press("ctrl+u", *"~/other/", "enter")
+        await at.until(lambda: any(call[0] == "submit_job" for call in at.box.calls))
+        assert at.transfer().target == "~/other"
+
+
 async def test_what_is_in_the_way_is_decided_one_by_one(hands: Hand, files: Path) -> None:
     for name, when in (
         ("run1.csv", 1_700_000_000),
@@ -617,8 +632,11 @@ async def test_a_path_is_typed_and_completed(hands: Hand) -> None:
 
 async def test_places_bookmarks_and_where_one_often_is(hands: Hand) -> None:
     async with hands() as at:
+        copied = at.box.add_transfer(name="Copy the lot").id
+        at.box.change(copied, state=JobState.SUCCEEDED)
         await at.press("alt+f2")
         await at.sees("Place of the right pane", "Home", "Results of job")
+        assert f"Results of job {copied} " not in at.page  # what a copy made stands where it was sent
         await at.press(*"root", "enter")
         await at.until(lambda: at.here == "/" and at.screen.active == "right")
         await at.press("alt+f1")

@@ -31,7 +31,7 @@ class _Meaning(NamedTuple):
     kind: type[LabboxError] = LabboxError
 
 
-_GONE: Final = "look at the folder again: it changed meanwhile"
+_GONE: Final = "look at the name, and at the folder again: it may have changed meanwhile"
 _ASK: Final = "ask its owner for access, or choose another place"
 _READ_ONLY: Final = "choose a place that can be written"
 _TIDY: Final = "delete what is not needed there, or choose a place with more room"

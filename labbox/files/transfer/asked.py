@@ -121,8 +121,8 @@ def _opened(found: Spot, path: str) -> int:
         raise meaning(error.errno, "open", str(found.location)) from error
 
 
-async def ensure_folder(found: Spot) -> None:
-    """Make a folder that is missing, and those above it."""
+async def ensure_folder(found: Spot) -> bool:
+    """Make a folder that is missing, and those above it; whether it was missing."""
     missing: list[Spot] = []
     present = found
     while True:
@@ -149,3 +149,4 @@ async def ensure_folder(found: Spot) -> None:
         except LabboxError as error:
             if error.code != "conflict":  # somebody else made it meanwhile
                 raise
+    return bool(missing)

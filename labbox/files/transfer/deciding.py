@@ -96,14 +96,14 @@ def no_beginning(path: str) -> LabboxError:
 def onto_itself(path: str) -> LabboxError:
     """Source and target are one file."""
     return LabboxError(
-        "conflict", f"cannot copy “{visible_line(path)}” onto itself", "choose another folder or another name"
+        "invalid", f"cannot put “{visible_line(path)}” onto itself", "choose another folder or another name"
     )
 
 
 def into_itself(path: str) -> LabboxError:
     """The target lies in the source."""
     return LabboxError(
-        "conflict", f"cannot copy “{visible_line(path)}” into itself", "choose a folder outside it"
+        "invalid", f"cannot put “{visible_line(path)}” into itself", "choose a folder outside it"
     )
 
 

@@ -25,7 +25,7 @@ async def sync(one: Run) -> None:
         raise into_itself(source.location.name)
     top = await source.place.entry(source.path, follow=True)
     if top.kind is EntryKind.FOLDER:
-        await ensure_folder(target)
+        one.reporter.folders += await ensure_folder(target)
     called = name_of(source.location)
     async for found in differences(source, target, one.spec, one.selection, one.tick, one.reporter.fail):
         await one.tick()

@@ -72,6 +72,7 @@ class FilesTools(FilesLooking):
                     "mirror": ("trash what only the target has", False),
                     "content": ("compare contents, not size and time", False),
                 },
+                check=spec_of,
             )
         )
         if wish is not None:

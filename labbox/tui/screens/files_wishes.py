@@ -101,6 +101,10 @@ Ask = Callable[[Wish, Callable[[str], None]], Awaitable[Outlook]]
 """Looks at what a wish amounts to, and tells meanwhile how far it is."""
 
 
+def _sentence(error: LabboxError) -> str:
+    return f"{error.message}: {error.hint}" if error.hint else error.message
+
+
 class TransferDialog(Dialog[Wish]):
     """Where to, what to do with what is in the way, and what it amounts to."""
 
@@ -122,8 +126,12 @@ class TransferDialog(Dialog[Wish]):
         flags: dict[str, tuple[str, bool]] | None = None,
         danger: bool = False,
         verb: str = "Start",
+        check: Callable[[Wish], object] | None = None,
     ) -> None:
-        """`target` None: there is none to be asked for. `conflicts`: the policies that can be chosen."""
+        """`target` None: there is none to be asked for. `conflicts`: the policies that can be chosen.
+
+        `check`: raises LabboxError for a wish that cannot be; the dialog says so and stays.
+        """
         super().__init__(title)
         self._question = question
         self._target = target
@@ -133,6 +141,7 @@ class TransferDialog(Dialog[Wish]):
         self._flags = flags or {}
         self._danger = danger
         self._verb = verb
+        self._check = check
         self._outlook = Outlook("")
         self._decided: dict[str, Conflict] = {}
 
@@ -190,6 +199,7 @@ class TransferDialog(Dialog[Wish]):
         self._plan_again()
 
     def _plan_again(self) -> None:
+        self._complain("")
         if self._plan is not None:
             self._tell("Counting…")
             self.run_worker(self._look(), group="plan", exclusive=True)
@@ -205,7 +215,7 @@ class TransferDialog(Dialog[Wish]):
         try:
             self._outlook = await self._plan(self._wish(True), self._tell)
         except LabboxError as error:
-            self._outlook = Outlook(error.message)
+            self._outlook = Outlook(_sentence(error))
         known = {clash.path for clash in self._outlook.clashes}
         self._decided = {path: what for path, what in self._decided.items() if path in known}
         self._show()
@@ -285,6 +295,17 @@ class TransferDialog(Dialog[Wish]):
         """The wish is complete, unless there is no target."""
         wish = self._wish(at_once)
         if self._target is not None and not wish.target.strip():
-            self.query_one("#complaint", Static).update("Say where to.")
+            self._complain("Say where to.")
+            return
+        try:
+            if self._check is not None:
+                self._check(wish)
+        except LabboxError as error:
+            self._tell("")
+            self._complain(_sentence(error))
             return
         self.dismiss(wish)
+
+    def _complain(self, text: str) -> None:
+        for line in self.query("#complaint").results(Static):
+            line.update(visible(text))

@@ -91,6 +91,26 @@ def test_sync_says_first_what_it_would_do(both: Desk) -> None:
     assert picture(both.home) == before
 
 
+def test_sync_does_as_many_as_it_said(both: Desk) -> None:
+    import asyncio
+
+    from labbox.files.transfer import plan
+    from labbox.model import TransferSpec, TransferVerb
+
+    both.write("a/sub/one", "1")
+    both.write("a/two", "22")
+
+    async def ask() -> tuple[int, int, int]:
+        spec = TransferSpec(verb=TransferVerb.SYNC, sources=("~/a",), target="~/fresh/b", exact=True)
+        async with both.places() as places:
+            found = await plan(spec, places)
+            return found.files, found.folders, found.size
+
+    said = asyncio.run(ask())
+    done = both.do("sync", "~/a", "~/fresh/b", exact=True)
+    assert said == (2, 2, 3) == (done.files, done.folders, done.size)
+
+
 def test_checksums_are_those_of_the_usual_programs(both: Desk) -> None:
     both.write("t/one", b"x" * 3_000_000)
     both.write("t/sub/two\nlines", b"y")

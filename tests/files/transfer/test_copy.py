@@ -149,6 +149,7 @@ def test_a_folder_goes_neither_into_itself_nor_onto_itself(both: Desk) -> None:
             summary = both.do(verb, "~/t", target, conflict="overwrite")
             assert summary.failed == 1, target
             assert "itself" in summary.failures[0].text
+            assert summary.failures[0].code == "invalid"  # not a name that is taken: nothing to decide
             assert picture(both.home) == before
     (both.home / "alias").symlink_to("t/sub")
     assert both.do("copy", "~/t", "~/alias").failed == 1
