@@ -342,6 +342,49 @@ async def test_what_cannot_be_is_refused_in_words(lab: Lab) -> None:
     assert not (await lab.jobs.page(lab.account("ada"))).jobs
 
 
+async def test_what_does_not_fit_a_jobs_state_says_what_does(lab: Lab) -> None:
+    ada = lab.account("ada")
+    runs, over = await lab.submit("sleep", "1000"), await lab.submit("true")
+    held, delayed = (
+        await lab.submit("true", hold=True),
+        await lab.submit("true", start_at=datetime.fromtimestamp(lab.clock.now() / 1e6 + 3600, UTC)),
+    )
+    await lab.ended(over.id)
+    await lab.until(runs.id, S.RUNNING)
+    await lab.jobs.pause(ada, runs.id, "test")
+    for deed, said, way_out in (
+        (lab.jobs.pause(ada, runs.id, "test"), "pause job 1: it is paused", "labbox job resume 1"),
+        (lab.jobs.shell(ada, runs.id, 24, 80), "open a shell in job 1: it is paused", "labbox job resume 1"),
+        (lab.jobs.hold(ada, runs.id, "test"), "hold job 1: it is paused", "labbox job cancel 1"),
+        (lab.jobs.retry(ada, over.id, "test"), "retry job 2: it has ended already", "labbox job rerun 2"),
+        (lab.jobs.shell(ada, over.id, 24, 80), "open a shell in job 2: it has ended", "labbox job rerun 2"),
+        (lab.jobs.pause(ada, held.id, "test"), "pause job 3: it is held", "labbox job release 3"),
+        (lab.jobs.shell(ada, delayed.id, 24, 80), "open a shell in job 4: it waits", "labbox job why 4"),
+    ):
+        with pytest.raises(LabboxError, match=f"cannot {said}") as caught:
+            await deed
+        assert (caught.value.code, way_out in caught.value.hint) == ("conflict", True)
+    lab.people.limit("ada", Limits(cpus=0.5))
+    with pytest.raises(LabboxError, match=r"it needs 1 CPU, your limit is 0\.5") as caught:
+        await lab.submit("true")
+    assert "labbox user limits" in caught.value.hint
+    await lab.jobs.kill(ada, runs.id, "test")
+
+
+async def test_a_shell_into_a_job_that_is_just_ending_is_a_sentence_about_the_job(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: Any, **__: Any) -> None:
+        raise LabboxError("conflict", "cannot do this in the container engine now: it is not running")
+
+    job = await lab.submit("sleep", "1000")
+    await lab.until(job.id, S.RUNNING)
+    monkeypatch.setattr(lab.engine, "exec_pty", gone, raising=False)
+    with pytest.raises(LabboxError, match=f"cannot open a shell in job {job.id}: it is ending"):
+        await lab.jobs.shell(lab.account("ada"), job.id, 24, 80)
+    await lab.jobs.kill(lab.account("ada"), job.id, "test")
+
+
 async def test_events_miss_nothing_and_follow(lab: Lab) -> None:
     job = await lab.submit("true")
     await lab.ended(job.id)

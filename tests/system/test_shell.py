@@ -116,7 +116,7 @@ def test_a_job_that_ends_gives_the_screens_back(ada: Person, login: Login) -> No
     )
     assert "in-42" not in "\n".join(lines)
     screen.type("x")
-    screen.wait_for("cannot open a shell", "does not run")
+    screen.wait_for("cannot open a shell", "it has ended already", f"labbox job rerun {number}")
 
 
 def test_the_verb_on_a_terminal_follows_the_window_too(ada: Person, login: Login) -> None:
@@ -133,9 +133,11 @@ def test_the_verb_on_a_terminal_follows_the_window_too(ada: Person, login: Login
     assert piped.returncode == 0
     assert "42-by-a-pipe" in piped.stdout
     ada.run("job", "kill", number)
+    ada.run("job", "wait", number)
     refused = ada.run("job", "shell", number)
     assert refused.returncode == 1
-    assert f"cannot open a shell in job {number}: it does not run" in refused.stderr
+    assert f"cannot open a shell in job {number}: it has ended already" in refused.stderr
+    assert f"hint: labbox job rerun {number} " in refused.stderr
 
 
 def test_i_hands_lines_to_the_run_and_ends_its_input(ada: Person, login: Login) -> None:

@@ -194,9 +194,7 @@ class Control:
                 elements = jobs.get_many(connection, jobs.element_ids(connection, job))
                 wanted = [one for _, one in sorted(elements.items()) if one.state in fits]
             if not wanted or (row.kind is not JobKind.ARRAY and row.state not in fits):
-                raise LabboxError(
-                    "conflict", f"cannot {verb} job {job}: {_state_words(row)}", _hint(row, verb)
-                )
+                raise cannot(verb, row)
             changed: dict[int, JobRow] = {}
             for one in [*wanted, *([row] if parent_too and row.kind is JobKind.ARRAY else [])]:
                 if one.id in changed and changed[one.id].state not in fits:
@@ -215,7 +213,7 @@ class Control:
         allowed(account, row, verb)
         wanted = await self._running(row, old)
         if not wanted:
-            raise LabboxError("conflict", f"cannot {verb} job {job}: {_state_words(row)}", _hint(row, verb))
+            raise cannot(verb, row)
         for one in wanted:
             await self._freeze_one(account, one, verb, origin, new)
         return await self._find(job)
@@ -344,10 +342,19 @@ def _state_words(row: JobRow) -> str:
 
 
 def _hint(row: JobRow, verb: str) -> str:
-    if row.state in FINAL and verb not in ("retry",):
+    if row.state in FINAL:  # only one that succeeded cannot be tried again
         return f"labbox job rerun {row.id} runs it again"
-    if row.state is S.QUEUED and verb == "release":
+    if row.state is S.HELD:
+        return f"labbox job release {row.id} lets it start"
+    if row.state is S.QUEUED:
         return f"labbox job why {row.id} says for what"
+    if row.state is S.PAUSED and verb not in ("hold", "edit"):
+        return f"labbox job resume {row.id} lets it go on"
     if row.state in ACTIVE and verb in ("hold", "edit"):
         return f"labbox job cancel {row.id} ends it"
     return ""
+
+
+def cannot(verb: str, row: JobRow) -> LabboxError:
+    """The refusal of a change that does not fit the job's state, with what fits."""
+    return LabboxError("conflict", f"cannot {verb} job {row.id}: {_state_words(row)}", _hint(row, verb))

@@ -22,7 +22,7 @@ from labbox.daemon.jobs import reading
 from labbox.daemon.jobs.capacity import box_total
 from labbox.daemon.jobs.chaining import Arrivals, look_elsewhere
 from labbox.daemon.jobs.clock import Clock
-from labbox.daemon.jobs.control import Control, allowed
+from labbox.daemon.jobs.control import Control, allowed, cannot
 from labbox.daemon.jobs.dispatch import Dispatcher
 from labbox.daemon.jobs.following import Feed
 from labbox.daemon.jobs.groups import GroupLimits
@@ -348,10 +348,20 @@ class Jobs:
         row = await self._row(account, id, "open a shell in")
         run, owner = self._runs.get(id), await self._parts.people.account(row.owner)
         if row.state is not JobState.RUNNING or run is None or owner is None:
-            raise LabboxError("conflict", f"cannot open a shell in job {id}: it does not run")
-        return await self._parts.engine.exec_pty(
-            run.name, uid=owner.uid, gid=owner.gid, env={"TERM": "xterm-256color"}, rows=rows, columns=columns
-        )
+            raise cannot("open a shell in", row)
+        env = {"TERM": "xterm-256color"}
+        try:
+            return await self._parts.engine.exec_pty(
+                run.name, uid=owner.uid, gid=owner.gid, env=env, rows=rows, columns=columns
+            )
+        except LabboxError as error:
+            if error.code != "conflict":
+                raise
+            raise LabboxError(
+                "conflict",
+                f"cannot open a shell in job {id}: it is ending",
+                f"labbox job show {id} says what becomes of it",
+            ) from error
 
     # ── looking ──
 

@@ -50,6 +50,7 @@ _LARGEST_ENVIRONMENT: Final = 128 * 1024  # bytes of one variable, as the kernel
 _LEAST_MEMORY: Final = 6 * MIB  # the engine takes no less
 PATIENCE: Final = 3 * 86400.0  # seconds for which a machine that sleeps is tried again: over a weekend
 _ASK_FOR_LESS: Final = "ask for less; `labbox status` shows what the box has"
+_WITHIN_LIMITS: Final = "ask for less; `labbox user limits` shows yours, an administrator can raise them"
 
 
 class Order(Value):
@@ -312,24 +313,23 @@ def check_resources(need: Resources, total: Resources, limits: Limits) -> None:
         )
     if need.gpus < 0:
         raise LabboxError("invalid", f"cannot run on {need.gpus} GPUs")
-    for whose, cpus, memory, gpus in (
-        ("the box has", total.cpus, total.memory, total.gpus),
-        ("your limit is", limits.cpus, limits.memory, limits.gpus),
+    for whose, cpus, memory, gpus, hint in (
+        ("the box has", total.cpus, total.memory, total.gpus, _ASK_FOR_LESS),
+        ("your limit is", limits.cpus, limits.memory, limits.gpus, _WITHIN_LIMITS),
     ):
         if cpus is not None and need.cpus > cpus:
-            raise LabboxError(
-                "limit", f"cannot submit: it needs {need.cpus:g} CPUs, {whose} {cpus:g}", _ASK_FOR_LESS
-            )
+            much = "1 CPU" if need.cpus == 1 else f"{need.cpus:g} CPUs"
+            raise LabboxError("limit", f"cannot submit: it needs {much}, {whose} {cpus:g}", hint)
         if memory is not None and need.memory > memory:
             raise LabboxError(
                 "limit",
                 f"cannot submit: it needs {format_bytes(need.memory)} of memory,"
                 f" {whose} {format_bytes(memory)}",
-                _ASK_FOR_LESS,
+                hint,
             )
         if gpus is not None and need.gpus > gpus:
             raise LabboxError(
-                "limit", f"cannot submit: it needs {counted(need.gpus, 'GPU')}, {whose} {gpus}", _ASK_FOR_LESS
+                "limit", f"cannot submit: it needs {counted(need.gpus, 'GPU')}, {whose} {gpus}", hint
             )
 
 
