@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import Box
 from person import Person, wait_for
+from sshd import Sshd
 
 from labbox.cli.places import complete_locations, location
 from labbox.cli.progress import format_bar
@@ -173,6 +174,23 @@ def test_what_is_in_the_way_is_treated_as_asked(
     assert {path.name: path.read_text() for path in (home / "to").iterdir()} == left
     if code:
         assert "hint: what is in the way stays: say --skip, --overwrite, --newer or --rename" in done.stderr
+
+
+@pytest.mark.root
+def test_a_copy_to_another_machine_is_taken_back(ada: Person, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    put(home, "data.txt", "results")
+    with Sshd(tmp_path / "sshd") as sshd:
+        name = f"sftp://root@127.0.0.1:{sshd.port}"
+        line = ok(ada.run("host", "add", name))
+        with (sshd.folder / "authorized").open("a") as authorized:
+            authorized.write(line)
+        shown = ada.run("host", "trust", name).stderr.split("it shows ")[1].split()[0]
+        ok(ada.run("host", "trust", name, shown))
+        copied = ada.json("file", "cp", "data.txt", f"{name}/{tmp_path}/far")
+        assert (tmp_path / "far/data.txt").read_text() == "results"
+        assert ok(ada.run("file", "undo", str(copied["job"]["id"]))).startswith("taken back: 1 file")
+        assert not (tmp_path / "far/data.txt").exists()
 
 
 def test_what_goes_into_itself_is_no_name_that_is_taken(ada: Person, home: Path) -> None:

@@ -331,6 +331,29 @@ async def test_an_undo_gets_the_folder_of_what_it_takes_back(lab: Lab) -> None:
         await submit(lab, TransferSpec(verb=V.UNDO, sources=(), undo=run.id))
 
 
+async def test_an_undo_reaches_the_places_of_what_it_takes_back(lab: Lab) -> None:
+    run = await lab.submit("true")
+    results = str(lab.folder(await lab.ended(run.id)))
+    first = await submit(lab, copy("~/data", target="sftp://me@my-pc/there"))
+    (await lab.transfers.worker(0)).end(files=1)
+    await lab.ended(first.id)
+    second = await submit(lab, TransferSpec(verb=V.UNDO, sources=(), undo=first.id))
+    worker = await lab.transfers.worker(1)
+    assert [one.name for one in worker.request.logins] == ["me@my-pc"]
+    worker.end(files=1)
+    await lab.ended(second.id)
+    third = await submit(lab, TransferSpec(verb=V.UNDO, sources=(), undo=second.id))
+    worker = await lab.transfers.worker(2)
+    assert [one.name for one in worker.request.logins] == ["me@my-pc"]
+    worker.fail(LabboxError("unavailable", "cannot reach my-pc: no route to host"))
+    assert "my-pc does not answer" in (await lab.ended(third.id)).reason.text
+    moved = await submit(lab, copy(f"job:{run.id}/output", target="~/x"))
+    (await lab.transfers.worker(3)).end(files=1)
+    await lab.ended(moved.id)
+    await submit(lab, TransferSpec(verb=V.UNDO, sources=(), undo=moved.id))
+    assert (await lab.transfers.worker(4)).request.jobs == {run.id: results}
+
+
 async def test_a_host_that_sleeps_is_tried_again_for_as_long_as_asked(lab: Lab) -> None:
     asked = copy("sftp://me@my-pc/data", wait=3600.0)
     job = await submit(lab, asked)

@@ -440,6 +440,8 @@ async def test_delete_goes_to_the_trash_and_for_good_is_said(hands: Hand, files:
         await at.sees("Undo: Delete big.bin?")
         await at.press("y")
         await at.until(lambda: at.transfer().verb is TransferVerb.UNDO and at.transfer().undo is not None)
+        await at.sees("Undo “Delete big.bin”")  # on its way, and not said to be done
+        assert "Undone" not in at.page
 
 
 async def test_folders_files_names_and_links_are_made_at_once(hands: Hand, files: Path) -> None:
@@ -664,6 +666,8 @@ async def test_folder_sizes_compare_and_synchronise(hands: Hand, files: Path) ->
         await at.on("study")
         await at.press("ctrl+@")
         await at.until(lambda: "16 " in at.page.split("/study")[1][:60])
+        await at.press("ctrl+x", "d")
+        await at.sees("Both panes show this folder")
         (files / "other/run1.csv").write_text("different size")
         (files / "other/extra").write_text("x")
         await at.press("tab")

@@ -24,7 +24,7 @@ from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import results
 from labbox.daemon.jobs.asking import hosts_named, jobs_named
 from labbox.daemon.jobs.clock import since
-from labbox.daemon.jobs.handed import Handed
+from labbox.daemon.jobs.handed import Handed, decode_spec
 from labbox.daemon.jobs.outcome import FIRST_BACK_OFF, LONGEST_BACK_OFF, Outcome
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import TransferWorker
@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 
 SUMMARY: Final = "transfer.json"
 _CLEANING: Final = 60.0  # seconds in which a cancelled transfer removes what is unfinished
+_CHAIN: Final = 20  # undos of undos that are looked through
 _AT_ONCE: Final = 5.0  # the same for one that is killed
 _BEGINNING: Final = 10.0  # seconds in which a transfer that was adopted or started has a worker
 
@@ -62,6 +63,7 @@ class TransferRun(Try):
         self._worker: TransferWorker | None = None
         self._steerable = asyncio.Event()  # set with the worker, and for good when there will be none
         self._summary = TransferSummary()
+        self._hosts: tuple[str, ...] = ()
 
     @property
     def summary(self) -> TransferSummary:
@@ -162,18 +164,36 @@ class TransferRun(Try):
     async def _request(self, account: Account, asked: TransferSpec, handed: Handed) -> work.Transfer:
         transfers = self._parts.transfers
         reach = await transfers.reach(account)
+        meant = await self._meant(asked)
+        self._hosts = tuple(dict.fromkeys(host for one in meant for host in hosts_named(one)))
         return work.Transfer(
             spec=msgspec.structs.replace(asked, only=handed.only or asked.only),
             shared=reach.shared,
             projects=reach.projects,
-            jobs=await self._job_folders(asked),
-            logins=await transfers.logins(account, hosts_named(asked)),
+            jobs=await self._job_folders(frozenset[int]().union(*map(jobs_named, meant))),
+            logins=await transfers.logins(account, self._hosts),
             paused=self.row.state is JobState.PAUSED,
         )
 
-    async def _job_folders(self, asked: TransferSpec) -> dict[int, str]:
-        """The results that it names, as far as they are its owner's."""
-        wanted = sorted(jobs_named(asked))
+    async def _meant(self, asked: TransferSpec) -> tuple[TransferSpec, ...]:
+        """What is asked for; of an undo also what it takes back, which names the places."""
+
+        def read(connection: Connection) -> tuple[TransferSpec, ...]:
+            found, one = [asked], asked
+            while one.undo is not None and len(found) < _CHAIN:
+                row = jobs.get(connection, one.undo)
+                text, _ = jobs.submission(connection, row.submission)
+                undone = decode_spec(text).transfer
+                if undone is None or not self._is_mine(row):
+                    break
+                found.append(one := undone)
+            return tuple(found)
+
+        return await self._parts.store.read(read)
+
+    async def _job_folders(self, named: frozenset[int]) -> dict[int, str]:
+        """The results that are named, as far as they are its owner's."""
+        wanted = sorted(named)
 
         def read(connection: Connection) -> dict[int, jobs.JobRow]:
             return jobs.get_many(connection, wanted) if wanted else {}
@@ -292,7 +312,7 @@ class TransferRun(Try):
     def _judge(self, summary: TransferSummary, asked: TransferSpec) -> Outcome:
         if not summary.failed:
             return Outcome(state=JobState.SUCCEEDED, exit_code=0)
-        hosts = hosts_named(asked)
+        hosts = self._hosts or hosts_named(asked)
         if hosts and all(one.code == "unavailable" for one in summary.failures):
             return _no_answer(hosts, summary.failures[0].text)
         reason = Reason(code=ReasonCode.FILES, text=could_not(asked.verb, summary))
@@ -302,7 +322,7 @@ class TransferRun(Try):
         if self._asked is not None:
             return self._asked
         text = visible_line(error.message) + (f" ({visible_line(error.hint)})" if error.hint else "")
-        hosts = hosts_named(asked)
+        hosts = self._hosts or hosts_named(asked)
         if error.code == "unavailable" and hosts:
             return _no_answer(hosts, text)
         return Outcome(state=JobState.FAILED, reason=Reason(code=ReasonCode.FILES, text=text), exit_code=1)

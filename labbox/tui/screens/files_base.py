@@ -10,7 +10,7 @@ from labbox.errors import LabboxError
 from labbox.files.directory import Row
 from labbox.files.watching import Watcher
 from labbox.locations import Kind, Location
-from labbox.protocol import Caller
+from labbox.protocol import Caller, Job
 from labbox.text import visible_line
 from labbox.tui.browsing import Browser
 from labbox.tui.filememory import FileMemory, Visits
@@ -73,7 +73,7 @@ class FilesBase(Pane):
         self.active = "left"
         self.file_panes = {side: FilePane(side) for side in SIDES}
         self.browsers: dict[str, Browser] = {side: _Browser(self, side) for side in SIDES}
-        self.undoable: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+        self.undoable: list[tuple[str, Callable[[], Coroutine[Any, Any, Job | None]]]] = []
 
     # Which pane.
 
@@ -211,8 +211,8 @@ class FilesBase(Pane):
         if self._opened is not None:
             await self._opened.close()
 
-    def remember_undo(self, what: str, back: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Keep the way back of what was just done."""
+    def remember_undo(self, what: str, back: Callable[[], Coroutine[Any, Any, Job | None]]) -> None:
+        """Keep the way back of what was just done: a job, or done once it returns."""
         self.undoable = [*self.undoable, (what, back)][-50:]
 
     def both(self) -> Iterator[tuple[str, Browser]]:

@@ -40,18 +40,20 @@ class FilesDeeds(FilesHosts):
 
     # Transfers.
 
-    async def submit(self, spec: TransferSpec, at_once: bool = True, undoable: bool = True) -> Job:
-        """Hand a transfer to the box, and remember its way back."""
+    async def submit(
+        self, spec: TransferSpec, at_once: bool = True, undoable: bool = True, of: str = ""
+    ) -> Job:
+        """Hand a transfer to the box, and remember its way back; `of`: what else its name says."""
         what = visible_line(spec.sources[0].rpartition("/")[2] or spec.sources[0]) if spec.sources else ""
         more = f" and {len(spec.sources) - 1} more" if len(spec.sources) > 1 else ""
-        name = f"{_WORDS.get(spec.verb, spec.verb.value)} {what}{more}".strip()[:100]
+        name = f"{_WORDS.get(spec.verb, spec.verb.value)} {what}{more}{of}".strip()[:100]
         job = await self.ask(
             lambda: self.lab.client.submit_job(
                 JobSpec(name=name, transfer=spec, priority=AHEAD if at_once else 0)
             )
         )
         if undoable and spec.verb in (TransferVerb.COPY, TransferVerb.MOVE, TransferVerb.TRASH):
-            self.remember_undo(name, partial(self._undo_job, job.id))
+            self.remember_undo(name, partial(self._undo_job, job.id, name))
         self.transfer_submitted(job)
         return job
 
@@ -59,8 +61,9 @@ class FilesDeeds(FilesHosts):
         """A transfer is on its way."""
         raise NotImplementedError
 
-    async def _undo_job(self, number: int) -> None:
-        await self.submit(TransferSpec(verb=TransferVerb.UNDO, sources=(), undo=number), undoable=False)
+    async def _undo_job(self, number: int, name: str) -> Job:
+        spec = TransferSpec(verb=TransferVerb.UNDO, sources=(), undo=number)
+        return await self.submit(spec, undoable=False, of=f"“{name}”")
 
     def action_copy(self) -> None:
         """Copy what is meant to the other pane's folder, or wherever is said."""
@@ -465,8 +468,8 @@ class FilesDeeds(FilesHosts):
             Confirm("Undo", f"Undo: {visible_line(what)}?", "Undo", danger=False)
         ):
             self.undoable.pop()
-            await back()
-            self.lab.say(f"Undone: {what}")
+            if not await back():  # a job tells of its end itself
+                self.lab.say(f"Undone: {what}")
 
 
 def is_transfer(job: Job) -> bool:

@@ -30,6 +30,9 @@ class FilesTools(FilesLooking):
         left, right = self.here.listing, self.there.listing
         if left is None or right is None:
             return
+        if self.here.location == self.there.location:
+            self.lab.say("Both panes show this folder: go to another one in the other pane.")
+            return
         one, other = await self.disk.ask(lambda: different(left, right))
         left.marks, right.marks = one, other
         for side in self.browsers:

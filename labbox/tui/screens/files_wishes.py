@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -33,6 +34,7 @@ CONFLICTS: Final = (
     (Conflict.RENAME, "keep both, rename"),
     (Conflict.RESUME, "go on behind its end"),
 )
+_SHORT: Final = 38  # cells of a target that the usual frame shows whole, with room to type
 _REST: Final = 0.2  # seconds without a key before it is counted: somebody may still be typing
 
 
@@ -170,6 +172,7 @@ class TransferDialog(Dialog[Wish]):
                     Label(""), Tick(words, on_, id=f"flag-{key}", classes="flag", compact=True), classes="row"
                 )
             )
+        long = self._target is not None and cell_len(visible_line(self._target)) > _SHORT
         each = Button("F3 Each…", id="each", compact=True)
         each.display = False
         yield self.framed(
@@ -184,7 +187,7 @@ class TransferDialog(Dialog[Wish]):
                 Button("Back", id="no", compact=True),
                 classes="buttons",
             ),
-            kind="danger" if self._danger else "",
+            kind="danger" if self._danger else "wide" if long else "",
         )
 
     def on_mount(self) -> None:
