@@ -48,7 +48,9 @@ REFUSED = {
     "more memory than the box has": Case({"run.sh": RUN}, ("memory", "hint:"), words=("--memory", "900T")),
     "a memory that is no size": Case({"run.sh": RUN}, ("lots",), code=2, words=("--memory", "lots")),
     "an array that is no range": Case({"run.sh": RUN}, ("1-x",), code=2, words=("--array", "1-x")),
-    "after a job that is not there": Case({"run.sh": RUN}, ("999999",), words=("--after", "999999")),
+    "after a job that is not there": Case(
+        {"run.sh": RUN}, ("cannot find job 999999", "hint:"), words=("--after", "999999")
+    ),
     "an option that does not exist": Case(
         {"run.sh": RUN}, ("--cpu-count",), code=2, words=("--cpu-count", "1")
     ),
@@ -61,25 +63,37 @@ REFUSED = {
 FAILS = {
     "a package that does not exist": Case(
         {"app.py": "", "requirements.txt": "labbox-no-such-package-at-all\n"},
-        ("labbox-no-such-package-at-all",),
+        (
+            "cannot find the package labbox-no-such-package-at-all (line 1 of requirements.txt)",
+            "check its name",
+        ),
         code=125,
     ),
     "a version that does not exist": Case(
-        {"app.py": "", "requirements.txt": "six==99.99\n"}, ("six",), code=125
+        {"app.py": "", "requirements.txt": "six==99.99\n"},
+        ("cannot find six==99.99 (line 1 of requirements.txt): there is no such version", "ask for another"),
+        code=125,
     ),
     "a Dockerfile that fails": Case(
         {"Dockerfile": "FROM labbox/base\nRUN echo about-to-fail && false\n", "run.sh": RUN},
-        ("about-to-fail",),
+        ("cannot build Dockerfile: step 2/", "about-to-fail"),
         code=125,
     ),
     "a Dockerfile with a base that is not allowed": Case(
-        {"Dockerfile": "FROM somewhere/else\n", "run.sh": RUN}, ("somewhere/else",), code=125
+        {"Dockerfile": "FROM somewhere/else\n", "run.sh": RUN},
+        ("does not allow to start from somewhere/else", "start from one of"),
+        code=125,
     ),
     "an apt package that does not exist": Case(
-        {"apt.txt": "labbox-no-such-deb\n", "run.sh": RUN}, ("labbox-no-such-deb",), code=125
+        {"apt.txt": "labbox-no-such-deb\n", "run.sh": RUN},
+        ("cannot find the Debian package labbox-no-such-deb", "check its name in apt.txt"),
+        code=125,
     ),
     "a command that does not exist": Case(
-        {"run.sh": RUN}, ("no-such-command",), code=127, words=("--", "no-such-command")
+        {"run.sh": RUN},
+        ("the command was not found or cannot be run", "no-such-command"),
+        code=127,
+        words=("--", "no-such-command"),
     ),
 }
 
@@ -144,7 +158,12 @@ RUNS = {
         "its output grew beyond the limit of 200.0 MiB",
         143,
     ),
-    "no network": Run("cat </dev/tcp/192.0.2.1/80 || exit 9\n", "failed", "exit code 9", 9),
+    "no network": Run(
+        "cat </dev/tcp/192.0.2.1/80 || exit 9\n",
+        "failed",
+        "exit code 9; it had no network (--network asks for it)",
+        9,
+    ),
 }
 
 

@@ -20,6 +20,7 @@ from labbox.daemon.jobs import collecting
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs.bringing_up import Software, plan_of, run_spec
 from labbox.daemon.jobs.handed import Handed
+from labbox.daemon.jobs.offline import with_network_missed
 from labbox.daemon.jobs.outcome import Outcome
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import RunLog
@@ -103,7 +104,10 @@ class Run(Try):
                 self.container_ended(found)
             if self.row.state is JobState.PREPARING:
                 await self._note_running()
-            return await self._watch(account, folder)
+            outcome = await self._watch(account, folder)
+            if handed.network:
+                return outcome
+            return await self._parts.in_thread(with_network_missed, outcome, self._spool)
 
     async def _bring_up(self, account: Account, handed: Handed, folder: Path, log: RunLog) -> Outcome | None:
         """Make environment and container; an outcome where that cannot be done or is no longer wanted."""
