@@ -415,7 +415,11 @@ def test_people_are_added_changed_and_removed(
     monkeypatch.setattr("sys.stdin", io.StringIO("another long password\n"))
     assert labbox("user", "passwd", "eve", "--password-stdin").code == 0
     made = as_json(labbox("user", "token", "add", "nightly", "--user", "eve", "--scope", "submit", "--json"))
-    assert made["secret"] in labbox("user", "token", "add", "n2", "--user", "eve").out or made["secret"]
+    printed = labbox("user", "token", "add", "n2", "--user", "eve", "--valid", "2h")
+    (secret,) = printed.out.split("\n")[:-1]  # alone on standard output, for SECRET=$(…)
+    assert secret.startswith("lbx_")
+    assert secret != made["secret"]
+    assert "may read until" in printed.err
     assert labbox("user", "token", "revoke", str(made["token"]["id"]), "--user", "eve").code == 0
     assert "revoked" in labbox("user", "token", "list", "eve").out
     invited = labbox("user", "invite", "zoe")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -101,9 +102,23 @@ async def test_sorting_by_every_column_both_ways(box: Any, running: Any, wait: A
         assert names == sorted(names) and len(names) == 60
         await pilot.press("O")
         await wait(pilot, lambda: jobs.complete and jobs.get(0).name == max(names))
-        for column in ("owner", "state", "elapsed", "exit", "why", "id"):
+        shown_by: dict[str, Callable[[Any], Any]] = {
+            "owner": lambda job: job.owner,
+            "state": lambda job: job.state.value,
+            "elapsed": lambda job: job.started_at is not None,  # those that have not started are the shortest
+            "exit": lambda job: -1 if job.exit_code is None else job.exit_code,
+            "why": lambda job: job.reason.text if job.reason else "",
+            "id": lambda job: job.id,
+        }
+        for column, value in shown_by.items():
             await pilot.press("o")
-            await wait(pilot, lambda column=column: jobs.column == column and len(jobs) == 60)
+            await wait(
+                pilot, lambda column=column: jobs.column == column and jobs.complete and len(jobs) == 60
+            )
+            rows = [jobs.get(row) for row in range(60)]
+            values = [value(job) for job in rows]
+            assert len({job.id for job in rows}) == 60 and len(set(values)) > 1
+            assert values == sorted(values, reverse=jobs.descending), column
         await pilot.click("JobTable", offset=(12, 0))
         await wait(pilot, lambda: jobs.column == "name")
 

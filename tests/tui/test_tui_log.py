@@ -91,6 +91,7 @@ async def test_streams_times_wrap_and_search(box: Any, running: Any, wait: Any, 
         assert "wEND" not in shown(pilot)
         await pilot.press("W")
         await wait(pilot, lambda: "wEND" in shown(pilot))
+        assert "trial  17" not in shown(pilot)
         await pilot.press("slash", *"trial  17", "enter")
         await wait(pilot, lambda: "trial  17" in shown(pilot))
         await pilot.press("slash", *["backspace"] * 9, *"nowhere", "enter")
