@@ -341,7 +341,7 @@ def pack(session: Session, texts: tuple[str, ...], **options: Any) -> int:
 @shared_options
 @on_the_box
 def unpack(session: Session, texts: tuple[str, ...], to: str, **options: Any) -> int:
-    """Unpack archives."""
+    """Unpack archives, each into a folder of its own name."""
     wishes = _wishes(options)
     spec = TransferSpec(
         verb=TransferVerb.UNPACK,

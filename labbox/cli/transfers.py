@@ -158,6 +158,8 @@ def print_failures(failures: tuple[Failure, ...], count: int) -> None:
 
 def _say_end(job: Job, summary: TransferSummary) -> None:
     reason = f": {visible(job.reason.text)}" if job.reason is not None else ""
+    for failure in summary.failures[:1]:  # it has been said just above
+        reason = reason.removesuffix(f": {visible_line(failure.text)}")
     print(f"job {job.id} {job.state.value.replace('_', ' ')}{reason}", file=sys.stderr)
     if summary.failed:
         print(f"hint: `labbox job retry {job.id}` tries again what failed", file=sys.stderr)

@@ -11,6 +11,7 @@ from typing import Final
 
 from labbox.errors import LabboxError
 from labbox.files import archives
+from labbox.files.archives.reading import kinds
 from labbox.files.places.base import EntryKind
 from labbox.files.transfer.asked import (
     Spot,
@@ -28,7 +29,9 @@ from labbox.files.transfer.frames import part_name
 from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trashing import entry_or_none, version
+from labbox.locations import archive_ending
 from labbox.model import Conflict
+from labbox.text import visible_line
 
 _MERGED: Final = (Conflict.OVERWRITE, Conflict.NEWER, Conflict.SKIP, Conflict.RESUME)
 
@@ -132,6 +135,12 @@ async def unpack(one: Run) -> None:
 
 
 async def _unpack(one: Run, archive: Spot, above: Spot, wanted: str, called: str) -> None:
+    if archive_ending(archive.location.name) is None:
+        raise LabboxError(
+            "invalid",
+            f"cannot unpack “{visible_line(called)}”: its name does not end like an archive's",
+            kinds(),
+        )
     if not wanted:
         raise into_itself(called)
     there = await entry_or_none(above.below(wanted))

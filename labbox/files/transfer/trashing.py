@@ -77,7 +77,7 @@ async def restore(one: Run) -> None:
                     raise LabboxError(
                         "not_found",
                         f"cannot find {source.shown()} in the trash",
-                        "see what is there: file trash list",
+                        "labbox file trash list shows what is there",
                     )
                 found = await spot(one.places, parse(was.location))
             await _restore(one, found, was)
