@@ -145,6 +145,11 @@ def submit_words(spec: JobSpec) -> str:
         ("--array", ranges(spec.array) or None),
         ("--parallel", spec.parallel),
         ("--group", spec.group),
+        ("--image", spec.image),
+        ("--template", spec.template),
+        ("--start-at", None if spec.start_at is None else spec.start_at.astimezone().isoformat()),
+        ("--project", spec.project),
+        ("--deliver", spec.deliver),
     ]
     for option, value in options:
         if value is not None:
@@ -155,7 +160,13 @@ def submit_words(spec: JobSpec) -> str:
         words += ["--sweep", *(f"{sweep.name}={','.join(sweep.values)}" for sweep in spec.sweep)]
     for key, value in spec.env.items():
         words += ["--env", f"{key}={value}"]
-    words += [flag for flag, on in (("--hold", spec.hold), ("--network", spec.network)) if on]
+    flags = (
+        ("--hold", spec.hold),
+        ("--network", spec.network is True),
+        ("--no-network", spec.network is False),
+        ("--stdin", spec.stdin),
+    )
+    words += [flag for flag, on in flags if on]
     if spec.command:
         words += ["--", *spec.command]
     return visible_line(shlex.join(words))

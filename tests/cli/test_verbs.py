@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ import pytest
 
 from labbox import cli
 from labbox.model import JobState, Progress, Reason, ReasonCode, Stream
+from labbox.tui.format import submit_words
 
 if TYPE_CHECKING:
     from done import Done
@@ -61,6 +63,25 @@ def test_every_option_of_submit_reaches_the_box(served: Served, labbox: Run) -> 
     assert spec.start_at is not None
     assert spec.start_at.utcoffset() == timedelta(0)
     assert (spec.stdin, spec.project) == (True, "vision")
+
+
+def test_the_words_in_the_header_of_a_log_ask_for_the_same_again(served: Served, labbox: Run) -> None:
+    options = (
+        "--name", "große Übung", "--cpus", "0.5", "--memory", "2G", "--gpus", "1", "--time", "1h30m",
+        "--priority", "-3", "--after", "7", "--after", "9", "--array", "1-9:4%2", "--retries", "2", "--hold",
+        "--start-at", "2026-11-22T08:00", "--no-network", "--env", "A=1", "--env", "B=x y", "--image", "img",
+        "--template", "shell", "--stdin", "--project", "vision", "--group", "sims",
+        "--deliver", "sftp://me@my-pc/out", "--", "python3", "app.py", "--verbose", "two words",
+    )  # fmt: skip
+    first = served.jobs.specs[submit(labbox, *options)]
+    words = shlex.split(submit_words(first))
+    at = words.index("--")
+    done = labbox(*words[:at], "--quiet", "--as", "ada", *words[at:])
+    assert done.code == 0, done.err
+    assert served.jobs.specs[int(done.out)] == first
+    sweep = served.jobs.specs[submit(labbox, "--sweep", "lr=0.1,0.2", "seed=1:3", "--network")]
+    done = labbox(*shlex.split(submit_words(sweep)), "--quiet", "--as", "ada")
+    assert served.jobs.specs[int(done.out)] == sweep
 
 
 def test_a_folder_elsewhere_goes_to_the_box_as_it_is_written(served: Served, labbox: Run) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from labbox.errors import LabboxError
 from labbox.model import JobKind
 from labbox.protocol import Job, JobEdit
-from labbox.text import visible_line
+from labbox.text import counted, visible_line
 from labbox.tui.format import name_of
 from labbox.tui.screens.base import Pane
 
@@ -266,7 +266,7 @@ class JobPane(Pane):
             raise failed[0][1]
         words = _DONE.get(verb, "has a new priority")
         if done:
-            what = f"Job {ids[0]} {words}." if len(ids) == 1 else f"{done} jobs: {verb} done."
+            what = f"Job {ids[0]} {words}." if len(ids) == 1 else f"{counted(done, 'job')}: {verb} done."
             self.lab.say(what)
         if failed:
             lines = "\n".join(f"{job}: {visible_line(error.message)}" for job, error in failed[:5])
