@@ -514,7 +514,7 @@ async def test_without_7zip_the_way_out_is_named(tmp_path: Path, monkeypatch: py
     with refused(BROKEN):  # with the program it is a damaged archive
         async with opened(archive):
             pass
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("labbox.files.archives.sevenzip._PROGRAMS", ("no-such-program",))
     with refused(frozenset({"unavailable"})) as caught:
         async with opened(archive):
             pass
