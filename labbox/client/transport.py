@@ -305,6 +305,8 @@ class Transport:
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
         try:
             connection.limit(timeout)
+            if self._closed:  # meanwhile, by another thread, which saw nothing yet that it could close
+                raise OSError("closed")
             connection.request(method, target, body=data, headers=headers)
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:

@@ -18,6 +18,7 @@ import pytest
 from serving import Logged, Peers, Served
 
 import labbox.client
+from labbox.client.transport import Transport, UnixRoute
 from labbox.daemon.api import server as server_module
 from labbox.daemon.api import streams
 from labbox.daemon.api.callers import Peer
@@ -508,3 +509,31 @@ def test_what_a_transfer_did(served: Served, ada: labbox.client.Client) -> None:
     with labbox.client.connect(str(served.socket), act_as="grace") as grace:
         with pytest.raises(LabboxError, match="it belongs to ada"):
             grace.transfer_summary(job.id)
+
+
+def test_closing_a_client_ends_a_stream_that_is_just_being_opened(served: Served) -> None:
+    """Ctrl+C at the very start of a transfer would wait for a bar that nobody draws any more."""
+    opening, going, refused = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(UnixRoute):
+        def open(self) -> socket.socket:
+            found = super().open()
+            opening.set()
+            assert going.wait(30)
+            return found
+
+    transport = Transport(Slow(str(served.socket)), "ada")
+
+    def follow() -> None:
+        with pytest.raises(LabboxError, match="cannot "):
+            for _ in transport.lines("/v1/events", {"follow": True}):
+                pass
+        refused.set()
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    assert opening.wait(30)
+    transport.close()
+    going.set()
+    assert refused.wait(10)  # an event would come after fifteen seconds, and close nothing
+    follower.join(30)
