@@ -222,6 +222,7 @@ def test_every_call_of_the_client_has_its_route(served: Served, ada: labbox.clie
     assert box.release_job(job.id).state is JobState.QUEUED
     assert box.hold_job(job.id).state is JobState.HELD
     assert box.edit_job(job.id, JobEdit(priority=7)).priority == 7
+    assert box.why_job(job.id).position == 3
     served.do(served.jobs.move(job.id, JobState.RUNNING))
     assert box.pause_job(job.id).state is JobState.PAUSED
     assert box.resume_job(job.id).state is JobState.RUNNING
@@ -232,7 +233,6 @@ def test_every_call_of_the_client_has_its_route(served: Served, ada: labbox.clie
     assert box.cancel_job(job.id).state is JobState.CANCELLED
     assert box.rerun_job(job.id).id == 2
     assert next(iter(box.job_history(job.id).entries)).state is JobState.HELD
-    assert box.why_job(job.id).position == 3
     assert box.count_jobs().by_state == {JobState.CANCELLED: 1, JobState.HELD: 1}
     assert [one.id for one in box.list_jobs(limit=1).jobs] == [2]
     assert box.list_jobs(limit=1).next == 2
