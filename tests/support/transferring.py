@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labbox.files.places.opening import Places, Roots
-from labbox.files.transfer import NoPause, Pause, run
+from labbox.files.transfer import NoPause, Pause, Plan, plan, run
 from labbox.model import Conflict, Progress, TransferSpec, TransferVerb
 from labbox.protocol import TransferSummary
 
@@ -103,3 +103,17 @@ def picture(top: Path | str, *, times: bool = True) -> Picture:
 
 def leftovers(top: Path) -> list[str]:
     return [name for name in picture(top) if ".part" in name]
+
+
+def planned(desk: Desk, verb: str, sources: tuple[str, ...], target: str | None, **words: Any) -> Plan:
+    """What it would do; looking changes nothing."""
+
+    async def go() -> Plan:
+        spec = TransferSpec(verb=TransferVerb(verb), sources=sources, target=target, **words)
+        async with desk.places() as places:
+            return await plan(spec, places)
+
+    before = picture(desk.home)
+    made = asyncio.run(go())
+    assert picture(desk.home) == before
+    return made

@@ -80,7 +80,7 @@ KINDS = {
     "table": ("table.csv", (), "60 rows"),
     "picture": ("figure.png", (), "120 × 80"),
     "hdf5": ("study.h5", (), "@subject"),
-    "array": ("latency.npy", (), "20 rows"),
+    "array": ("latency.npy", (), "0.1428571"),
     "markdown": ("README.md", (), "Ready?"),
     "notebook": ("analysis.ipynb", (), "ZeroDivisionError"),
     "archive": ("runs.zip", (), "run2.csv"),

@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from labbox.errors import LabboxError
-from labbox.files.places.base import EntryKind, Place
+from labbox.files.places.base import Entry, EntryKind, Place
 from labbox.files.places.errors import meaning
 from labbox.files.places.opening import Places
 from labbox.files.transfer.system import open_beneath
@@ -81,6 +81,17 @@ def unpacked_name(archive: Location) -> str:
     """The folder that an archive is unpacked into, unless another is named."""
     ending = archive_ending(archive.name)
     return archive.name[: -len(ending)] if ending else name_of(archive)
+
+
+async def without_double(found: Spot, name: str) -> Spot:
+    """A folder that is to be called `name`; or, if all it holds is a folder of that very name, that one."""
+    seen: list[Entry] = []
+    async for batch in found.place.list(found.path):
+        seen += batch
+        if len(seen) > 1:
+            return found
+    alone = len(seen) == 1 and seen[0].kind is EntryKind.FOLDER and seen[0].name == name
+    return found.below(name) if alone else found
 
 
 def open_parent(found: Spot) -> tuple[int, str]:

@@ -21,6 +21,7 @@ from labbox.files.transfer.asked import (
     spot,
     target_of,
     unpacked_name,
+    without_double,
 )
 from labbox.files.transfer.copying import bring_one
 from labbox.files.transfer.deciding import Deed, Side, decide, into_itself, names_beside
@@ -159,12 +160,17 @@ async def _unpack(one: Run, archive: Spot, above: Spot, wanted: str, called: str
         hooks=_Hooks(one, called + "/", "unpack"),
         in_thread=one.control.in_thread,
     )
+    whole = out if one.spec.exact else await without_double(out, wanted)
     if not merges:
-        await _put(one, out, final[0], replace=False)
+        try:
+            await _put(one, whole, final[0], replace=False)
+        finally:
+            if whole is not out:
+                await _remove(one, out)
         return
     counts = one.reporter.files, one.reporter.folders, one.reporter.links, one.reporter.size
     try:
-        await bring_one(one, out, above, wanted, called, policy, moving=True)
+        await bring_one(one, whole, above, wanted, called, policy, moving=True)
     finally:
         one.reporter.files, one.reporter.folders, one.reporter.links, one.reporter.size = counts
         await _remove(one, out)

@@ -18,6 +18,7 @@ from labbox.files.transfer.asked import (
     spot,
     target_of,
     unpacked_name,
+    without_double,
 )
 from labbox.files.transfer.deciding import into_itself, onto_itself, special
 from labbox.files.transfer.paired import Walk
@@ -131,6 +132,8 @@ class _Planning:
                 target = folder[0].below(wanted) if folder[1] else None
             try:
                 found = await spot(self._places, source.entered() if unpacks else source)
+                if unpacks and not self._spec.exact:
+                    found = await without_double(found, unpacked_name(source))
                 entry = await found.place.entry(found.path)
                 await self._source(found, entry, target, called, folder[0] if folder else None)
             except LabboxError as error:

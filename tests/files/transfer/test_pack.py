@@ -4,7 +4,7 @@ import tarfile
 import zipfile
 
 import pytest
-from transferring import Desk, leftovers, picture
+from transferring import Desk, leftovers, picture, planned
 
 from labbox.errors import LabboxError
 
@@ -27,6 +27,25 @@ def test_packed_and_unpacked_again(desk: Desk, ending: str) -> None:
     assert leftovers(desk.home) == []
     assert desk.do("undo", (), undo=desk.last_job).failed == 0
     assert list(picture(desk.home / "back")) == []
+
+
+def test_a_folder_of_the_archives_name_is_not_doubled(desk: Desk) -> None:
+    study(desk)
+    desk.do("pack", "~/study", "~/study.tar.zst")
+    assert planned(desk, "unpack", ("~/study.tar.zst",), "~/again").files == 2
+    assert desk.do("unpack", "~/study.tar.zst", "~/again").failed == 0
+    assert picture(desk.home / "again/study", times=False) == picture(desk.home / "study", times=False)
+    assert planned(desk, "unpack", ("~/study.tar.zst",), "~/again").conflict_count == 4
+    desk.write("again/study/data.csv", "changed")
+    desk.write("again/study/mine", "stays")
+    assert desk.do("unpack", "~/study.tar.zst", "~/again", conflict="overwrite").failed == 0
+    assert (desk.home / "again/study/data.csv").read_text() == "1,2"
+    assert (desk.home / "again/study/mine").read_text() == "stays"
+    assert desk.do("unpack", "~/study.tar.zst", "~/again", conflict="rename").failed == 0
+    assert (desk.home / "again/study (2)/data.csv").read_text() == "1,2"
+    assert desk.do("unpack", "~/study.tar.zst", "~/exactly", exact=True).failed == 0
+    assert (desk.home / "exactly/study/data.csv").exists()
+    assert leftovers(desk.home) == []
 
 
 def test_names_that_are_taken(desk: Desk) -> None:

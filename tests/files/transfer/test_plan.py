@@ -1,25 +1,9 @@
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any
 
-from transferring import Desk, picture
-
-from labbox.files.transfer import Plan, plan
-from labbox.model import TransferSpec, TransferVerb
-
-
-def planned(desk: Desk, verb: str, sources: tuple[str, ...], target: str | None, **words: Any) -> Plan:
-    async def go() -> Plan:
-        spec = TransferSpec(verb=TransferVerb(verb), sources=sources, target=target, **words)
-        async with desk.places() as places:
-            return await plan(spec, places)
-
-    before = picture(desk.home)
-    made = asyncio.run(go())
-    assert picture(desk.home) == before
-    return made
+from transferring import Desk, planned
 
 
 def test_a_plan_counts_and_names_what_is_in_the_way(both: Desk) -> None:
