@@ -511,7 +511,9 @@ def test_what_a_transfer_did(served: Served, ada: labbox.client.Client) -> None:
             grace.transfer_summary(job.id)
 
 
-def test_closing_a_client_ends_a_stream_that_is_just_being_opened(served: Served) -> None:
+def test_closing_a_client_ends_a_stream_that_is_just_being_opened(
+    served: Served, ada: labbox.client.Client
+) -> None:
     """Ctrl+C at the very start of a transfer would wait for a bar that nobody draws any more."""
     opening, going, refused = threading.Event(), threading.Event(), threading.Event()
 
@@ -537,3 +539,4 @@ def test_closing_a_client_ends_a_stream_that_is_just_being_opened(served: Served
     going.set()
     assert refused.wait(10)  # an event would come after fifteen seconds, and close nothing
     follower.join(30)
+    ada.status()  # by now the server has seen the connection come and go
