@@ -155,7 +155,9 @@ def test_modes_links_archives_and_synchronising(panes: Callable[..., Panes], tmp
     at.press("\t")
     at.until(lambda page: "▸~/into" in page and "● Pack" not in page)
     at.press(END, ALT_F6)
-    at.sees("Unpack “study.tar.zst” into:", "1 file, 2 folders, 2 B", "2 are there already", "  study.tar.zst")
+    at.sees(
+        "Unpack “study.tar.zst” into:", "1 file, 2 folders, 2 B", "2 are there already", "  study.tar.zst"
+    )
     at.press("\x15~/again")
     at.sees("nothing in the way")
     at.press("\r")
