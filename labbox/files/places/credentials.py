@@ -50,6 +50,7 @@ class Credential(NamedTuple):
     private_key: Secret | None = None  # as OpenSSH writes it, without a passphrase
     password: Secret | None = None
     host_keys: tuple[str, ...] = ()  # the pinned ones, each "TYPE BASE64"; no other host is talked to
+    name: str = ""  # what its person calls it, in messages; empty: user, host and port
 
 
 class CredentialSource(Protocol):
@@ -86,4 +87,5 @@ def credential_of(kept: HostSecret) -> Credential:
         private_key=None if kept.private_key is None else Secret(kept.private_key),
         password=None if kept.password is None else Secret(kept.password),
         host_keys=kept.host_keys,
+        name=kept.name,
     )

@@ -57,7 +57,9 @@ _ACKNOWLEDGED: Final = struct.Struct("=120xQ")  # of struct tcp_info: bytes that
 
 
 def address_of(credential: Credential) -> str:
-    """`[user@]host[:port]`, as locations have it."""
+    """`[user@]host[:port]`, as locations have it: what its person calls it."""
+    if credential.name:
+        return credential.name
     port = f":{credential.port}" if credential.port != SSH_PORT else ""
     return f"{credential.user}@{credential.host}{port}" if credential.user else f"{credential.host}{port}"
 

@@ -20,12 +20,13 @@ from sshd import Sshd, descendants, free_port, kill, make_key
 from labbox.errors import LabboxError
 from labbox.files.places import sftplogin
 from labbox.files.places.base import Attributes, EntryKind, Handle
-from labbox.files.places.credentials import Credential, Secret
+from labbox.files.places.credentials import Credential, Secret, credential_of
 from labbox.files.places.hosts import ChangedHostError, LoginRefusedError, UnknownHostError
 from labbox.files.places.opening import Places, Roots
 from labbox.files.places.sftp import SftpPlace
-from labbox.files.places.sftplogin import fingerprint_of, shown_key
+from labbox.files.places.sftplogin import address_of, fingerprint_of, shown_key
 from labbox.locations import parse
+from labbox.protocol import HostSecret
 
 pytestmark = pytest.mark.root
 
@@ -427,3 +428,10 @@ def test_a_slow_line_is_not_taken_for_a_dead_one(apart: Apart, tmp_path: Path) -
     out, _ = called.communicate(timeout=240)
     assert out == "there\n"
     assert (tmp_path / "f").stat().st_size == 700_000
+
+
+def test_a_host_is_called_as_its_person_calls_it() -> None:
+    """What the hint of an error says can be typed."""
+    kept = HostSecret(name="my-pc", user="ada", host="my-pc", port=22, password="x")
+    assert address_of(credential_of(kept)) == "my-pc"
+    assert address_of(Credential("ada", "my-pc", 2222)) == "ada@my-pc:2222"
