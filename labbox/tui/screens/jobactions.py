@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labbox.errors import LabboxError
-from labbox.model import JobKind
+from labbox.model import FINAL, JobKind
 from labbox.protocol import Job, JobEdit
 from labbox.text import counted, visible_line
 from labbox.tui.format import name_of
@@ -125,6 +125,9 @@ class JobPane(Pane):
             return
         if len(ids) == 1:
             job = self.job_here()
+            if job and job.id == ids[0] and job.state in FINAL:
+                self.lab.say(f"Job {job.id} has ended already; R runs it again.")
+                return
             name = f" “{name_of(job)}”" if job and job.id == ids[0] else ""
             question = f"Cancel job {ids[0]}{name}?\nIt is asked to end, and what it wrote is kept."
         else:
