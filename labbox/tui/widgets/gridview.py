@@ -119,7 +119,8 @@ class GridView(Table):
         if number in self._asked:
             return
         self._asked.add(number)
-        begin(self, partial(self._read, number), group="chunks")
+        # Not at once: from Python 3.12 on it would begin, and perhaps end, while a row is being drawn.
+        self.call_later(begin, self, partial(self._read, number), group="chunks")
 
     async def _read(self, number: int) -> None:
         """Read a chunk, unless it is far away by the time its turn comes."""

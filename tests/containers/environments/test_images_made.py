@@ -151,7 +151,7 @@ async def test_a_dockerfile_that_fails_names_its_step_and_last_words(dockerfiles
 
 async def test_what_a_step_writes_in_pieces_is_one_line_of_the_log(dockerfiles: Any) -> None:
     pieces = " && sleep 0.1 && ".join(f"printf %s {piece} >&2" for piece in ("E", ":", "no-such-thing"))
-    text = f"FROM labbox/base\nRUN echo first && {pieces} && exit 3\n"
+    text = f"FROM labbox/base\nRUN echo first >&2 && {pieces} && exit 3\n"
     with pytest.raises(LabboxError, match="E:no-such-thing"):
         await dockerfiles.prepare(("dockerfile", text))
     assert "first" in dockerfiles.lines
