@@ -146,7 +146,7 @@ def test_jobs_wait_for_an_engine_and_say_so(box: Box, engine: OwnEngine) -> None
 def test_an_engine_that_ends_under_running_jobs(number: int, box: Box, engine: OwnEngine) -> None:
     engine.start()
     ada, grace = Person(box, "ada"), Person(box, "grace")
-    counting = submit(grace, COUNTING.format(250))
+    counting = submit(grace, COUNTING.format(750))  # for longer than an engine takes to end
     wait_for(lambda: len(numbers(grace, counting)) > 5)
     engine.end(number)
     waiting = submit(ada, "echo later")
@@ -155,7 +155,7 @@ def test_an_engine_that_ends_under_running_jobs(number: int, box: Box, engine: O
     wait_for(lambda: len(numbers(grace, counting)) > seen)  # its log comes without the engine
     engine.start()
     wait_for(lambda: has_ended(grace, counting) and has_ended(ada, waiting))
-    assert numbers(grace, counting) == [str(each) for each in range(1, 251)]
+    assert numbers(grace, counting) == [str(each) for each in range(1, 751)]
     job = grace.job(counting)
     assert (job["state"], job["attempt"], job["exit_code"]) == ("succeeded", 1, 0)
     assert numbers(ada, waiting) == ["later"]
