@@ -94,8 +94,9 @@ class Location(Value):
     @property
     def name(self) -> str:
         """The last part of the path; "" at a root."""
-        path = self.inner or self.path
-        return "" if path in ("/", "~") else path.rpartition("/")[2]
+        if self.inner:  # where a file may be called “~”
+            return self.inner.rpartition("/")[2]
+        return "" if self.path in ("/", "~") else self.path.rpartition("/")[2]
 
     @property
     def parent(self) -> Location:

@@ -117,6 +117,7 @@ def test_any_path_is_kept_by_its_text(path: str) -> None:
 
 
 @given(locations(), NAMES)
+@example(parse("/in.zip!/"), "~")
 def test_a_name_joined_is_below_and_its_parent_is_back(location: Location, name: str) -> None:
     below = location.joined(name)
     assert below.name == name

@@ -164,7 +164,7 @@ async def test_a_key_that_means_something_else_moves_no_cursor(hands: Callable[.
         table = at.files.pane.table
         driver = at.app._driver
         driver.process_message(events.Key("f", "f"))
-        await at.until(lambda: table.searching and "file-0000" in table.row.name)
+        await at.until(lambda: table.searching and table.row and "file-0000" in table.row.name)
         driver.process_message(events.Key("down", None))  # the next one that is found
         await at.until(lambda: "file-0001" in table.row.name)
         assert at.painted == []

@@ -153,6 +153,7 @@ async def test_cancel_asks_first(box: Any, running: Any, wait: Any, shown: Any) 
         await pilot.press("c", "n", "delete", "enter")
         await wait(pilot, lambda: states(box, 1000) == ["cancelled"])
         assert box.calls.count(("cancel_job", 1000)) == 1
+        await wait(pilot, lambda: "– cancelled" in shown(pilot).splitlines()[3])
         await pilot.press("f8")  # there is nothing left to ask about
         await wait(pilot, lambda: "Job 1000 has ended already" in shown(pilot))
         assert "Cancel job 1000" not in shown(pilot)
