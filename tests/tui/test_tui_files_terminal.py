@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from panes import terminals
 
 HERE = Path(__file__).parent
 HOSTILE = "bad\x1b]52;c;aGk=\x07\x1b[2J\u202ename\n\udcff\u009b31m.txt"
@@ -44,20 +43,9 @@ KEYS = {
 IN_FRONT = ("╭─", "┌─", "My transfers", "All 60", "What do you")
 
 
-def _terminals() -> Any:
-    name = "labbox_tests_terminals"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / "test_tui_terminal.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    module, made = _terminals(), []
+    module, made = terminals(), []
     for name in ("alpha.txt", "beta.txt", ".secret"):
         (tmp_path / name).write_text(name)
     (tmp_path / "sub").mkdir()
@@ -165,7 +153,7 @@ def test_hostile_names_reach_no_terminal(terminal: Any, tmp_path: Path) -> None:
     shown.press("\x1b[21~")
     assert shown.ended() == 0
     painted = shown.seen[shown.seen.index(b"\x1b[?1049h") :]
-    left = _terminals().ALLOWED.sub(b"", painted).replace(b"\r", b"").replace(b"\n", b"")
+    left = terminals().ALLOWED.sub(b"", painted).replace(b"\r", b"").replace(b"\n", b"")
     assert not re.search(rb"[\x00-\x1f\x7f]", left)
     assert b"\x1b]52" not in painted and b"\x1b[2J" not in painted
     assert not re.search("[\x80-\x9f\u202a-\u202e\u2066-\u2069]", left.decode("utf-8"))
