@@ -140,7 +140,7 @@ async def test_every_row_of_an_old_file_is_kept(dump: Path, tmp_path: Path) -> N
 
 def _rows(connection: sqlite3.Connection) -> dict[str, list[dict[str, object]]]:
     connection.row_factory = sqlite3.Row
-    tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sqlite%'"
+    tables = "SELECT name FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE '%sqlite%'"
     names = [row["name"] for row in connection.execute(tables)]
     return {name: [dict(row) for row in connection.execute(f"SELECT * FROM {name}")] for name in names}
 

@@ -19,6 +19,7 @@ from labbox.daemon.store.migrations import (
     m0004_groups,
     m0005_projects,
     m0006_hosts,
+    m0007_names,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ STEPS: Final[tuple[ModuleType, ...]] = (
     m0004_groups,
     m0005_projects,
     m0006_hosts,
+    m0007_names,
 )
 _SET: Final = "labbox"
 _RECORDED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
