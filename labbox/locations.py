@@ -198,6 +198,13 @@ def path_of(text: str) -> str:
     return _ESCAPED.sub(_unescape, text)
 
 
+def name_of(location: Location) -> str:
+    """What a source is called at the target and in reports: a root by what it is the root of."""
+    if location.name or location.host:
+        return location.name or location.host.rpartition("@")[2].replace("/", "_")
+    return "home" if location.path == "~" else location.kind.value
+
+
 def check_name(name: str) -> None:
     """LabboxError "invalid" for what cannot be the name of one file."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:

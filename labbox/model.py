@@ -238,6 +238,7 @@ class TransferSpec(Value):
     name: str | None = None  # find: a pattern for names
     text: str | None = None  # find: what a file must hold
     algorithm: str = "blake3"  # of checksums: blake3, sha256, md5…
+    called: tuple[str, ...] = ()  # checksums: what each source is called in the lines, as it was typed
     undo: int | None = None  # the job whose transfer is to be taken back
     wait: float = 0.0  # seconds for which a host that does not answer is tried again
 

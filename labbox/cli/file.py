@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,7 +15,7 @@ from labbox.cli.session import Session, shared_options
 from labbox.cli.transfers import Wishes, transfer
 from labbox.cli.values import DURATION, JOB, JOBS
 from labbox.errors import LabboxError
-from labbox.locations import Location, archive_ending
+from labbox.locations import Kind, Location, archive_ending, name_of, path_of, path_text
 from labbox.model import Conflict, TransferSpec, TransferVerb
 
 _POLICIES = ("skip", "overwrite", "newer", "rename", "resume")
@@ -217,7 +217,7 @@ _nul = click.option(
 
 @file.command()
 @_some
-@click.option("--name", metavar="PATTERN", help="By name, as in *.csv.")
+@click.option("--name", metavar="PATTERN", help="By name, as in *.csv or 'run{1..9}.csv;*.txt'.")
 @click.option("--text", metavar="TEXT", help="By what files hold.")
 @_nul
 @_excluding
@@ -232,7 +232,10 @@ def find(
     exclude: tuple[str, ...],
     **options: Any,
 ) -> int:
-    """Find files below the LOCATIONs, by name, by what they hold, or both; prints their locations."""
+    """Find files below the LOCATIONs, by name, by what they hold, or both; prints their locations.
+
+    Lower case finds capitals too; with a capital letter, case counts as written.
+    """
     if not name and not text:
         raise LabboxError("usage", "cannot search for nothing", "say --name '*.csv', --text WORDS, or both")
     sources = tuple(str(one) for one in _locations(session, texts))
@@ -353,9 +356,32 @@ def unpack(session: Session, texts: tuple[str, ...], to: str, **options: Any) ->
     return transfer(session, spec, wishes)
 
 
+_ALGORITHMS: Final = {  # the programs that check them
+    "b2": "blake2b", "b2sum": "blake2b", "b3": "blake3", "b3sum": "blake3",
+    "md5sum": "md5", "sha1sum": "sha1",
+    "sha224sum": "sha224", "sha256sum": "sha256", "sha384sum": "sha384", "sha512sum": "sha512",
+}  # fmt: skip
+
+
+def _as_given(text: str, found: Location) -> str:
+    """What stands for a source in lines that a program reads where the command was given."""
+    if found.kind is not Kind.BOX or found.inner is not None:
+        return path_text(name_of(found))
+    path = path_of(text.removeprefix("box:"))
+    path = path.removeprefix("~/") if path != "~" else "."
+    return path_text(path.rstrip("/") or ("/" if path.startswith("/") else "."))
+
+
 @file.command("sum")
 @_some
-@click.option("--algorithm", "-a", metavar="A", default="blake3", show_default=True, help="sha256, md5, …")
+@click.option(
+    "--algorithm",
+    "-a",
+    metavar="A",
+    default="sha256",
+    show_default=True,
+    help="sha512, md5, blake2b, blake3, …",
+)
 @_nul
 @_excluding
 @_handing_in
@@ -364,9 +390,18 @@ def unpack(session: Session, texts: tuple[str, ...], to: str, **options: Any) ->
 def sum_(
     session: Session, texts: tuple[str, ...], algorithm: str, exclude: tuple[str, ...], **options: Any
 ) -> int:
-    """Print checksums, in the form that sha256sum and its like check."""
-    sources = tuple(str(one) for one in _locations(session, texts))
-    spec = TransferSpec(verb=TransferVerb.CHECKSUM, sources=sources, algorithm=algorithm, exclude=exclude)
+    """Print checksums, in the form that sha256sum and its like check: sha256sum -c SUMS.
+
+    Names stand as they were given. On a terminal, control characters in names are shown, not sent.
+    """
+    found = _locations(session, texts)
+    spec = TransferSpec(
+        verb=TransferVerb.CHECKSUM,
+        sources=tuple(map(str, found)),
+        called=tuple(_as_given(text, one) for text, one in zip(texts, found, strict=True)),
+        algorithm=_ALGORITHMS.get(algorithm.lower(), algorithm.lower().replace("-", "")),
+        exclude=exclude,
+    )
     return transfer(session, spec, _wishes(options))
 
 

@@ -16,6 +16,7 @@ from labbox.cli.places import results_of, within
 from labbox.cli.progress import Bar
 from labbox.cli.session import Session
 from labbox.errors import LabboxError
+from labbox.files.sumlines import plain_sum_line
 from labbox.locations import parse, path_of
 from labbox.model import JobSpec, JobState, TransferSpec, TransferVerb, Value
 from labbox.protocol import Failure, Job, TransferSummary
@@ -199,6 +200,12 @@ def result_lines(session: Session, job: Job, summary: TransferSummary) -> Iterat
 
 def _print_line(line: str, verb: TransferVerb, *, nul: bool) -> None:
     text = path_of(line)
+    if verb is TransferVerb.CHECKSUM and (nul or not sys.stdout.isatty()):  # programs check it, byte for byte
+        sys.stdout.flush()
+        sys.stdout.buffer.write(
+            os.fsencode(plain_sum_line(text)) + b"\0" if nul else os.fsencode(text) + b"\n"
+        )
+        return
     if not nul:
         print(visible_line(text) if verb is not TransferVerb.COMPARE else visible(text))
         return

@@ -8,16 +8,15 @@ files leave. A few changes are put in place; numbers of what is gone are not use
 from __future__ import annotations
 
 import os
-import re
 import stat
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum, StrEnum
-from fnmatch import translate
 from itertools import chain, compress
 from typing import Final, NamedTuple, TypeVar
 
+from labbox.files.masks import composed, matcher, seeker
 from labbox.files.ordering import by_extension, by_name, extension, name_at, natural, pieces
 
 _PIECE: Final = 1 << 15
@@ -79,17 +78,6 @@ class Row(NamedTuple):
     size: int = 0
     mtime: int = UNKNOWN  # nanoseconds of the epoch
     mode: int = 0  # permission bits
-
-
-def matcher(mask: str) -> Callable[[str], bool]:
-    """Whether a name fits a mask such as ``*.csv;*.txt``, or holds a text without wildcards; case aside."""
-    masks = [part.strip() for part in mask.split(";") if part.strip()]
-    patterns = [
-        translate(part) if any(sign in part for sign in "*?[") else f"(?s:.*{re.escape(part)})"
-        for part in masks
-    ]
-    found = re.compile("|".join(patterns) or "(?!)", re.IGNORECASE).match
-    return lambda name: found(name) is not None
 
 
 def row_at(folder: str, name: str) -> Row | None:
@@ -412,7 +400,7 @@ class Listing:
     def matching(self, mask: str) -> set[int]:
         """The shown entries whose names fit a mask."""
         fits = matcher(mask)
-        if mask.strip() in ("*", "*.*"):
+        if mask.strip() == "*":
             return set(self.shown)
         return {number for number in self.shown if fits(self.name(number))}
 
@@ -421,13 +409,12 @@ class Listing:
 
         Yields None now and then, so that a search among very many can be spread, and the row at last.
         """
-        pattern = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-        wanted = re.compile(f"(?is:{pattern})")
+        wanted = seeker(text)
         count = len(self.shown)
         for fits in (wanted.match, wanted.search):
             for turn in range(count):
                 row = (start + turn * step) % count
-                if fits(self.name(self.shown[row])):
+                if fits(composed(self.name(self.shown[row]))):
                     yield row
                     return
                 if turn % pause == pause - 1:

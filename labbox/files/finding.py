@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from labbox.files.directory import Kind, Row, kind_of, matcher
+from labbox.files.directory import Kind, Row, kind_of
+from labbox.files.masks import matcher
+from labbox.files.needles import Needle
 
 BATCH: Final = 400
 MOST: Final = 200_000  # entries that are gathered
@@ -37,10 +39,10 @@ def gather(
 ) -> bool:
     """Hand over entries below a folder in batches, their names relative to it; whether that was all.
 
-    `text`: only files that hold it, in UTF-8, case aside for ASCII. Links are not followed. `tell` hears now
+    `text`: only files that hold it, see `needles`. Links are not followed. `tell` hears now
     and then how far it is.
     """
-    fits, wanted = matcher(mask or "*"), text.encode()
+    fits, wanted = matcher(mask or "*"), Needle(text)
     waiting, batch, count = [""], list[Row](), 0
     gone_through = looked_at = read = unread = 0
     told = time.monotonic()
@@ -94,22 +96,20 @@ def gather(
     return True
 
 
-def _holds(path: str, wanted: bytes) -> bool:
+def _holds(path: str, wanted: Needle) -> bool:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         size = os.fstat(descriptor).st_size
-        if size < len(wanted):
+        if size < wanted.least:
             return False
         if size <= 1 << 20:
-            return wanted.lower() in os.read(descriptor, 1 << 20).lower()
+            return wanted.inside(os.read(descriptor, 1 << 20))
         with mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) as whole:
-            step, over = 1 << 22, len(wanted) - 1
-            return any(
-                wanted.lower() in whole[start : start + step + over].lower() for start in range(0, size, step)
-            )
+            step, over = 1 << 22, wanted.over
+            return any(wanted.inside(whole[start : start + step + over]) for start in range(0, size, step))
     except (OSError, ValueError):
         return False
     finally:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from labbox.files.masks import expression
+
 IGNORED_FOLDERS: Final = frozenset(
     {
         ".git", ".hg", ".svn", ".bzr",
@@ -36,7 +38,7 @@ def ignoring(patterns: Iterable[str] = ()) -> Ignore:
     for pattern in patterns:
         only_folders = pattern.endswith("/")
         stripped = pattern.strip("/")
-        wanted = expression(stripped) + ("/" if only_folders else "/?")
+        wanted = expression(stripped, path=True) + ("/" if only_folders else "/?")
         (by_path if "/" in pattern.rstrip("/") else by_name).append(wanted)
     names = re.compile("|".join(by_name)) if by_name else None
     paths = re.compile("|".join(by_path)) if by_path else None
@@ -50,26 +52,3 @@ def ignoring(patterns: Iterable[str] = ()) -> Ignore:
         return paths is not None and paths.fullmatch(path + tail) is not None
 
     return stays_out
-
-
-def expression(pattern: str) -> str:
-    """A regular expression for a pattern without slashes at its ends."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]/]+\])", pattern)
-    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "(?s:" + "".join(words.get(part) or _literal_or_set(part) for part in parts) + ")"
-
-
-def _literal_or_set(part: str) -> str:
-    if len(part) > 2 and part.startswith("[") and part.endswith("]"):
-        inside = part[1:-1]
-        negated = inside[:1] in ("!", "^")
-        inside = (inside[1:] if negated else inside).replace("\\", "\\\\").replace("[", "\\[")
-        inside = inside.replace("&", "\\&").replace("~", "\\~").replace("|", "\\|")
-        if inside:
-            expression = f"[{'^' if negated else ''}{inside}]"
-            try:
-                re.compile(expression)
-            except re.error:
-                return re.escape(part)  # "[z-a]" is no set: it stands for itself
-            return expression
-    return re.escape(part)

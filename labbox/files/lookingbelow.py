@@ -14,8 +14,9 @@ from typing import Final, cast
 
 from labbox.errors import LabboxError
 from labbox.files.counting import Count
-from labbox.files.directory import matcher
 from labbox.files.finding import BATCH, MOST, TELL_EVERY, Looked
+from labbox.files.masks import matcher
+from labbox.files.needles import Needle
 from labbox.files.places.base import Entry, EntryKind, Place
 
 _AT_ONCE: Final = 8  # folders, and files of one folder, that are read at once
@@ -120,7 +121,7 @@ class Search:
         """`found` gets entries in batches, their names relative to the folder; see `finding.gather`."""
         self._walk = _Walk(place, path, self._take)
         self._found, self._tell = found, tell
-        self._fits, self._text = matcher(mask or "*"), text.encode().lower()
+        self._fits, self._text = matcher(mask or "*"), Needle(text)
         self._hidden, self._folders = hidden, folders
         self._batch: list[Entry] = []
         self._count = self._entries = self._read = self._unread = 0
@@ -174,7 +175,7 @@ class Search:
     async def _holds(self, entry: Entry) -> bool:
         from labbox.files.transfer.placefiles import blocks
 
-        if entry.size < len(self._text):
+        if entry.size < self._text.least:
             return False
         before = b""
         try:
@@ -183,10 +184,10 @@ class Search:
                 async with aclosing(stretches) as pieces:
                     async for block in pieces:
                         for start in range(0, len(block), _SLICE):
-                            piece = before + block[start : start + _SLICE].lower()
-                            if self._text in piece:
+                            piece = before + block[start : start + _SLICE]
+                            if self._text.inside(piece):
                                 return True
-                            before = piece[-(len(self._text) - 1) :] if len(self._text) > 1 else b""
+                            before = piece[-self._text.over :] if self._text.over else b""
                             await asyncio.sleep(0)
                         self._read += len(block)
                         await self._report()

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -313,6 +314,96 @@ def test_pack_unpack_and_sums(ada: Person, home: Path) -> None:
     sums = ok(ada.run("file", "sum", "z", "-a", "sha256"))
     checked = subprocess.run(["sha256sum", "-c"], input=sums, cwd=home, capture_output=True, text=True)
     assert checked.returncode == 0, checked
+
+
+ODD = (
+    "plain.txt", "tab\there", "esc\x1b[31m", "not utf8 \udcff", "zero\u200bwidth", "over\u202eride",
+    "new\nline", "back\\slash", "c\rr", "all\\\n\r\\n", "  two  spaces", "\\x5c and \\xff", "a.zip!",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "program"),
+    [
+        (None, "sha256sum"),
+        ("md5", "md5sum"),
+        ("b2sum", "b2sum"),
+        ("SHA-512", "sha512sum"),
+        ("sha1", "sha1sum"),
+    ],
+)
+def test_sums_are_what_the_usual_programs_write_and_check(
+    ada: Person, home: Path, algorithm: str | None, program: str
+) -> None:
+    for name in ODD:
+        put(home, f"odd/sub/{name}", name.encode("utf-8", "surrogateescape"))
+    options = ["-a", algorithm] if algorithm else []
+    names = [os.fsencode(f"odd/sub/{name}") for name in ODD]
+    theirs = subprocess.run([program, "--", *names], cwd=home, capture_output=True, check=True).stdout
+    for given in ("odd", "~/odd/sub/../sub", "box:~/odd"):
+        sums = subprocess.run(
+            ada.box.ssh("ada", "file", "sum", f"'{given}'", *options), capture_output=True, check=True
+        ).stdout
+        checked = subprocess.run([program, "-c", "--strict"], input=sums, cwd=home, capture_output=True)
+        assert checked.returncode == 0, checked
+        if given == "odd":
+            assert sorted(sums.split(b"\n")) == sorted(theirs.split(b"\n"))
+    one = subprocess.run(
+        ada.box.ssh("ada", "file", "sum", "'odd/sub/back\\slash'", "odd/sub/plain.txt", *options),
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert one.splitlines() == [
+        next(line for line in theirs.split(b"\n") if line.endswith(name))
+        for name in (b"\\\\slash", b"plain.txt")
+    ]
+    nul = subprocess.run(
+        ada.box.ssh("ada", "file", "sum", "odd", "-0", *options), capture_output=True, check=True
+    ).stdout
+    theirs = subprocess.run([program, "-z", "--", *names], cwd=home, capture_output=True, check=True).stdout
+    assert sorted(nul.split(b"\0")) == sorted(theirs.split(b"\0"))
+
+
+def _succeeded(ada: Person, number: str) -> bool:
+    return bool(ada.job(number)["state"] == "succeeded")
+
+
+def test_sums_of_a_job_are_a_file_that_the_usual_programs_check(ada: Person, home: Path) -> None:
+    for name in ODD:
+        put(home, f"odd/{name}", "x" + name[:1])
+    for algorithm, program, called in (("sha256", "sha256sum", "SHA256SUMS"), ("b2", "b2sum", "B2SUMS")):
+        number = ok(ada.run("file", "sum", "odd", "-a", algorithm, "--queue", "--quiet")).strip()
+        wait_for(partial(_succeeded, ada, number))
+        sums = next((ada.box.state / "results" / "ada").rglob(f"{number}/output/{called}"))
+        checked = subprocess.run([program, "-c", "--strict", sums], cwd=home, capture_output=True)
+        assert checked.returncode == 0 and checked.stdout.count(b"OK\n") == len(ODD), checked
+
+
+def test_sums_on_a_terminal_send_no_controls(ada: Person, home: Path) -> None:
+    put(home, "odd/esc\x1b[31m", "x")
+    shown = subprocess.run(
+        [
+            "script",
+            "-qec",
+            subprocess.list2cmdline(ada.box.ssh("ada", "-tt", "file", "sum", "odd")),
+            "/dev/null",
+        ],
+        capture_output=True,
+    ).stdout
+    assert "␛[31m".encode() in shown and b"\x1b[31m" not in shown
+
+
+@pytest.mark.parametrize("asked", ["needle", "'*.{csv,tsv};n*'", "NEEDLE"])
+def test_find_in_words_puts_case_aside_like_the_screens(ada: Person, home: Path, asked: str) -> None:
+    put(home, "f/one.txt", "a NEEDLE in hay")
+    put(home, "f/.two", "needle")
+    put(home, "f/NOTES.CSV")
+    by_text = ada.json("file", "find", "f", "--text", asked)["lines"]
+    by_name = ada.json("file", "find", "f", "--name", asked)["lines"]
+    assert (by_text, by_name) == {
+        "needle": (["~/f/.two", "~/f/one.txt"], []),
+        "NEEDLE": (["~/f/one.txt"], []),
+    }.get(asked, ([], ["~/f/NOTES.CSV"]))
 
 
 def test_a_queued_transfer_is_a_job_like_others(ada: Person, home: Path) -> None:

@@ -17,8 +17,9 @@ from labbox.errors import LabboxError
 from labbox.files import ordering, readings
 from labbox.files.apart import Apart, Send
 from labbox.files.counting import count
-from labbox.files.directory import Arrangement, Kind, Listing, Row, Sort, matcher
+from labbox.files.directory import Arrangement, Kind, Listing, Row, Sort
 from labbox.files.finding import gather
+from labbox.files.masks import matcher
 from labbox.files.ordering import extension, natural
 from labbox.files.scanning import Columns, Show, rearrange, scan
 from labbox.files.watching import Watcher, is_blind

@@ -133,6 +133,8 @@ def _check_verb(asked: TransferSpec, sources: list[Location], target: Location |
             f"cannot pack into {target.shown()}: its ending says no kind of archive",
             "end it in .zip, .tar.gz or .tar.zst",
         )
+    if asked.called and (verb is not V.CHECKSUM or len(asked.called) != len(sources)):
+        raise LabboxError("invalid", "cannot name the sources so: each one of a checksum job has one name")
     if verb is V.FIND and asked.name is None and asked.text is None:
         raise LabboxError("invalid", "cannot search for nothing", "give a pattern for names, or a text")
     if verb is V.CHECKSUM and asked.algorithm != "blake3" and asked.algorithm not in _sums():
@@ -169,7 +171,7 @@ def _check_parts(parts: Iterable[str]) -> None:
 def _check_words(asked: TransferSpec) -> None:
     if len(asked.exclude) > _MOST_PATTERNS:
         raise LabboxError("limit", f"cannot use {len(asked.exclude):,} patterns, at most {_MOST_PATTERNS:,}")
-    for word in (*asked.exclude, asked.name or "", asked.text or ""):
+    for word in (*asked.exclude, *asked.called, asked.name or "", asked.text or ""):
         if "\0" in word or len(word.encode("utf-8", "surrogateescape")) > _LONGEST_TEXT:
             raise LabboxError(
                 "invalid",

@@ -10,7 +10,7 @@ from labbox.files.places.base import Entry, EntryKind, Place
 from labbox.files.places.errors import meaning
 from labbox.files.places.opening import Places
 from labbox.files.transfer.system import open_beneath
-from labbox.locations import Kind, Location, archive_ending, parse
+from labbox.locations import Kind, Location, archive_ending, name_of, parse
 from labbox.model import TransferSpec
 
 
@@ -57,13 +57,6 @@ def target_of(spec: TransferSpec) -> Location:
     if spec.target is None:
         raise LabboxError("invalid", f"cannot {spec.verb}: no target is named", "name a folder")
     return parse(spec.target)
-
-
-def name_of(location: Location) -> str:
-    """What a source is called at the target and in reports: a root by what it is the root of."""
-    if location.name or location.host:
-        return location.name or location.host.rpartition("@")[2].replace("/", "_")
-    return "home" if location.path == "~" else location.kind.value
 
 
 def goes_to(spec: TransferSpec, source: Location, target: Location) -> tuple[Location, str]:

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Entry, EntryKind
-from labbox.files.transfer.asked import Spot, name_of, sources_of, spot, target_of
+from labbox.files.transfer.asked import Spot, sources_of, spot, target_of
 from labbox.files.transfer.paired import Tick, Walk
 from labbox.files.transfer.placefiles import blocks
 from labbox.files.transfer.reporting import Reporter
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.selection import Selection
 from labbox.files.transfer.walls import Walls
+from labbox.locations import name_of
 from labbox.model import TransferSpec
 from labbox.text import format_bytes, visible_line
 

@@ -12,7 +12,6 @@ from labbox.files.transfer.asked import (
     Spot,
     ensure_folder,
     goes_to,
-    name_of,
     open_folder,
     open_parent,
     sources_of,
@@ -27,7 +26,7 @@ from labbox.files.transfer.localfiles import Bench
 from labbox.files.transfer.localtree import LocalTree
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.undonotes import UndoNotes
-from labbox.locations import Location
+from labbox.locations import Location, name_of
 from labbox.model import Conflict, TransferVerb
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from labbox.errors import LabboxError
 from labbox.files.places.base import Attributes, Entry, EntryKind
 from labbox.files.places.errors import meaning
-from labbox.files.transfer.asked import Spot, name_of, open_parent, sources_of, spot
+from labbox.files.transfer.asked import Spot, open_parent, sources_of, spot
 from labbox.files.transfer.reporting import Reporter
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.selection import Selection
@@ -22,6 +22,7 @@ from labbox.files.transfer.spill import Names
 from labbox.files.transfer.system import FOLDER
 from labbox.files.transfer.trash import forget
 from labbox.files.transfer.walking import Descent
+from labbox.locations import name_of
 
 
 async def erase(one: Run) -> None:

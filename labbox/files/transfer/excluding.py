@@ -2,7 +2,7 @@
 
 The last pattern that fits decides; ``!`` before one takes back in what an earlier one kept out. A slash at
 the beginning or in the middle ties it to the path below the source, one at the end keeps it to folders. What
-stands in a folder that is kept out is kept out with it.
+stands in a folder that is kept out is kept out with it. Braces and case are as in every mask, see `masks`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from labbox.files.ignoring import expression
+from labbox.files.masks import composed, expression, written
 
 Rule = Callable[[str, str, bool], bool]
 """Whether it is kept out: (path below the source, name, is it a folder)."""
@@ -27,7 +27,7 @@ def excluding(patterns: Iterable[str]) -> Rule | None:
         for takes_back, only_folders, by_path, wanted in rules:
             if only_folders and not folder:
                 continue
-            if wanted.fullmatch(path if by_path else name):
+            if wanted.fullmatch(composed(path if by_path else name)):
                 return not takes_back
         return False
 
@@ -36,9 +36,17 @@ def excluding(patterns: Iterable[str]) -> Rule | None:
 
 def _rule(pattern: str) -> tuple[bool, bool, bool, re.Pattern[str]] | None:
     takes_back = pattern.startswith("!")
-    pattern = pattern.removeprefix("!").removeprefix("\\")
+    pattern = pattern.removeprefix("!")
+    if pattern.startswith(("\\!", "\\#")):
+        pattern = pattern[1:]
     only_folders = pattern.endswith("/")
     stripped = pattern.strip("/")
     if not stripped:
         return None
-    return takes_back, only_folders, "/" in pattern.rstrip("/"), re.compile(expression(stripped))
+    flags = 0 if written(stripped) else re.IGNORECASE
+    return (
+        takes_back,
+        only_folders,
+        "/" in pattern.rstrip("/"),
+        re.compile(expression(stripped, path=True), flags),
+    )

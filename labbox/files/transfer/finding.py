@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
+from collections.abc import Callable
 
 from labbox.errors import LabboxError
-from labbox.files.ignoring import expression
+from labbox.files.masks import matcher
+from labbox.files.needles import Needle
 from labbox.files.places.base import Entry, EntryKind
-from labbox.files.transfer.asked import Spot, name_of, sources_of, spot
+from labbox.files.transfer.asked import Spot, sources_of, spot
 from labbox.files.transfer.paired import Walk
 from labbox.files.transfer.placefiles import blocks
 from labbox.files.transfer.running import Run
+from labbox.locations import name_of
 
-_LARGEST: Final = 4096  # bytes of a text that is searched for
+Fits = Callable[[str], bool]
 
 
 async def find(one: Run) -> None:
     """Go through all sources; a line with the location of each thing that fits."""
-    pattern = _pattern(one.spec.name)
-    text = (one.spec.text or "").encode("utf-8", "surrogateescape")
-    if pattern is None and not text:
+    text = Needle(one.spec.text or "")
+    if not one.spec.name and not text:
         raise LabboxError("invalid", "cannot search for nothing", "give a name or a text")
-    if len(text) > _LARGEST:
-        raise LabboxError("invalid", f"cannot search for more than {_LARGEST} bytes", "give a part of it")
+    named = matcher(one.spec.name or "*")
     one.reporter.unit = "files"
     for source in sources_of(one.spec):
         called = name_of(source)
@@ -36,12 +35,12 @@ async def find(one: Run) -> None:
             one.reporter.fail(called, error, "search")
             continue
         if entry.kind is EntryKind.FOLDER:
-            await _below(one, found, called, pattern, text)
-        elif await _fits(one, found, entry._replace(name=called), called, pattern, text):
+            await _below(one, found, called, named, text)
+        elif await _fits(one, found, entry._replace(name=called), called, named, text):
             one.reporter.line(str(found.location))
 
 
-async def _below(one: Run, found: Spot, called: str, pattern: re.Pattern[str] | None, text: bytes) -> None:
+async def _below(one: Run, found: Spot, called: str, named: Fits, text: Needle) -> None:
     wants = one.selection.wants
 
     def enters(path: str, entry: Entry | None, _other: Entry | None) -> bool:
@@ -52,16 +51,14 @@ async def _below(one: Run, found: Spot, called: str, pattern: re.Pattern[str] | 
         if entry is None or not wants(path, entry.name, folder=entry.kind is EntryKind.FOLDER):
             continue
         one.reporter.current = path
-        if await _fits(one, here, entry, path, pattern, text):
+        if await _fits(one, here, entry, path, named, text):
             one.reporter.line(str(here.location))
         await one.tick()
 
 
-async def _fits(
-    one: Run, found: Spot, entry: Entry, path: str, pattern: re.Pattern[str] | None, text: bytes
-) -> bool:
+async def _fits(one: Run, found: Spot, entry: Entry, path: str, named: Fits, text: Needle) -> bool:
     one.reporter.files += entry.kind is not EntryKind.FOLDER
-    if pattern is not None and not pattern.fullmatch(entry.name):
+    if not named(entry.name):
         return False
     if not text:
         return True
@@ -76,23 +73,14 @@ async def _fits(
         return False
 
 
-async def _holds(one: Run, found: Spot, text: bytes) -> bool:
+async def _holds(one: Run, found: Spot, text: Needle) -> bool:
     async with await found.place.open(found.path) as opened:
         size = (await opened.entry()).size
         before = b""
         async for block in blocks(opened, 0, size):
-            if text in before + block:
+            if text.inside(before + block):
                 return True
-            before = (before + block)[-(len(text) - 1) :] if len(text) > 1 else b""
+            before = (before + block)[-text.over :] if text.over else b""
             one.reporter.moved += len(block)
             await one.tick()
     return False
-
-
-def _pattern(name: str | None) -> re.Pattern[str] | None:
-    """A pattern as in a shell; without a wildcard, any name that holds it; case counts where written."""
-    if not name:
-        return None
-    flags = re.IGNORECASE if name == name.lower() else 0
-    wanted = expression(name) if re.search(r"[*?\[]", name) else f"(?s:.*{re.escape(name)}.*)"
-    return re.compile(wanted, flags)

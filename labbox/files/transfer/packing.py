@@ -16,7 +16,6 @@ from labbox.files.places.base import EntryKind
 from labbox.files.transfer.asked import (
     Spot,
     ensure_folder,
-    name_of,
     sources_of,
     spot,
     target_of,
@@ -30,7 +29,7 @@ from labbox.files.transfer.frames import part_name
 from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trashing import entry_or_none, version
-from labbox.locations import archive_ending
+from labbox.locations import archive_ending, name_of
 from labbox.model import Conflict
 from labbox.text import visible_line
 

@@ -13,7 +13,6 @@ from labbox.files.places.opening import Places
 from labbox.files.transfer.asked import (
     Spot,
     goes_to,
-    name_of,
     sources_of,
     spot,
     target_of,
@@ -25,7 +24,7 @@ from labbox.files.transfer.paired import Walk
 from labbox.files.transfer.reporting import REPORT_EVERY, Reporter
 from labbox.files.transfer.selection import Selection
 from labbox.files.transfer.walls import Walls
-from labbox.locations import Location, path_text
+from labbox.locations import Location, name_of, path_text
 from labbox.model import Progress, TransferSpec, TransferVerb, Value
 from labbox.protocol import Failure
 from labbox.text import format_bytes

@@ -6,12 +6,13 @@ from contextlib import suppress
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import EntryKind
-from labbox.files.transfer.asked import Spot, ensure_folder, name_of, sources_of, spot, target_of
+from labbox.files.transfer.asked import Spot, ensure_folder, sources_of, spot, target_of
 from labbox.files.transfer.comparing import Difference, Mark, differences
 from labbox.files.transfer.copying import bring_one
 from labbox.files.transfer.deciding import into_itself
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trashing import trash_one
+from labbox.locations import name_of
 from labbox.model import Conflict
 
 

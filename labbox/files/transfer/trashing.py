@@ -8,12 +8,12 @@ from typing import Any
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Entry, EntryKind
-from labbox.files.transfer.asked import Spot, ensure_folder, name_of, sources_of, spot
+from labbox.files.transfer.asked import Spot, ensure_folder, sources_of, spot
 from labbox.files.transfer.deciding import Deed, Side, decide, names_beside
 from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trash import Trashed, described, expire_old, forget, put, trash_of, trashed
-from labbox.locations import Kind, Location, parse
+from labbox.locations import Kind, Location, name_of, parse
 
 
 async def trash(one: Run) -> None:

@@ -97,7 +97,7 @@ class FilesLooking(FilesDeeds):
                 [
                     Field("mask", "Names", "*", "*.csv;run?.txt"),
                     Field("text", "That hold", "", "a text in the files"),
-                    Field("hidden", "Hidden ones too", flag=False),
+                    Field("hidden", "Hidden ones too", flag=True),
                 ],
                 "Find",
                 note=note,

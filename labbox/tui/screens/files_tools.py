@@ -207,7 +207,9 @@ class FilesTools(FilesLooking):
         sources = self.meant_locations()
         answer = await self.app.push_screen_wait(
             Form(
-                "Checksums", [Field("algorithm", "Algorithm", "blake3", "blake3, sha256, sha1, md5")], "Start"
+                "Checksums",
+                [Field("algorithm", "Algorithm", "sha256", "sha256, sha512, md5, blake2b, blake3")],
+                "Start",
             )
         )
         if answer is not None:
