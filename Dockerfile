@@ -5,9 +5,13 @@
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 ENV LANG=C.UTF-8
+# What the scripts of a research folder take for granted: Python by its usual names, a compiler with the headers of C, C++
+# and Python, make, git, and the small tools for fetching, packing, tables and text.
 RUN export DEBIAN_FRONTEND=noninteractive \
  && apt-get update -q \
- && apt-get install -y -q --no-install-recommends ca-certificates media-types netbase procps python3 tzdata \
+ && apt-get install -y -q --no-install-recommends ca-certificates media-types netbase procps tzdata \
+      python3 python-is-python3 python3-pip python3-venv python3-dev gcc g++ libc6-dev make patch git \
+      curl wget rsync unzip zip xz-utils bzip2 zstd jq bc file less time \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log /usr/share/doc/* /usr/share/man/* \
  && mkdir -p /code /input /output
 WORKDIR /code

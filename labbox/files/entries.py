@@ -55,11 +55,13 @@ def choose(
     spec: JobSpec,
     job: JobFile,
     templates: Sequence[TemplateView],
+    *,
+    image_made_by: str | None = None,
 ) -> Choice:
-    """Decide what runs: a command that was given, else the one entry that a template knows.
+    """Decide what runs: a command that was given, else the one entry that a template knows, else the image's own.
 
     `top` is the folder with the code, `below` those directly in it; `prefix` goes before names that people
-    see.
+    see. `image_made_by` is a Dockerfile that says itself what runs: the command is empty then, and the image's.
     """
     asked = spec.template or job.template
     known = {template.name: template for template in templates}
@@ -75,6 +77,8 @@ def choose(
         if template is None:
             return Choice(None, command, None, (_ok(f"runs {_words(command)}"),))
         return _with_command(command, template, known, spec, job)
+    if len(found) != 1 and image_made_by is not None and asked is None:
+        return Choice(None, (), None, (_ok(f"runs the command in {shown(image_made_by)}"),))
     if not found:
         return Choice(None, (), asked, (_nothing(top, below, prefix, templates),))
     if len(found) > 1:
@@ -87,6 +91,11 @@ def choose(
     instead = "" if template is wanted else f" in place of {wanted.title}"
     said = _ok(f"runs {entry} with {template.title}{instead}")
     return Choice(entry, words, template.name, (said,))
+
+
+def has_command(dockerfile: bytes) -> bool:
+    """Whether a Dockerfile says what its image runs; the shell that it may have from its base is no study."""
+    return re.search(rb"(?mi)^[ \t]*(?:CMD|ENTRYPOINT)[ \t]+\S", dockerfile) is not None
 
 
 def _claims(names: Collection[str], templates: Sequence[TemplateView]) -> list[tuple[TemplateView, str]]:

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 
 from labbox.files import jobtoml
 from labbox.files.dependencies import ProjectFile, find_dependencies
-from labbox.files.entries import Choice, choose
+from labbox.files.entries import Choice, choose, has_command
 from labbox.files.entries import TemplateView as TemplateView
 from labbox.files.following import Meter
 from labbox.files.ignoring import Ignore, ignoring
@@ -66,6 +66,7 @@ class Defaults(Value):
 
     resources: Resources = Resources()
     time_limit: float | None = None  # seconds
+    dockerfiles: bool = False  # a project's own Dockerfile is built here
 
 
 class ProjectPlan(Value):
@@ -154,6 +155,7 @@ class _Looking:
         code = self._half(code_at, ignore, prefix, frozenset() if prefix else self._beside_code())
         data = self._input(ignore)
         top = code.listing.folders[0]
+        files, findings = find_dependencies(self._top, code_at if prefix else None)
         choice = choose(
             top,
             [folder for folder in code.listing.folders if folder.depth == 1],
@@ -161,12 +163,20 @@ class _Looking:
             self._spec,
             job,
             self._templates,
+            image_made_by=self._made_by(files),
         )
         self._findings += choice.findings
         self._check_code(code.listing, choice, code_at, prefix)
-        files, findings = find_dependencies(self._top, code_at if prefix else None)
         self._findings += findings
         return self._look(job, choice, files, code, data, prefix)
+
+    def _made_by(self, files: tuple[ProjectFile, ...]) -> str | None:
+        """The Dockerfile whose own command may run, where the box builds such files."""
+        if not self._defaults.dockerfiles:
+            return None
+        return next(
+            (file.name for file in files if file.kind == "dockerfile" and has_command(file.content)), None
+        )
 
     def _job_file(self) -> JobFile:
         data = self._read(jobtoml.NAME, jobtoml.MAX_BYTES)

@@ -10,7 +10,7 @@ import pytest
 
 from labbox.custom import Template
 from labbox.errors import LabboxError
-from labbox.files.project import inspect
+from labbox.files.project import Defaults, inspect
 from labbox.model import JobSpec, Sweep
 
 APP = {"code/app.py": "print(1)\n", "input/a.csv": "1,2\n"}
@@ -398,3 +398,21 @@ def test_inspect_takes_the_templates_of_custom_as_they_are(tmp_path: Path) -> No
     (tmp_path / "app.py").write_text("1")
     template = Template(name="python", title="Python", entries=("app.py",), command=("python", "{entry}"))
     assert inspect(tmp_path, JobSpec(), [template]).command == ("python", "app.py")
+
+
+def test_a_dockerfiles_own_command_runs_where_the_box_builds_such_files(lab: Any) -> None:
+    lab.project(
+        {"code/study.py": "pass", "Dockerfile": 'FROM labbox/base\nRUN true\nCMD ["python3", "study.py"]\n'}
+    )
+    assert "cannot find anything to run" in lab.errors()[0].text
+    templates = [Template(name="python", title="Python", entries=("app.py",), command=("python", "{entry}"))]
+    allowed = Defaults(dockerfiles=True)
+    found = inspect(lab.home / "study", JobSpec(), templates, allowed)
+    assert (found.entry, found.command, found.template) == (None, (), None)
+    assert "runs the command in “Dockerfile”" in [one.text for one in found.findings]
+    found = inspect(lab.home / "study", JobSpec(command=("true",)), templates, allowed)
+    assert found.command == ("true",)
+    for text in ("FROM labbox/base\nRUN echo CMD x\n", "FROM x\n# CMD x\n"):
+        (lab.home / "study/Dockerfile").write_text(text)
+        found = inspect(lab.home / "study", JobSpec(), templates, allowed)
+        assert [one.level for one in found.findings if one.level == "error"], text

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from labbox.daemon.containers.connection import Connection
-from labbox.daemon.containers.debian import bare_system, suite_of_this_box
+from labbox.daemon.containers.debian import bare_system, proxies_with_password, suite_of_this_box
 from labbox.daemon.containers.images import (
     Report,
     build_image,
@@ -29,6 +29,11 @@ from labbox.model import Progress
 
 OWN_NAME: Final = "labbox/base"
 RECIPE_LABEL: Final = "labbox.recipe"
+
+
+def bare_name(suite: str) -> str:
+    """The bare Debian that is made here; the number grows with what `bare_system` puts into it."""
+    return f"labbox/debian:{suite}-2"
 
 
 class BaseImage:
@@ -129,7 +134,7 @@ class BaseImage:
                 self._tell(error.message)
             else:
                 return pulled
-        made = f"labbox/debian:{suite}"
+        made = bare_name(suite)
         if await find_image(self._connection, made) is None:
             self._tell(f"making a bare Debian {suite} here with debootstrap")
             await asyncio.to_thread(self._scratch.mkdir, parents=True, exist_ok=True)
@@ -148,7 +153,7 @@ class BaseImage:
             self.name,
             self._tell,
             phase="image: packages",
-            build_args={**self._build_args, "BASE": ground},
+            build_args={**await proxies_with_password(), **self._build_args, "BASE": ground},
             labels={RECIPE_LABEL: self._recipe_hash()},
             network=self._network,
         )

@@ -28,6 +28,7 @@ _STAGES: Final = {
     "EXTRACTPKGS": (30, 45),
     **dict.fromkeys(("INSTCORE", "UNPACKREQ", "CONFREQ", "UNPACKBASE", "CONFBASE"), (45, 100)),
 }
+_PASSWORD: Final = re.compile(rb"://[^/\s\"]*@")
 _SIGNED_BY: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -149,7 +150,8 @@ async def _debootstrap(command: list[str], progress: Callable[[float, float], No
                 match = _PROGRESS.match(line)
                 if match and match[3] in _STAGES:
                     begin, end = _STAGES[match[3]]
-                    progress(begin + (end - begin) * int(match[1]) / max(1, int(match[2])), 100)
+                    done = min(1.0, int(match[1]) / max(1, int(match[2])))  # it may count beyond its total
+                    progress(begin + (end - begin) * done, 100)
                 elif line.startswith(("E: ", "EA: ", "W: ", "WA: ")):
                     errors.append(line.partition(": ")[2])
             code = await process.wait()
@@ -209,15 +211,41 @@ def _furnish(root: Path, sources: tuple[Archive, ...], etc: Path) -> None:
 
 
 async def _copy_apt_settings(root: Path) -> None:
-    """How apt reaches its archive from here: proxies, certificates, time limits. They may hold a password."""
+    """How apt reaches its archive from here: proxies, certificates, time limits.
+
+    Everybody can read it, or no job could ask apt anything; so addresses with a password are left out: builds are
+    told those when they run (`proxies_with_password`).
+    """
+    kept, _ = sorted_settings(await _apt_settings())
+    target = root / "etc/apt/apt.conf.d/90box"
+    target.touch(mode=0o644)
+    target.write_bytes(kept)
+
+
+async def proxies_with_password() -> dict[str, str]:
+    """The proxies of the box's apt that want a password, by the names of the usual variables."""
+    return sorted_settings(await _apt_settings())[1]
+
+
+def sorted_settings(dump: bytes) -> tuple[bytes, dict[str, str]]:
+    """What apt said of its settings: those for everybody's eyes as a file, and the proxies that hold a password."""
+    wanted = re.compile(
+        rb'Acquire::(https?|ftp|Retries|Check-|Max-FutureTime|ForceIPv)[^ ]* "[^"]*";$', re.IGNORECASE
+    )
+    kept, secret = b"", dict[str, str]()
+    for line in dump.splitlines():
+        if not _PASSWORD.search(line):
+            kept += line + b"\n" if wanted.match(line) else b""
+        elif match := re.fullmatch(rb'Acquire::(https?)::Proxy "([^"]*)";', line, re.IGNORECASE):
+            secret[f"{match[1].decode().lower()}_proxy"] = decode(match[2])
+    return kept, secret
+
+
+async def _apt_settings() -> bytes:
+    if shutil.which("apt-config") is None:
+        return b""
     process = await asyncio.create_subprocess_exec(
         "apt-config", "dump", "Acquire", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
     )
     async with asyncio.timeout(30):
-        settings, _ = await process.communicate()
-    wanted = re.compile(
-        rb'Acquire::(https?|ftp|Retries|Check-|Max-FutureTime|ForceIPv)[^ ]* "[^"]*";$', re.IGNORECASE
-    )
-    target = root / "etc/apt/apt.conf.d/90box"
-    target.touch(mode=0o600)  # read by root in builds; no job can
-    target.write_bytes(b"".join(line + b"\n" for line in settings.splitlines() if wanted.match(line)))
+        return (await process.communicate())[0]

@@ -66,7 +66,7 @@ def run_spec(
     return RunSpec(
         name=attempt.container,
         image=prepared.image,
-        command=handed.command,
+        command=handed.command or prepared.command,
         uid=account.uid,
         gid=account.gid,
         groups=account.groups,
@@ -99,5 +99,12 @@ def run_spec(
             "labbox.owner": row.owner,
         },
         stdin=handed.stdin,
-        cwd="/output" if code is None else "/code",
+        cwd=_start(handed, prepared, code),
     )
+
+
+def _start(handed: Handed, prepared: Prepared, code: Path | None) -> str:
+    """The folder that the command starts in: an image's own command expects its own."""
+    if not handed.command and prepared.cwd:
+        return prepared.cwd
+    return "/output" if code is None else "/code"

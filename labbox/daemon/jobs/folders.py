@@ -54,6 +54,7 @@ class WorkerFolders:
         self._defaults = Defaults(
             resources=Resources(cpus=settings.default_cpus, memory=settings.default_memory),
             time_limit=settings.default_time,
+            dockerfiles=configuration.settings.containers.dockerfiles,
         )
 
     async def inspect(self, account: Account, path: str, spec: JobSpec) -> Inspection:

@@ -95,6 +95,19 @@ async def test_a_dockerfile_needs_the_boxs_leave(box: Any) -> None:
     assert (caught.value.code, bool(caught.value.hint)) == ("forbidden", True)
 
 
+async def test_a_dockerfiles_own_command_starts_where_the_dockerfile_says(dockerfiles: Any) -> None:
+    text = 'FROM labbox/base\nLABEL labbox-test.images=1\nWORKDIR /srv\nENTRYPOINT ["env", "A=1"]\nCMD {}\n'
+    words = await dockerfiles.prepare(("dockerfile", text.format('["sh", "-c", "pwd; echo $A"]')))
+    assert (words.command, words.cwd) == (("env", "A=1", "sh", "-c", "pwd; echo $A"), "/srv")
+    assert (await dockerfiles.run(words, *words.command)).lines[1:] == ("1",)
+    shell = await dockerfiles.prepare(
+        ("dockerfile", "FROM labbox/base\nLABEL labbox-test.images=1\nCMD echo hi\n")
+    )
+    assert shell.command[-1] == "echo hi"
+    assert (await dockerfiles.run(shell, *shell.command)).lines == ("hi",)
+    assert (await dockerfiles.prepare()).command == ()
+
+
 async def test_a_dockerfile_beside_code_finds_code_and_what_stands_beside_it(
     dockerfiles: Any, tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from labbox.custom import Configuration, Template
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments import throwaway
@@ -158,6 +160,14 @@ class Environments:
 
     async def _prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         image = await self._image(plan, report)
+        prepared = await self._furnished(plan, image, report)
+        if plan.file("dockerfile") is None:
+            return prepared
+        command, cwd = await self._images.own_command(image)
+        return msgspec.structs.replace(prepared, command=command, cwd=cwd)
+
+    async def _furnished(self, plan: EnvironmentPlan, image: str, report: Report) -> Prepared:
+        """The environment of what the files ask for, on top of an image."""
         requirements, conda = read_wishes(plan, self._places)
         if conda is not None and await self._needs_conda(image, conda, report):
             return await self._with_conda(image, conda, requirements, report)

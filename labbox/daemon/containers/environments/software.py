@@ -128,6 +128,12 @@ class Images:
             await self._build_theirs(archive, tag, file.name, report)
         return await self._id(tag)
 
+    async def own_command(self, image: str) -> tuple[tuple[str, ...], str]:
+        """What an image runs by itself (its entry point and command, a shell's words included), and where."""
+        found = (await find_image(self._connection, image) or {}).get("Config") or {}
+        words = (*(found.get("Entrypoint") or ()), *(found.get("Cmd") or ()))
+        return words, str(found.get("WorkingDir") or "/")
+
     async def exists(self, image: str) -> bool:
         """Whether the engine still has an image."""
         return await find_image(self._connection, image) is not None
