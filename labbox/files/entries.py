@@ -58,10 +58,10 @@ def choose(
     *,
     image_made_by: str | None = None,
 ) -> Choice:
-    """Decide what runs: a command that was given, else the one entry that a template knows, else the image's own.
+    """Decide what runs: a command that was given, else the one entry that a template knows.
 
     `top` is the folder with the code, `below` those directly in it; `prefix` goes before names that people
-    see. `image_made_by` is a Dockerfile that says itself what runs: the command is empty then, and the image's.
+    see. `image_made_by` is a Dockerfile that says what runs: the command is the image's then, and empty here.
     """
     asked = spec.template or job.template
     known = {template.name: template for template in templates}

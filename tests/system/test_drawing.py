@@ -1,4 +1,4 @@
-"""What Octave and R are for on a first day: drawing, and the packages that every textbook of R takes for granted."""
+"""What Octave and R are for on a first day: drawing, and the packages that textbooks of R use."""
 
 from __future__ import annotations
 

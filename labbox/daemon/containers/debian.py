@@ -213,8 +213,8 @@ def _furnish(root: Path, sources: tuple[Archive, ...], etc: Path) -> None:
 async def _copy_apt_settings(root: Path) -> None:
     """How apt reaches its archive from here: proxies, certificates, time limits.
 
-    Everybody can read it, or no job could ask apt anything; so addresses with a password are left out: builds are
-    told those when they run (`proxies_with_password`).
+    Everybody can read it, or no job could ask apt anything; so addresses with a password are left out: builds
+    are told those when they run (`proxies_with_password`).
     """
     kept, _ = sorted_settings(await _apt_settings())
     target = root / "etc/apt/apt.conf.d/90box"
@@ -228,7 +228,7 @@ async def proxies_with_password() -> dict[str, str]:
 
 
 def sorted_settings(dump: bytes) -> tuple[bytes, dict[str, str]]:
-    """What apt said of its settings: those for everybody's eyes as a file, and the proxies that hold a password."""
+    """What apt said of its settings: a file for everybody's eyes, and the proxies that hold a password."""
     wanted = re.compile(
         rb'Acquire::(https?|ftp|Retries|Check-|Max-FutureTime|ForceIPv)[^ ]* "[^"]*";$', re.IGNORECASE
     )

@@ -48,8 +48,8 @@ class Prepared(Value):
     `image` is what a container is made from (an id, so that no tag moved under it), `digest` names its
     content. `environment` is the folder to mount read-only at its own path, None where the image has all that
     is needed. `path` goes before the image's own PATH; `env` is what else the run's environment needs. `lock`
-    lists what was installed, exactly, for the record of the job. `command` and `cwd` are the image's own, where a
-    Dockerfile of the project made it.
+    lists what was installed, exactly, for the record of the job. `command` and `cwd` are the image's own,
+    where a Dockerfile of the project made it.
     """
 
     image: str
