@@ -93,6 +93,7 @@ class JobSettings(Value, forbid_unknown_fields=True):
     pids: Positive = 512
     tmp: SomeSize = GIB
     disk: SomeSize = 20 * GIB  # output of one job
+    code_results: Size = GIB  # of what a run leaves in its code comes back so much
     log: SomeSize = GIB
     grace: Duration = 10.0  # between SIGTERM and SIGKILL
     free_floor: Size = GIB  # no job starts while less is free

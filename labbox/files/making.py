@@ -24,7 +24,7 @@ from labbox.files.following import Meter
 from labbox.files.known import Known
 from labbox.files.listing import FOLDER_FLAGS, File, Folder, changed, settles_in, shown, stamp_of
 from labbox.files.removing import remove_below
-from labbox.files.tree import MANIFEST, TREE, Half, Tree, manifest_of, object_name
+from labbox.files.tree import MANIFEST, TREE, Half, Tree, manifest_of, mode_of, object_name
 
 _FEW: Final = 500  # so many files and folders are flushed one by one, more by flushing the whole file system
 _LARGE: Final = 1 << 20  # bytes of a file that is worth waiting for
@@ -148,6 +148,7 @@ class _Making:
                 os.unlink(object_name(digest, file), dir_fd=self._objects)  # the next copy takes its place
                 return False
             raise
+        _set_mode(file, target)
         return True
 
     def _copy(self, file: File, source_folder: int, target_folder: int) -> bytes:
@@ -185,7 +186,7 @@ class _Making:
         target = os.open(file.name, _WRITE_FLAGS, 0o600, dir_fd=folder)
         try:
             digest, length = copy_and_hash(source, target, file.size, self._meter.moved)
-            os.fchmod(target, 0o555 if file.executable else 0o444)
+            os.fchmod(target, mode_of(file))
         finally:
             os.close(target)
         if length != file.size:
@@ -287,6 +288,13 @@ class _Making:
         finally:
             os.close(descriptor)
         os.rename(temporary, name, src_dir_fd=self._making, dst_dir_fd=self._top)
+
+
+def _set_mode(file: File, folder: int) -> None:
+    """Older snapshots could not be written: what they share with a new one can be from now on."""
+    mode = os.stat(file.name, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_IMODE(mode) != mode_of(file):
+        os.chmod(file.name, mode_of(file), dir_fd=folder)
 
 
 def _check(result: int) -> None:

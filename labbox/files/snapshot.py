@@ -1,4 +1,4 @@
-"""Snapshots: what was handed in, kept as read-only trees that are named by their content.
+"""Snapshots: what was handed in, kept as trees that nobody changes and that are named by their content.
 
 All of one person's snapshots stand in one folder, given by a descriptor, that the person cannot reach by any
 path:

@@ -41,10 +41,8 @@ def manifest_of(half: Half, digest_of: Callable[[File], bytes]) -> bytes:
         if folder.path:
             lines.append((os.fsencode(folder.path), b"d 0755 0 -"))
         for file in folder.files:
-            mode = "0555" if file.executable else "0444"
-            lines.append(
-                (os.fsencode(file.path), f"f {mode} {file.size} {digest_of(file).hex()}".encode("ascii"))
-            )
+            line = f"f {mode_of(file):04o} {file.size} {digest_of(file).hex()}"
+            lines.append((os.fsencode(file.path), line.encode("ascii")))
         lines.extend(_link_line(link.path, link.target) for link in folder.links)
     lines.extend(_link_line(name, target) for name, target in half.links)
     lines.sort()
@@ -54,6 +52,11 @@ def manifest_of(half: Half, digest_of: Callable[[File], bytes]) -> bytes:
 def _link_line(path: str, target: str) -> tuple[bytes, bytes]:
     raw = os.fsencode(target)
     return os.fsencode(path), b"l 0777 %d %b" % (len(raw), blake3(raw).hexdigest().encode("ascii"))
+
+
+def mode_of(file: File) -> int:
+    """The mode of a file in a tree: a run may write its copy, and whoever copies it from the results too."""
+    return 0o755 if file.executable else 0o644
 
 
 def object_name(digest: bytes, file: File) -> str:

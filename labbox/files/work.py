@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from labbox.errors import Code
+from labbox.files.leavings import Leavings
 from labbox.files.project import Defaults, ProjectPlan, TemplateView
 from labbox.files.removing import Usage
 from labbox.files.tree import Tree
@@ -65,6 +66,19 @@ class Export(Value, tag="export"):
     commit: str
 
 
+class BringBack(Value, tag="bring_back"):
+    """Move what a run left in its code to its results. Descriptors: what it wrote, snapshot, target."""
+
+    most_bytes: int
+    most_files: int
+
+
+class CopyTree(Value, tag="copy_tree"):
+    """Copy a snapshot for a run that may write it. Descriptors: the snapshot, an empty folder."""
+
+    most_bytes: int
+
+
 class Transfer(Value, tag="transfer"):
     """Do a transfer, or go on with it where its folder holds a journal.
 
@@ -79,7 +93,7 @@ class Transfer(Value, tag="transfer"):
     paused: bool = False  # begin so
 
 
-Request = Inspect | HandIn | Prune | Measure | Remove | Export | Transfer
+Request = Inspect | HandIn | Prune | Measure | Remove | Export | BringBack | CopyTree | Transfer
 
 
 class Looked(Value, tag="looked"):
@@ -122,13 +136,25 @@ class Exported(Value, tag="exported"):
     skipped: tuple[str, ...] = ()
 
 
+class BroughtBack(Value, tag="brought_back"):
+    """What a run left."""
+
+    leavings: Leavings
+
+
+class CopiedTree(Value, tag="copied_tree"):
+    """The copy is there."""
+
+    size: int
+
+
 class Transferred(Value, tag="transferred"):
     """The transfer has ended; None: it was cancelled before its end."""
 
     summary: TransferSummary | None
 
 
-Result = Looked | HandedIn | Pruned | Measured | Removed | Exported | Transferred
+Result = Looked | HandedIn | Pruned | Measured | Removed | Exported | BroughtBack | CopiedTree | Transferred
 
 
 class Ask(Value, tag="ask"):

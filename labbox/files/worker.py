@@ -15,13 +15,17 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 from labbox.errors import LabboxError
-from labbox.files import commits, snapshot, work
+from labbox.files import commits, leavings, snapshot, work
 from labbox.files.following import Meter
 from labbox.files.known import Known
 from labbox.files.project import Look, look
 from labbox.files.removing import remove_below, usage_below
 from labbox.files.work import (
     Ask,
+    BringBack,
+    BroughtBack,
+    CopiedTree,
+    CopyTree,
     Done,
     Export,
     Exported,
@@ -128,6 +132,21 @@ def _do(sock: socket.socket, ask: Ask, descriptors: Sequence[int], meter: Meter)
             with suppress(FileNotFoundError):
                 remove_below(descriptors[0], ask.request.name, meter.tick)
             return Removed()
+        case BringBack():
+            found = leavings.bring_back(
+                descriptors[0],
+                descriptors[1],
+                descriptors[2],
+                most_bytes=ask.request.most_bytes,
+                most_files=ask.request.most_files,
+                meter=meter,
+            )
+            return BroughtBack(leavings=found)
+        case CopyTree():
+            size = leavings.copy_tree(
+                descriptors[0], descriptors[1], most_bytes=ask.request.most_bytes, meter=meter
+            )
+            return CopiedTree(size=size)
         case Export():
             written = commits.export(descriptors[0], ask.request.commit, descriptors[1], meter)
             return Exported(files=written.files, size=written.size, skipped=written.skipped)

@@ -72,8 +72,8 @@ def test_what_was_handed_in_is_what_stands_in_the_trees(lab: Any) -> None:
         b"output": "/output",
     }
     assert contents(data) == contents(folder / "input")
-    assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o444}
-    assert stat.S_IMODE((code / "sub/x.sh").stat().st_mode) == 0o555
+    assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o644}
+    assert stat.S_IMODE((code / "sub/x.sh").stat().st_mode) == 0o755
     assert handed.code.files == 2
     assert handed.input.size == 4
 
@@ -83,7 +83,7 @@ def test_the_manifest_names_the_tree_and_every_file(lab: Any) -> None:
     tree = lab.input(lab.hand_in())
     manifest = (lab.snapshots / f"{tree.name}.manifest").read_bytes()
     assert tree.name == "tree-" + blake3(manifest).hexdigest()
-    assert manifest == b"f 0444 4 %b a.csv\0" % blake3(b"1,2\n").hexdigest().encode()
+    assert manifest == b"f 0644 4 %b a.csv\0" % blake3(b"1,2\n").hexdigest().encode()
 
 
 def test_links_to_input_and_output_yield_to_the_projects_own_names(lab: Any) -> None:
@@ -136,8 +136,8 @@ def test_the_same_content_with_and_without_the_right_to_run_are_two_files(lab: A
     (folder / "b.sh").chmod(0o700)
     tree = lab.code(lab.hand_in())
     assert not os.access(tree / "run.sh", os.X_OK) or os.geteuid() == 0
-    assert stat.S_IMODE((tree / "run.sh").stat().st_mode) == 0o444
-    assert stat.S_IMODE((tree / "b.sh").stat().st_mode) == 0o555
+    assert stat.S_IMODE((tree / "run.sh").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tree / "b.sh").stat().st_mode) == 0o755
 
 
 def test_a_file_changed_in_place_with_its_old_times_is_seen(lab: Any) -> None:

@@ -27,7 +27,9 @@ from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import Store
 from labbox.daemon.store.audit import Trail
 from labbox.errors import LabboxError
-from labbox.files import work
+from labbox.files import leavings, work
+from labbox.files.following import Meter
+from labbox.files.leavings import Leavings
 from labbox.model import FINAL, GIB, JobSpec, JobState, Limits, Progress, Resources
 from labbox.protocol import Finding, HostSecret, Inspection, Job, TransferSummary
 
@@ -301,8 +303,17 @@ class FakeFolders:
         self.counted += 1
         return self.stored
 
-    async def output_bytes(self, account: Account, output: int) -> int:
-        os.fstat(output)
+    async def copy_tree(self, account: Account, snapshot: int, target: int, *, most_bytes: int) -> int:
+        return leavings.copy_tree(snapshot, target, most_bytes=most_bytes, meter=Meter())
+
+    async def bring_back(
+        self, account: Account, folders: tuple[int, int, int], *, most_bytes: int, most_files: int
+    ) -> Leavings:
+        return leavings.bring_back(*folders, most_bytes=most_bytes, most_files=most_files, meter=Meter())
+
+    async def output_bytes(self, account: Account, *folders: int) -> int:
+        for folder in folders:
+            os.fstat(folder)
         self.looks += 1
         return self.size
 

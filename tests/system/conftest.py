@@ -17,6 +17,7 @@ CUSTOM = """
 [jobs]
 cpus = 8
 disk = "200M"
+code_results = "100M"
 log = "20M"
 grace = "2s"
 

@@ -30,7 +30,7 @@ from labbox.daemon.containers.run import (
     openings,
 )
 from labbox.daemon.containers.shell import Shell, open_shell
-from labbox.daemon.containers.starting import start, start_error
+from labbox.daemon.containers.starting import remove_volumes, start, start_error, sweep_volumes
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
@@ -68,6 +68,7 @@ class Engine:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._out_of_memory: set[str] = set()
         self._network_made = False
+        self._swept = False
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()  # something failed: look at once whether the engine lives
         self.connection.on_failure = self._hurry.set
@@ -169,6 +170,9 @@ class Engine:
         """Take over what is there: counters, devices and open hosts of runs; tell how each one stands."""
         found = await self._list()
         await asyncio.to_thread(self._groups.sweep, found.keys())
+        if not self._swept:  # nothing of this daemon's has been made yet
+            await self.connection.call(lambda api: sweep_volumes(api, f"{BOX_LABEL}={self._box}", found))
+            self._swept = True
         for name, (state, labels) in found.items():
             if state.status != "exited" and GPU_LABEL in labels:
                 self._gpus.restore(name, labels[GPU_LABEL])
@@ -342,6 +346,7 @@ class Engine:
         except LabboxError as error:
             if error.code != "not_found":
                 raise
+        await self.connection.call(lambda api: remove_volumes(api, name))
         self._openings.close(name)
         self._gpus.free(name)
         self._out_of_memory.discard(name)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from labbox.daemon.containers.layers import Layer, volume_mounts
 from labbox.errors import LabboxError
 from labbox.model import GIB, Value
 
@@ -96,7 +97,8 @@ class RunSpec(Value):
     spool: Path
     cpus: float
     memory: int
-    code: Path | None = None
+    code: Path | None = None  # mounted read-only
+    layers: tuple[Layer, ...] = ()
     input: Path | None = None
     environment: Path | None = None
     mounts: tuple[Bind, ...] = ()
@@ -209,7 +211,7 @@ def container_config(run: RunSpec, *, gpus: tuple[int, ...] = (), cgroup_parent:
             "Tmpfs": {  # inside the container
                 "/tmp": f"rw,exec,nosuid,nodev,mode=1777,uid={run.uid},gid={run.gid},size={run.tmp_bytes}"  # noqa: S108 - inside
             },
-            "Mounts": [_mount(bind) for bind in _binds(run, bool(opened))],
+            "Mounts": [*(_mount(bind) for bind in _binds(run, bool(opened))), *_volumes(run)],
             "NetworkMode": NETWORK if run.network else "none",
             "ExtraHosts": sorted({f"{one.host}:{one.address}" for one in opened if not one.literal}),
             "CgroupParent": cgroup_parent,
@@ -234,6 +236,9 @@ def _binds(run: RunSpec, gate: bool) -> list[Bind]:
     ]
     if run.code is not None:
         binds.append(Bind(source=run.code, target="/code"))
+    for layer in run.layers:
+        if layer.copied:
+            binds += [Bind(source=layer.written, target=one, read_only=False) for one in layer.targets]
     if run.input is not None:
         binds.append(Bind(source=run.input, target="/input"))
     if run.environment is not None:
@@ -246,6 +251,15 @@ def _binds(run: RunSpec, gate: bool) -> list[Bind]:
     if gate:
         binds.append(Bind(source=run.spool / "gate", target="/labbox/gate"))
     return [*binds, *run.mounts]
+
+
+def _volumes(run: RunSpec) -> list[dict[str, Any]]:
+    return [
+        mount
+        for layer in run.layers
+        if not layer.copied
+        for mount in volume_mounts(layer, run.name, run.labels)
+    ]
 
 
 def _mount(bind: Bind) -> dict[str, Any]:

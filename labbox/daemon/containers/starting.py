@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from labbox.daemon.containers.run import RunSpec, prepare_spool
@@ -34,7 +36,26 @@ def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
         api.start(run.name)
     except docker.errors.APIError:
         api.remove_container(run.name, v=True, force=True)
+        remove_volumes(api, run.name)
         raise
+
+
+def remove_volumes(api: docker.APIClient, name: str) -> None:
+    """Let go of the volumes of a container that is gone: its layers, unmounted by now."""
+    import docker.errors
+
+    for one in (api.volumes(filters={"name": name}) or {}).get("Volumes") or ():
+        if str(one["Name"]).rpartition(".")[0] == name:
+            with suppress(docker.errors.NotFound):
+                api.remove_volume(one["Name"])
+
+
+def sweep_volumes(api: docker.APIClient, label: str, containers: Collection[str]) -> None:
+    """Let go of volumes of this box whose container is gone."""
+    for one in (api.volumes(filters={"label": label}) or {}).get("Volumes") or ():
+        name = str(one["Name"]).rpartition(".")[0]
+        if name and name not in containers:
+            remove_volumes(api, name)
 
 
 def _named(api: docker.APIClient, name: str) -> ContainerState:

@@ -7,6 +7,7 @@ from typing import Final
 
 from labbox.custom import Configuration, Template
 from labbox.daemon.containers.environments import EnvironmentPlan, Prepared
+from labbox.daemon.containers.layers import Layer
 from labbox.daemon.containers.run import Bind, RunSpec
 from labbox.daemon.jobs import expand, results
 from labbox.daemon.jobs.handed import Handed, tree
@@ -56,6 +57,7 @@ def run_spec(
     folder: Path,
     spool: Path,
     count: int | None,
+    layers: tuple[Layer, ...],
 ) -> RunSpec:
     """The container of an attempt; writes the file with its parameters."""
     settings, prepared = parts.settings, software.prepared
@@ -76,7 +78,8 @@ def run_spec(
         cpus=row.resources.cpus,
         memory=row.resources.memory,
         gpus=row.resources.gpus,
-        code=code,
+        code=None if layers else code,
+        layers=layers,
         input=tree(parts.state, row.owner, handed.input),
         environment=prepared.environment,
         mounts=(Bind(source=parameters, target=_PARAMETERS),),

@@ -74,7 +74,7 @@ def stored_outcome(attempt: attempts.AttemptRow) -> Outcome:
 
 
 async def measure(parts: Parts, row: jobs.JobRow, account: Account, folder: Path) -> int | None:
-    """The bytes of an output; None where they cannot be counted."""
+    """The bytes of an output and of what came back beside it; None where they cannot be counted."""
     try:
         output = results.open_output(folder)
     except OSError:

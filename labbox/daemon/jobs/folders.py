@@ -18,6 +18,7 @@ from labbox.daemon.jobs.handed import Handed, Project
 from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
 from labbox.files import work
+from labbox.files.leavings import Leavings
 from labbox.files.project import Defaults, ProjectPlan, template_view
 from labbox.files.tree import MANIFEST
 from labbox.model import JobSpec, Progress, Resources
@@ -92,9 +93,26 @@ class WorkerFolders:
             top = work_tree.parent
             await loop.run_in_executor(self._threads, results.remove, top.parent, top.name)
 
-    async def output_bytes(self, account: Account, output: int) -> int:
-        """The bytes on disk below an open folder."""
-        result = await self._workers.call(account, work.Measure(), (output,))
+    async def copy_tree(self, account: Account, snapshot: int, target: int, *, most_bytes: int) -> int:
+        """Copy an open snapshot into an empty folder; the bytes. LabboxError "limit" where it is larger."""
+        result = await self._workers.call(account, work.CopyTree(most_bytes=most_bytes), (snapshot, target))
+        if not isinstance(result, work.CopiedTree):
+            raise _strange(result)
+        return result.size
+
+    async def bring_back(
+        self, account: Account, folders: tuple[int, int, int], *, most_bytes: int, most_files: int
+    ) -> Leavings:
+        """Move what a run wrote into the first folder and the second, a snapshot, has not, to the third."""
+        request = work.BringBack(most_bytes=most_bytes, most_files=most_files)
+        result = await self._workers.call(account, request, folders)
+        if not isinstance(result, work.BroughtBack):
+            raise _strange(result)
+        return result.leavings
+
+    async def output_bytes(self, account: Account, *folders: int) -> int:
+        """The bytes on disk below open folders."""
+        result = await self._workers.call(account, work.Measure(), folders)
         if not isinstance(result, work.Measured):
             raise _strange(result)
         return sum(usage.size for usage in result.usages)

@@ -18,6 +18,7 @@ from labbox.daemon.jobs.dispatch import Dispatcher
 from labbox.daemon.jobs.following import Feed
 from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Transfers
 from labbox.daemon.jobs.storage import Storage
+from labbox.daemon.jobs.writable import Overlays
 from labbox.daemon.store import Store, attempts, jobs, usage
 from labbox.errors import LabboxError
 
@@ -50,6 +51,7 @@ class Parts:
     state: Path
     box_id: str
     threads: ThreadPoolExecutor
+    overlays: Overlays = field(default_factory=Overlays)
     _engine_stirred: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -15,6 +15,7 @@ from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs.handed import Project
 from labbox.daemon.people.accounts import Account
 from labbox.files import work
+from labbox.files.leavings import Leavings
 from labbox.model import JobSpec, Progress, Value
 from labbox.protocol import HostSecret, Inspection, LogRecord, TransferSummary
 
@@ -146,8 +147,16 @@ class Folders(Protocol):
     async def stored_bytes(self, account: Account) -> int:
         """The bytes on disk below home, results and snapshots."""
 
-    async def output_bytes(self, account: Account, output: int) -> int:
-        """The bytes on disk below an open folder."""
+    async def output_bytes(self, account: Account, *folders: int) -> int:
+        """The bytes on disk below open folders."""
+
+    async def copy_tree(self, account: Account, snapshot: int, target: int, *, most_bytes: int) -> int:
+        """Copy an open snapshot into an empty folder; the bytes. LabboxError "limit" where it is larger."""
+
+    async def bring_back(
+        self, account: Account, folders: tuple[int, int, int], *, most_bytes: int, most_files: int
+    ) -> Leavings:
+        """Move what a run wrote into the first folder and the second, a snapshot, has not, to the third."""
 
 
 class Reach(Value):

@@ -1,7 +1,8 @@
 """The results folder of a job: STATE/results/USER/YYYY/MM/DD/ID, in folders that root owns.
 
-    output/        what the run wrote; the only thing here that belongs to the user
+    output/        what the run wrote; the user's
     log.txt        both streams as they came
+    code/          what the run left in its code, likewise the user's; only where there is something
     job.json       everything needed to run it again, and how it went
     attempts/N/    the same of earlier attempts
     transfer.json  of a transfer, what it did and did not
@@ -26,7 +27,7 @@ from labbox.files.removing import remove_below
 
 _log = logging.getLogger(__name__)
 
-MOVED: Final = ("output", "log.txt", "log.index", "job.json")
+MOVED: Final = ("output", "code", "project", "log.txt", "log.index", "job.json")
 _PROGRESS_BYTES: Final = 256
 
 
@@ -49,12 +50,22 @@ def make(state: Path, owner: Account, results: str, attempt: int, moved: tuple[s
                 (folder / name).rename(kept / str(before) / name)
     if before != attempt:
         write_whole(folder / ".attempt", str(attempt).encode(), 0o640, owner.gid)
-    output = folder / "output"
-    with suppress(FileExistsError):
-        output.mkdir(mode=0o750)
-        if os.geteuid() == 0:
-            os.chown(output, owner.uid, owner.gid, follow_symlinks=False)
+    make_owned(folder / "output", owner)
     return folder
+
+
+def make_owned(folder: Path, owner: Account) -> None:
+    """Make a folder, where it is missing, whose inside is the owner's; what it stands in is root's."""
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o750)
+        if os.geteuid() == 0:
+            os.chown(folder, owner.uid, owner.gid, follow_symlinks=False)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder that nothing came to."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def remove_spool(state: Path, job: int, attempt: int) -> None:

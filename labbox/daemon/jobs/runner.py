@@ -15,6 +15,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from labbox.daemon.containers.layers import Layer
+from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs import collecting
 from labbox.daemon.jobs import outcome as outcomes
@@ -26,6 +28,7 @@ from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import RunLog
 from labbox.daemon.jobs.trying import AGAIN, Try, no_folder
 from labbox.daemon.jobs.watching import watch_output
+from labbox.daemon.jobs.writable import bring_back, make_layers
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import attempts, jobs
 from labbox.errors import LabboxError
@@ -119,25 +122,70 @@ class Run(Try):
                 return self._asked
             await self._note_software(prepared.name or None, prepared.digest or prepared.image)
             code = ReasonCode.START
-            spec = run_spec(
-                self._parts,
-                row=self.row,
-                attempt=self.attempt,
-                account=account,
-                handed=handed,
-                software=Software(plan=plan, prepared=prepared),
-                folder=folder,
-                spool=self._spool,
-                count=await self._count(),
-            )
-            async with asyncio.timeout(_ENGINE):
-                await self._parts.engine.create_and_start(spec)
+            count = await self._count()
+
+            def spec(layers: tuple[Layer, ...]) -> RunSpec:
+                return run_spec(
+                    self._parts,
+                    row=self.row,
+                    attempt=self.attempt,
+                    account=account,
+                    handed=handed,
+                    software=Software(plan=plan, prepared=prepared),
+                    folder=folder,
+                    spool=self._spool,
+                    count=count,
+                    layers=layers,
+                )
+
+            await self._start(account, handed, log, spec)
         except LabboxError as error:
             log.say(f"{error.message}{': ' + error.hint if error.hint else ''}")
             return outcomes.refused(error, code=code)
         except TimeoutError:
             return outcomes.refused(_silent_engine(), code=ReasonCode.START)
         return None
+
+    async def _start(
+        self, account: Account, handed: Handed, log: RunLog, spec: Callable[[tuple[Layer, ...]], RunSpec]
+    ) -> None:
+        """Start it over its code, which it may write; where the kernel has no overlays, over a copy of it."""
+        parts, refused = self._parts, None
+        if parts.overlays.usable(parts.state):
+            layers = await make_layers(parts, account, handed, self._spool, overlay=True)
+            try:
+                await self._create(spec(layers))
+            except LabboxError as error:
+                if not layers or error.code in ("unavailable", "not_found"):
+                    raise
+                refused = error  # of the overlay, perhaps: it is tried without
+            else:
+                return
+        try:
+            layers = await make_layers(parts, account, handed, self._spool, overlay=False)
+        except LabboxError as error:
+            if error.code != "limit":
+                raise
+            log.say("/code cannot be written in this run: it is too large to be copied; write to /output")
+            layers = ()
+        await self._create(spec(layers))
+        if refused is not None:
+            parts.overlays.refused(refused)
+
+    async def _create(self, spec: RunSpec) -> None:
+        async with asyncio.timeout(_ENGINE):
+            await self._parts.engine.create_and_start(spec)
+
+    async def _bring_back(self, account: Account, folder: Path, log: RunLog) -> int:
+        handed = (await self._parts.store.read(self._read_submission))[2]
+        try:
+            said, size = await bring_back(self._parts, account, handed, self._spool, folder)
+        except (LabboxError, OSError, TimeoutError) as error:
+            _log.warning("job %d: what it left in its code was not brought back: %s", self.row.id, error)
+            said, size = ["what the run left in /code could not be brought back to its results"], 0
+        for one in said:
+            log.say(one)
+        return size
 
     async def _count(self) -> int | None:
         array = self.row.array
@@ -160,7 +208,7 @@ class Run(Try):
         """Wait for the container's end, and bring it about where it is asked for or a limit is passed."""
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(
-                watch_output(self._parts, self.row, account, folder, self._grown, self._report)
+                watch_output(self._parts, self.row, account, folder, self._spool, self._grown, self._report)
             )
             ending: asyncio.Task[None] | None = None
             hard = False

@@ -110,6 +110,10 @@ class Try(ABC):
         """The bytes of the output that count for the owner; None where they are not known."""
         return await collecting.measure(self._parts, self.row, account, folder)
 
+    async def _bring_back(self, account: Account, folder: Path, log: RunLog) -> int:
+        """Put aside what was left elsewhere than in the output, and say so; the bytes."""
+        return 0
+
     async def give_up(self, outcome: Outcome) -> None:
         """Labbox itself failed at it: end what runs and say so."""
         await self._end_now()
@@ -201,8 +205,10 @@ class Try(ABC):
             folder = await self._make_folder(account)
             if self._log is None:
                 self._log = self._open_log(folder, lambda _: None, lambda: None)
+            more = await self._bring_back(account, folder, self._log)
             await self._log.finish()
             size = await self._size(account, folder)
+            size = None if size is None else size + more
             self._parts.storage.changed(account)
         rows, used = await collecting.finish(
             self._parts, (self.row, self.attempt), outcome, account, folder, size, lost

@@ -14,6 +14,7 @@ from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import results
 from labbox.daemon.jobs.outcome import Outcome
 from labbox.daemon.jobs.parts import Parts
+from labbox.daemon.jobs.writable import open_written
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store.jobs import JobRow
 from labbox.errors import LabboxError
@@ -43,17 +44,19 @@ async def watch_output(
     row: JobRow,
     account: Account,
     folder: Path,
+    spool: Path,
     grown: Callable[[Outcome], None],
     report: Callable[[Progress], None],
 ) -> None:
-    """Until cancelled: drive the bar from output/.progress, and say when the output is too large."""
+    """Until cancelled: drive the bar from output/.progress, and say when what it writes is too large."""
     try:
         output = await asyncio.get_running_loop().run_in_executor(parts.threads, results.open_output, folder)
     except OSError as error:
         _log.warning("job %d: its output cannot be watched: %s", row.id, error)
         return
     try:
-        await _watch(parts, row.id, account, output, grown, report)
+        with open_written(spool) as others:
+            await _watch(parts, row.id, account, (output, *others), grown, report)
     finally:
         parts.storage.done(account, row.id)
         os.close(output)
@@ -63,16 +66,16 @@ async def _watch(
     parts: Parts,
     job: int,
     account: Account,
-    output: int,
+    written: tuple[int, ...],
     grown: Callable[[Outcome], None],
     report: Callable[[Progress], None],
 ) -> None:
     loop = asyncio.get_running_loop()
     measured_at, took, said = loop.time(), 0.0, ""
-    limit = await _limit(parts, job, account, output)
+    limit = await _limit(parts, job, account, written)
     while True:
         await asyncio.sleep(_PROGRESS)
-        text = results.read_progress(output)
+        text = results.read_progress(written[0])
         if text is not None and text != said:
             said = text
             progress = parse_progress(text)
@@ -81,7 +84,7 @@ async def _watch(
         now = loop.time()
         if now - measured_at < max(_MEASURE, 20 * took):  # a slow one is made less often
             continue
-        size = await _measure(parts, account, output)
+        size = await _measure(parts, account, written)
         measured_at, took = loop.time(), loop.time() - now
         if size is None:
             continue
@@ -105,7 +108,7 @@ async def _is_over(parts: Parts, account: Account) -> bool:
         return False
 
 
-async def _limit(parts: Parts, job: int, account: Account, output: int) -> int:
+async def _limit(parts: Parts, job: int, account: Account, written: tuple[int, ...]) -> int:
     """Bytes that the output may come to: the box's limit, or what the owner's leaves with what is there."""
     try:
         room = await parts.storage.room(account)
@@ -114,15 +117,15 @@ async def _limit(parts: Parts, job: int, account: Account, output: int) -> int:
         room = None
     if room is None:
         return parts.settings.disk
-    size = await _measure(parts, account, output) or 0
+    size = await _measure(parts, account, written) or 0
     parts.storage.grown(account, job, size)
     return min(parts.settings.disk, room + size)
 
 
-async def _measure(parts: Parts, account: Account, output: int) -> int | None:
+async def _measure(parts: Parts, account: Account, written: tuple[int, ...]) -> int | None:
     try:
         async with asyncio.timeout(_MEASUREMENT):
-            return await parts.folders.output_bytes(account, output)
+            return await parts.folders.output_bytes(account, *written)
     except (LabboxError, TimeoutError) as error:
         _log.info("an output of %s could not be measured: %s", account.name, error)
         return None
