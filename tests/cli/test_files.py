@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -404,6 +406,20 @@ def test_find_in_words_puts_case_aside_like_the_screens(ada: Person, home: Path,
         "needle": (["~/f/.two", "~/f/one.txt"], []),
         "NEEDLE": (["~/f/one.txt"], []),
     }.get(asked, ([], ["~/f/NOTES.CSV"]))
+
+
+def test_any_number_of_things_is_packed(ada: Person, home: Path) -> None:
+    put(home, "a/x.csv", "1")
+    put(home, "b/x.csv", "2")
+    put(home, "c/run one.txt", "3")
+    assert ok(ada.run("file", "pack", "a/x.csv", "b/x.csv", "c", "all.zip")).startswith(
+        "packed 3 files, 1 folder"
+    )
+    ok(ada.run("file", "pack", "a", "b", "all.tar.gz", "--dry-run"))
+    ok(ada.run("file", "pack", "a", "b", "all.tar.gz"))
+    assert zipfile.ZipFile(home / "all.zip").namelist() == ["a/x.csv", "b/x.csv", "c/", "c/run one.txt"]
+    with tarfile.open(home / "all.tar.gz") as packed:
+        assert packed.getnames() == ["a", "a/x.csv", "b", "b/x.csv"]
 
 
 def test_a_queued_transfer_is_a_job_like_others(ada: Person, home: Path) -> None:

@@ -420,6 +420,15 @@ async def test_what_no_transfer_can_do_is_refused_in_words(lab: Lab, asked: Tran
     assert (await lab.jobs.page(lab.account("ada"))).jobs == ()
 
 
+async def test_any_number_of_things_goes_into_one_archive(lab: Lab) -> None:
+    sources = tuple(f"~/{number}" for number in range(500))
+    job = await submit(lab, TransferSpec(verb=V.PACK, sources=sources, target="~/all.zip", exact=True))
+    worker = await lab.transfers.worker(0)
+    assert len(worker.request.spec.sources) == 500
+    worker.end(files=500)
+    assert (await lab.ended(job.id)).state is S.SUCCEEDED
+
+
 @pytest.mark.parametrize("field", [{"path": "study"}, {"command": ("ls",)}, {"cpus": 2.0}, {"array": (1, 2)}])
 async def test_a_transfer_is_nothing_else(lab: Lab, field: dict[str, Any]) -> None:
     with pytest.raises(LabboxError, match=f"a transfer has no {next(iter(field))}"):

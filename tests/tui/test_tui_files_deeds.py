@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from panes import END, F3, F5, F8, Panes, there
 
 CTRL_PGUP, CTRL_PGDN = "\x1b[5;5~", "\x1b[6;5~"
 ALT_F5, ALT_F6 = "\x1b[15;3~", "\x1b[17;3~"
+INSERT = "\x1b[2~"
 
 
 def begin(home: Path) -> None:
@@ -144,6 +146,17 @@ def test_modes_links_archives_and_synchronising(panes: Callable[..., Panes], tmp
     at.calm()
     at.until(lambda _page: (tmp_path / "into/run.sh").is_symlink())
     assert (tmp_path / "into/run.sh").samefile(tmp_path / "run.sh")
+    # Several things into one archive.
+    at.on("run.sh")
+    at.press(INSERT, "\x1b[A", INSERT)
+    at.sees("2 marked")
+    at.press(ALT_F5)
+    at.sees("Pack 2", "2 files, 2 folders")
+    at.press("\x15~/both.zip\r")
+    at.calm()
+    at.until(lambda _page: there(tmp_path / "both.zip"))
+    with zipfile.ZipFile(tmp_path / "both.zip") as both:
+        assert {"run.sh", "study/raw/one.csv"} <= set(both.namelist())
     # Packed there, unpacked here: the plan says what is in the way.
     at.on("study")
     at.press(ALT_F5)

@@ -102,6 +102,10 @@ class _Work:
         self.box.retry_job = partial(self._again, self.box.retry_job)
 
     def _submit(self, spec: JobSpec) -> Job:
+        from labbox.daemon.jobs.asking import check_transfer
+
+        if spec.transfer is not None:  # the box refuses what it cannot do
+            spec = msgspec.structs.replace(spec, transfer=check_transfer(spec))
         job: Job = self._asked(spec)
         if spec.transfer is None:
             return job

@@ -125,7 +125,7 @@ def _check_verb(asked: TransferSpec, sources: list[Location], target: Location |
         raise LabboxError("invalid", f"cannot {verb}: no target is named", "name a folder, as in ~/results")
     if target is not None and verb not in _TARGET_ALLOWED:
         raise LabboxError("invalid", f"cannot {verb} to {target.shown()}: that has no target")
-    if len(sources) > 1 and (verb in _ONE_SOURCE or asked.exact):
+    if len(sources) > 1 and (verb in _ONE_SOURCE or (asked.exact and verb is not V.PACK)):
         raise LabboxError("invalid", f"cannot {verb} {len(sources)} sources to one name", "name one source")
     if verb is V.PACK and target is not None and archive_ending(target.name) is None:
         raise LabboxError(

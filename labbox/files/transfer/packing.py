@@ -27,6 +27,7 @@ from labbox.files.transfer.deciding import Deed, Side, decide, into_itself, name
 from labbox.files.transfer.erasing import erase_entry
 from labbox.files.transfer.frames import part_name
 from labbox.files.transfer.journal import Undoable
+from labbox.files.transfer.naming import archive_names
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trashing import entry_or_none, version
 from labbox.locations import archive_ending, name_of
@@ -86,13 +87,10 @@ async def pack(one: Run) -> None:
     if final is None:
         return
     sources: dict[str, archives.Source] = {}
-    for source in sources_of(one.spec):
-        called = name_of(source)
+    for source, called in archive_names(sources_of(one.spec)).items():
         try:
             found = await spot(one.places, source)
             await found.place.entry(found.path)
-            if called in sources:
-                raise LabboxError("conflict", f"cannot pack two things called “{called}”", "pack them apart")
             sources[called] = archives.Source(found.place, found.path, called)
         except LabboxError as error:
             if error.code == "unavailable":

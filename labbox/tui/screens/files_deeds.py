@@ -388,7 +388,7 @@ class FilesDeeds(FilesHosts):
                 raise LabboxError(
                     "invalid",
                     "cannot tell the kind of archive",
-                    "end the name in .zip, .tar.zst, .tar.gz or .7z",
+                    "end the name in .zip, .tar.zst or .tar.gz",
                 )
             return TransferSpec(
                 verb=TransferVerb.PACK,

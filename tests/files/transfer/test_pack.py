@@ -7,6 +7,8 @@ import pytest
 from transferring import Desk, leftovers, picture, planned
 
 from labbox.errors import LabboxError
+from labbox.files.transfer.naming import archive_names
+from labbox.locations import parse
 
 
 def study(desk: Desk) -> None:
@@ -27,6 +29,50 @@ def test_packed_and_unpacked_again(desk: Desk, ending: str) -> None:
     assert leftovers(desk.home) == []
     assert desk.do("undo", (), undo=desk.last_job).failed == 0
     assert list(picture(desk.home / "back")) == []
+
+
+@pytest.mark.parametrize("ending", [".zip", ".tar.gz", ".tar.zst", ".tar"])
+def test_things_of_one_name_keep_their_folders(desk: Desk, ending: str) -> None:
+    for path in ("a/x.csv", "b/x.csv", "b/one", "c/a/x.csv", "own/y", "deep/own/y", "x.csv"):
+        desk.write(path, path)
+    sources = [
+        *("~/a/x.csv", "~/b/x.csv", "~/c/a/x.csv", "~/b/one", "~/b/one"),
+        *("~/own", "~/own/y", "~/deep/own/y", "~/x.csv"),
+    ]
+    assert desk.do("pack", sources, f"~/all{ending}", exact=True).failures == ()
+    assert desk.do("unpack", f"~/all{ending}", "~/out").failed == 0
+    found = {
+        name: what[2].decode() for name, what in picture(desk.home / "out/all").items() if what[0] == "file"
+    }
+    assert found == {
+        "home/a/x.csv": "a/x.csv",
+        "b/x.csv": "b/x.csv",
+        "c/a/x.csv": "c/a/x.csv",
+        "home/x.csv": "x.csv",
+        "one": "b/one",
+        "own/y": "own/y",
+        "home/own/y": "own/y",
+        "deep/own/y": "deep/own/y",
+    }
+
+
+def test_names_in_an_archive_are_never_alike() -> None:
+    def names(*texts: str) -> list[str]:
+        return list(archive_names([parse(text) for text in texts]).values())
+
+    assert names("~/a", "~/b") == ["a", "b"]
+    assert names("~/x", "sftp://me@pc/x") == ["home/x", "pc/x"]
+    assert names("sftp://me@pc//data/x", "shared:data/x", "project:p/data/x") == [
+        "pc/data/x",
+        "shared/data/x",
+        "p/data/x",
+    ]
+    assert names("job:1/output/a.csv", "job:2/output/a.csv") == ["1/output/a.csv", "2/output/a.csv"]
+    assert names("~/a.zip!/r.csv", "~/b.zip!/r.csv") == ["a.zip/r.csv", "b.zip/r.csv"]
+    assert names("sftp://me@pc/d.csv", "sftp://you@pc/d.csv") == ["d.csv", "d (2).csv"]
+    assert names("~/a", "~/a/x", "~/b/x") == ["a", "x", "b/x"]
+    many = names(*(f"~/run{number}/data.csv" for number in range(20_000)))
+    assert len(set(many)) == 20_000 and many[7] == "run7/data.csv"
 
 
 def test_a_folder_of_the_archives_name_is_not_doubled(desk: Desk) -> None:
