@@ -171,7 +171,8 @@ class _Box:
             state.socket,
         )
         people.told = self._jobs.wake_followers
-        people.departures.append(Leaving(self._gate, self._jobs, self._workers, state.path))
+        people.relabelled = self._jobs.relabel
+        people.departures.append(Leaving(self._gate, self._api, self._jobs, self._workers, state.path))
         self._running: list[asyncio.Task[None]] = []
         self.address = ("", 0)
 

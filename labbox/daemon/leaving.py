@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from labbox.daemon.api.server import Api
 from labbox.daemon.gate import Gate
 from labbox.daemon.jobs.service import Jobs
 from labbox.daemon.people import Account
@@ -28,9 +29,10 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class Leaving:
     """The departure of a user, as `People.departures` wants it; each step can be done again."""
 
-    def __init__(self, gate: Gate, jobs: Jobs, workers: Workers, state: Path) -> None:
+    def __init__(self, gate: Gate, api: Api, jobs: Jobs, workers: Workers, state: Path) -> None:
         """The parts that hold something of a user's."""
         self._gate = gate
+        self._api = api
         self._jobs = jobs
         self._workers = workers
         self._state = state
@@ -40,6 +42,7 @@ class Leaving:
         for door in list(self._gate.doors):
             if door.name == account.name:
                 door.disconnect("your account on this box was removed")
+        await self._api.end_requests(account.name)
         await self._jobs.forget(account.name, "box")
         try:
             async with asyncio.timeout(_PATIENCE):

@@ -16,7 +16,7 @@ _FOLDERS: Final = {
     "homes": 0o711,
     "results": 0o711,
     "snapshots": 0o700,
-    "spool": 0o711,
+    "spool": 0o700,
     "git": 0o700,
     "environments": 0o755,
     "environments-cache": 0o700,

@@ -113,14 +113,14 @@ async def test_an_array_is_limited_as_a_whole_and_with_others(lab: Lab) -> None:
 
 
 async def test_lists_are_narrowed_to_a_group(lab: Lab) -> None:
-    ada, job = lab.account("ada"), await lab.submit("true", group="sims", hold=True)
+    root, job = lab.account("root"), await lab.submit("true", group="sims", hold=True)
     parent = await lab.submit("true", group="sims", array=(1, 2), hold=True)
     await lab.submit("true", group="plots", hold=True)
     theirs = await lab.submit("true", owner="grace", group="sims", hold=True)
     await lab.submit("true", hold=True)
 
     async def ids(**asked: Any) -> list[int]:
-        return [one.id for one in (await lab.jobs.page(ada, **asked)).jobs]
+        return [one.id for one in (await lab.jobs.page(root, **asked)).jobs]
 
     assert await ids(group="sims", array=0) == [theirs.id, parent.id, job.id]
     assert await ids(group="sims", owner="ada", array=0) == [parent.id, job.id]

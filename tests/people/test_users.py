@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from sqlite3 import Connection
 
 import pytest
 from hypothesis import example, given
@@ -16,9 +19,10 @@ from labbox.custom import Configuration, Settings
 from labbox.custom.schema import PeopleSettings
 from labbox.daemon.people import Account, Actor, People, homes, uids
 from labbox.daemon.people.names import check_name
-from labbox.daemon.store import Store, events
+from labbox.daemon.store import Store, events, former, groups, usage
+from labbox.daemon.store import jobs as stored_jobs
 from labbox.errors import LabboxError
-from labbox.model import Limits
+from labbox.model import JobKind, JobState, Limits, Resources
 from labbox.protocol import InviteBody, PasswordBody, UserAdd
 
 pytestmark = pytest.mark.root
@@ -61,7 +65,7 @@ async def test_whoever_follows_the_box_is_told_of_users(people: People, root: Ac
     await people.remove("ada", delete_files=True, by=root)
     rows = await store.read(lambda db: events.after(db, 0, limit=100))
     said = ["ada was added", "ada was changed", "ada was changed", "ada was removed"]
-    assert [(row.kind, row.owner, row.text) for row in rows] == [("user", "ada", text) for text in said]
+    assert [(row.kind, row.owner, row.text) for row in rows] == [("user", "ada~70000", text) for text in said]
     assert len(told) >= 4
 
 
@@ -271,11 +275,81 @@ async def test_removal_ends_the_login_first_then_calls_the_others_then_forgets(
     people.departures.append(departure)
     removal = await people.remove("ada", delete_files=False, by=root)
     assert seen == [("ada", 70000, False), None, None]
-    assert removal.left == (state / "homes" / "ada", state / "results" / "ada")
+    assert removal.left == (state / "homes" / "ada~70000", state / "results" / "ada~70000")
     with pytest.raises(LabboxError, match="cannot find a user “ada”"):
         await people.show("ada")
-    with pytest.raises(LabboxError, match="of an earlier user of that name is still there"):
-        await people.add(UserAdd(name="ada"), root)
+    await people.add(UserAdd(name="ada"), root)
+    assert sorted(entry.name for entry in (state / "homes" / "ada").iterdir()) != []
+    assert removal.left[0].is_dir()
+
+
+@pytest.mark.attack("S11")
+@pytest.mark.parametrize("kind", ["homes", "results", "snapshots", "git"])
+async def test_folders_that_an_older_labbox_left_under_a_free_name_are_put_aside_at_the_start(
+    people: People, root: Actor, ada: Actor, store: Store, configuration: Configuration, state: Path, kind: str
+) -> None:
+    await people.remove("ada", delete_files=False, by=root)
+    (state / kind).mkdir(exist_ok=True)
+    (state / kind / "ada").mkdir()
+    (state / kind / "ada" / "old").touch()
+    shutil.rmtree(state / kind / "ada~70000", ignore_errors=True)
+    again = People(store, configuration, state)
+    await again.start()
+    await again.add(UserAdd(name="ada"), root)
+    assert not (state / kind / "ada" / "old").exists()
+    assert (state / kind / "ada~70000" / "old").exists()
+    await again.close()
+
+
+@pytest.mark.attack("S11")
+async def test_nothing_that_stands_under_a_removed_persons_name_is_the_next_ones(
+    people: People, root: Actor, ada: Actor, store: Store, state: Path, tried: Callable[..., None]
+) -> None:
+    """Every table that names an owner, whatever was written down when: before the removal, or after it."""
+    late = stored_jobs.NewJob(
+        kind=JobKind.CONTAINER, name="late", owner="ada", project=None, state=JobState.QUEUED,
+        submitted_at=1, day="2026/11/21", resources=Resources(), priority=0, time_limit=None, retries=0,
+    )  # fmt: skip
+
+    def fill(db: Connection) -> None:
+        submission = stored_jobs.add_submission(db, spec="{}", handed="{}")
+        job = stored_jobs.add(db, late, submission)
+        events.append(db, at=1, kind="job", owner="ada", job=job)
+        usage.put(db, usage.UsageRow(owner="ada", jobs=3, cpu_seconds=9.0, recent=9.0, recent_at=1, storage=5))
+        groups.put(db, "ada", "sims", 2)
+
+    await store.write(fill)
+    await people.remove("ada", delete_files=False, by=root)
+    await store.write(fill)  # a request that was still under way
+    added = await people.add(UserAdd(name="ada"), root)
+    assert added.uid != 70000 and added.storage is None and added.keys == 0
+
+    def named(db: Connection) -> dict[str, int]:
+        tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        found: dict[str, int] = {}
+        for table in (row["name"] for row in tables):
+            columns = {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}
+            for column in columns & {"owner", "member"}:
+                tried()
+                query = f"SELECT count(*) FROM {table} WHERE {column} = 'ada'"
+                found[table] = db.execute(query).fetchone()[0]
+        return found
+
+    counted = await store.read(named)
+    assert counted.pop("events") == 1  # that she was added
+    assert set(counted.values()) == {0}, counted
+    assert {"jobs", "usage", "job_groups", "keys", "tokens", "notices", "hosts", "invitations"} <= set(counted)
+
+
+@pytest.mark.attack("S11")
+async def test_who_was_removed_meanwhile_stores_nothing_for_the_next_one_of_the_name(
+    people: People, root: Actor, ada: Actor, store: Store
+) -> None:
+    await people.remove("ada", delete_files=True, by=root)
+    await people.add(UserAdd(name="ada"), root)
+    with pytest.raises(LabboxError, match="they were removed from the box"):
+        await store.write(lambda db: former.refuse_gone(db, "ada", 70000))
+    await store.write(lambda db: former.refuse_gone(db, "ada", 70001))
 
 
 async def test_removal_with_files_takes_the_emptied_folders(

@@ -170,6 +170,33 @@ async def test_hosts_of_an_old_file_keep_their_secrets_and_pinned_keys(dump: Pat
     await store.close()
 
 
+@pytest.mark.attack("S11")
+async def test_what_an_old_file_holds_of_people_who_were_removed_is_nobodys_who_has_the_name(
+    tmp_path: Path,
+) -> None:
+    """Grace was removed and there is another one since; bob was removed and there is none."""
+    path = tmp_path / "labbox.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript((OLD / "0006-hosts.sql").read_text())
+        old.executescript(
+            "UPDATE users SET name = 'bob' WHERE name = 'grace';"
+            "INSERT INTO uids VALUES (70005, 'grace', 1795240004500000);"
+            "UPDATE users SET name = 'grace', uid = 70005, gid = 70005 WHERE name = 'bob';"
+            "INSERT INTO uids VALUES (70006, 'bob', 1795240000000000);"
+            "UPDATE jobs SET owner = 'bob' WHERE id = 9; UPDATE events SET owner = 'bob' WHERE job = 9;"
+            "INSERT INTO usage VALUES ('grace', 1, 1.0, 1.0, 1.0, 1, 1), ('bob', 1, 1.0, 1.0, 1.0, 1, 1);"
+            "INSERT INTO job_groups VALUES ('bob', 'sims', 3);"
+        )
+    store = await Store.open(path)
+    owners = await store.read(lambda db: dict(map(tuple, db.execute("SELECT id, owner FROM jobs"))))
+    assert [owners[job] for job in (1, 2, 4, 5, 9)] == ["ada", "grace~70001", "grace~70001", "grace", "bob~70006"]
+    assert set(await store.read(usage.all_rows)) == {"ada", "grace~70001", "bob~70006"}
+    told = await store.read(lambda db: events.after(db, 0, limit=100, owner="grace"))
+    assert {event.job for event in told} == {5}
+    assert "bob" not in {group.owner for group in await store.read(groups.listed)}
+    await store.close()
+
+
 def test_every_step_has_a_file_that_it_left() -> None:
     kept = {path.stem[:4] for path in OLD.glob("*.sql")}
     assert kept == {step.__name__.rpartition(".m")[2][:4] for step in STEPS}

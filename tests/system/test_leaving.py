@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,12 @@ _ENDLESS = {"run.sh": "sleep 600\n"}
 
 @pytest.fixture
 def leaver(box: Box, request: pytest.FixtureRequest) -> Iterator[Person]:
-    name = f"leaver{len(request.node.name)}"
+    name = f"leaver{len(request.node.name)}"  # a name of its own for each test
     subprocess.run([*box.labbox, "user", "add", name, "--key", f"{box.key}.pub"], check=True)
     yield Person(box, name)
     for kind in _KINDS:
-        subprocess.run(["rm", "-rf", box.state / kind / name], check=True)
+        for left in (box.state / kind).glob(f"{name}*"):
+            subprocess.run(["rm", "-rf", left], check=True)
 
 
 def test_a_user_is_removed_with_all_files(leaver: Person, box: Box, grace: Person) -> None:
@@ -66,6 +67,7 @@ def test_a_user_is_removed_with_all_files(leaver: Person, box: Box, grace: Perso
 
 
 def test_a_user_is_removed_and_the_files_stay(leaver: Person, box: Box) -> None:
+    uid = (box.state / "homes" / leaver.name).stat().st_uid
     leaver.project("fine", _FINE)
     assert leaver.run("job", "submit", "fine", "--follow").returncode == 0
     results = leaver.json("job", "list")["jobs"][0]["results"].removeprefix("jobs/")
@@ -77,13 +79,51 @@ def test_a_user_is_removed_and_the_files_stay(leaver: Person, box: Box) -> None:
 
     _remove(box, leaver.name, "keep")
 
-    output = box.state / "results" / leaver.name / results / "output"
+    label = f"{leaver.name}~{uid}"
+    output = box.state / "results" / label / results / "output"
     assert (output / "result").read_text() == "kept\n"
-    assert (box.state / "homes" / leaver.name / "fine" / "run.sh").exists()
+    assert (box.state / "homes" / label / "fine" / "run.sh").exists()
     assert _trail(box, leaver.name)[1] == ("user remove", "files are kept")
-    again = subprocess.run([*box.labbox, "user", "add", leaver.name], capture_output=True, text=True)
-    assert again.returncode == 1
-    assert f"cannot add {leaver.name}: {box.state}/homes/{leaver.name} of an earlier user" in again.stderr
+    (job, *_) = box.client().list_jobs(owner=label).jobs
+    log = subprocess.run([*box.labbox, "job", "log", str(job.id)], capture_output=True, text=True)
+    assert (job.owner, log.returncode) == (label, 0), log.stderr
+
+
+@pytest.mark.attack("S11")
+@pytest.mark.parametrize("files", ["keep", "delete"])
+def test_a_namesake_reaches_nothing_of_who_was_removed(
+    leaver: Person, box: Box, tried: Callable[..., None], files: str
+) -> None:
+    """Jobs, variables, results, transfers and groups stay the old one's, whoever gets the name."""
+    leaver.project("fine", _FINE)
+    assert leaver.run("job", "submit", "fine", "--env", "TOKEN=s3cret", "--follow").returncode == 0
+    run = leaver.json("job", "list")["jobs"][0]["id"]
+    assert leaver.run("file", "cp", "fine", f"shared:/{leaver.name}-old").returncode == 0
+    copy = leaver.json("job", "list")["jobs"][0]["id"]
+    assert leaver.run("job", "group", "set", "sims", "--parallel", "1").returncode == 0
+    assert leaver.run("host", "add", "sftp://me@192.0.2.9").returncode == 0
+    waiting = leaver.run("job", "submit", "fine", "--hold", "--quiet").stdout.strip()
+
+    _remove(box, leaver.name, files)
+    subprocess.run([*box.labbox, "user", "add", leaver.name, "--key", f"{box.key}.pub"], check=True)
+
+    for number in (run, copy, waiting):
+        for words in (
+            ("job", "show"), ("job", "log"), ("job", "why"), ("job", "history"), ("job", "describe"),
+            ("job", "rerun"), ("job", "retry"), ("job", "cancel"), ("job", "kill"), ("job", "hold"),
+            ("job", "release"), ("job", "edit", "--name", "mine"), ("job", "fetch"), ("file", "undo"),
+        ):  # fmt: skip
+            tried()
+            done = leaver.run(words[0], words[1], str(number), *words[2:])
+            assert done.returncode != 0, words
+            assert "s3cret" not in done.stdout + done.stderr
+    tried(6)
+    assert leaver.run("file", "ls", f"job:{run}/output").returncode != 0
+    assert leaver.run("job", "submit", "--after", str(run), "--", "true").returncode != 0
+    assert leaver.json("job", "list", "--user", leaver.name)["jobs"] == []
+    assert leaver.json("job", "group", "list")["groups"] == []
+    assert leaver.json("host", "list")["hosts"] == []
+    assert [row["jobs"] for row in leaver.json("usage")["rows"]] in ([], [0])
 
 
 def _remove(box: Box, name: str, files: str) -> None:

@@ -67,6 +67,7 @@ class Api:
         self._logins: weakref.WeakKeyDictionary[asyncio.BaseTransport, Login] = weakref.WeakKeyDictionary()
         self._silent: weakref.WeakSet[asyncio.BaseTransport] = weakref.WeakSet()
         self._streams: set[asyncio.Task[object]] = set()
+        self._asking: dict[str, set[asyncio.Task[object]]] = {}  # requests under way, by person
 
     async def start(self) -> None:
         """Listen. Whoever holds the state folder's lock owns the socket, so an old one is a leftover."""
@@ -97,6 +98,14 @@ class Api:
             task.cancel()
         await self._runner.cleanup()
         self._path.unlink(missing_ok=True)
+
+    async def end_requests(self, name: str) -> None:
+        """End what somebody who is being removed still asks for, but for the request that this is part of."""
+        asking = self._asking.get(name, set()) - {asyncio.current_task()}
+        for task in asking:
+            task.cancel()
+        if asking:
+            await asyncio.wait(asking, timeout=STOP_TIME)
 
     def admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
         """The HTTP protocol for a new connection, or None for one too many of its user."""
@@ -142,6 +151,10 @@ class Api:
             if task is not None and request.method == "GET" and "follow" in request.query:
                 self._streams.add(task)
                 task.add_done_callback(self._streams.discard)
+            if task is not None:
+                mine = self._asking.setdefault(caller.account.name, set())
+                mine.add(task)
+                task.add_done_callback(mine.discard)
             answer = await route.handler(Call(request, caller, self._services))
             if isinstance(answer, web.StreamResponse):
                 return answer

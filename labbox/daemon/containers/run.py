@@ -272,19 +272,30 @@ def _mount(bind: Bind) -> dict[str, Any]:
     }
 
 
+def make_spool(folder: Path, gid: int) -> None:
+    """The folder of a run's files: nobody but its user (whose group is theirs alone) gets into it."""
+    folder.mkdir(mode=0o710, parents=True, exist_ok=True)
+    folder.chmod(0o710)
+    if os.geteuid() == 0:
+        os.chown(folder, 0, gid)
+
+
 def prepare_spool(run: RunSpec) -> None:
     """Make the files that the container is given, where they are missing; keep what they hold.
 
-    The folder is the daemon's (0711), the files that the command writes are the user's.
+    The folder is the daemon's, passed through by the user alone; the files that the command writes are the
+    user's, those that it reads are its group's to read.
     """
-    run.spool.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_spool(run.spool, run.gid)
     gid_names = "".join(f"group{gid}:x:{gid}:{run.user_name}\n" for gid in run.groups if gid != run.gid)
     _write(
         run.spool / "passwd",
         f"root:x:0:0:root:/root:/usr/sbin/nologin\n{run.user_name}:x:{run.uid}:{run.gid}::{run.home}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+        run.gid,
     )
-    _write(run.spool / "group", f"root:x:0:\n{run.user_name}:x:{run.gid}:\n{gid_names}nogroup:x:65534:\n")
+    groups = f"root:x:0:\n{run.user_name}:x:{run.gid}:\n{gid_names}nogroup:x:65534:\n"
+    _write(run.spool / "group", groups, run.gid)
     for name in ("stdout", "stderr"):
         descriptor = os.open(run.spool / name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         _give(descriptor, run)
@@ -305,6 +316,9 @@ def _give(descriptor: int, run: RunSpec) -> None:
         os.fchown(descriptor, run.uid, run.gid)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, gid: int) -> None:
+    path.touch(mode=0o640)
     path.write_text(text)
-    path.chmod(0o644)
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 0, gid)

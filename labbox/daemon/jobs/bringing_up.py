@@ -8,7 +8,7 @@ from typing import Final
 from labbox.custom import Configuration, Template
 from labbox.daemon.containers.environments import EnvironmentPlan, Prepared
 from labbox.daemon.containers.layers import Layer
-from labbox.daemon.containers.run import Bind, RunSpec
+from labbox.daemon.containers.run import Bind, RunSpec, make_spool
 from labbox.daemon.jobs import expand, results
 from labbox.daemon.jobs.handed import Handed, tree
 from labbox.daemon.jobs.parts import Parts
@@ -61,9 +61,9 @@ def run_spec(
 ) -> RunSpec:
     """The container of an attempt; writes the file with its parameters."""
     settings, prepared = parts.settings, software.prepared
-    spool.mkdir(mode=0o711, parents=True, exist_ok=True)
+    make_spool(spool, account.gid)
     parameters = spool / "params.json"
-    results.write_whole(parameters, expand.parameters_file(row, count), 0o644, lasting=False)
+    results.write_whole(parameters, expand.parameters_file(row, count), 0o640, account.gid, lasting=False)
     code = tree(parts.state, row.owner, handed.code)
     return RunSpec(
         name=attempt.container,

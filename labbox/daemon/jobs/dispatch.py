@@ -163,6 +163,13 @@ class Dispatcher:
         """Let memory follow a stored use."""
         self._usage[row.owner] = row
 
+    def relabel(self, owner: str, to: str) -> None:
+        """Let memory follow a stored change of whose a use is."""
+        row = self._usage.pop(owner, None)
+        if row is not None:
+            self._usage[to] = msgspec.structs.replace(row, owner=to)
+        self._groups = {key: limit for key, limit in self._groups.items() if key[0] != owner}
+
     def limit_group(self, owner: str, name: str, parallel: int | None) -> None:
         """Let memory follow a stored limit of a group; None: it is said to have none."""
         self._groups[owner, name] = parallel

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from labbox.daemon.jobs import reasons, results
+from labbox.daemon.jobs.discretion import told_to
 from labbox.daemon.jobs.handed import decode_handed, decode_spec
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.scheduler import position
 from labbox.daemon.jobs.transfers import read_summary
 from labbox.daemon.jobs.views import Views, detail
+from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import attempts, dependencies, events, jobs, notices, pages, usage
 from labbox.daemon.store.jobs import JobRow
 from labbox.daemon.store.times import moment, now
@@ -55,6 +57,7 @@ def parse_states(text: str | None) -> tuple[JobState, ...]:
 async def page(
     parts: Parts,
     views: Views,
+    account: Account,
     *,
     owner: str | None,
     state: str | None,
@@ -83,6 +86,7 @@ async def page(
             limit=limit + 1,
             before=before,
             oldest_first=order == "oldest",
+            viewer=None if account.admin else account.name,
         )
         return cursor, rows
 
@@ -90,7 +94,8 @@ async def page(
     shown = rows[:limit]
     made = await views.jobs(shown)
     following = shown[-1].id if len(rows) > limit else None
-    return JobPage(jobs=tuple(made[row.id] for row in shown), next=following, cursor=cursor)
+    told = tuple(told_to(account, made[row.id]) for row in shown)
+    return JobPage(jobs=told, next=following, cursor=cursor)
 
 
 async def show(parts: Parts, views: Views, row: JobRow) -> JobDetail:

@@ -1,7 +1,7 @@
 """The jobs of the box, as the rest of the daemon sees them; every call checks the caller's rights itself.
 
-Everybody sees the queue (ids, names, owners, states: what a list shows); what a job was given and wrote is
-for its owner and for administrators alone.
+Everybody sees the queue (ids, owners, states, room: see discretion.py); what a job was given and wrote, and
+why it failed, is for its owner and for administrators alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from labbox.daemon.jobs.capacity import box_total
 from labbox.daemon.jobs.chaining import Arrivals, look_elsewhere
 from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.control import Control, allowed, cannot
+from labbox.daemon.jobs.discretion import told_to
 from labbox.daemon.jobs.dispatch import Dispatcher
 from labbox.daemon.jobs.following import Feed
 from labbox.daemon.jobs.groups import GroupLimits
@@ -314,6 +315,11 @@ class Jobs:
                         raise
         await self._groups.forget(owner)
 
+    def relabel(self, owner: str, to: str) -> None:
+        """Somebody has gone; what was theirs stands under a label now."""
+        self._parts.dispatcher.relabel(owner, to)
+        self._parts.storage.forget(owner)
+
     async def set_group(
         self, account: Account, owner: str, name: str, parallel: int | None, origin: str
     ) -> Group:
@@ -382,6 +388,7 @@ class Jobs:
         return await reading.page(
             self._parts,
             self._views,
+            account,
             owner=owner,
             state=state,
             name=name,
@@ -451,6 +458,8 @@ class Jobs:
         """What changes: all that was stored after the cursor, then, with `follow`, all that comes."""
         owner = account.name if mine else None
         async for event in self._parts.feed.events(self._views.jobs, after=after, follow=follow, owner=owner):
+            if event.job is not None:
+                event = msgspec.structs.replace(event, job=told_to(account, event.job))
             yield event
 
     async def notices(self, account: Account) -> Notices:

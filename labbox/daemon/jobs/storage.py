@@ -68,6 +68,13 @@ class Storage:
         for sizes in (self._outputs, self._counted):
             sizes.get(account.name, {}).pop(job, None)
 
+    def forget(self, owner: str) -> None:
+        """Somebody has gone: nothing that was measured of theirs counts for the next one of that name."""
+        self._outputs.pop(owner, None)
+        self._counted.pop(owner, None)
+        self._next.pop(owner, None)
+        self.wanted.pop(owner, None)
+
     async def is_over(self, account: Account) -> bool:
         """Whether somebody's running jobs together have written more than the owner may store.
 

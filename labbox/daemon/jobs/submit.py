@@ -15,7 +15,7 @@ from labbox.daemon.jobs.asking import check_transfer, jobs_named, transfer_name
 from labbox.daemon.jobs.handed import Handed, Project, decode_spec, encode
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import dependencies, events, groups, jobs, usage
+from labbox.daemon.store import dependencies, events, former, groups, jobs, usage
 from labbox.daemon.store.jobs import JobRow, NewJob
 from labbox.daemon.store.times import stamp
 from labbox.errors import LabboxError
@@ -177,6 +177,7 @@ def store(
     `by`: who asks, the owner or an administrator.
     """
     spec = order.spec
+    former.refuse_gone(connection, account.name, account.uid)
     _check_after(connection, account, spec.after)
     if spec.transfer is not None:
         _check_jobs_of(connection, account, spec.transfer)

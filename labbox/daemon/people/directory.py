@@ -15,7 +15,7 @@ from labbox.daemon.people.accounts import Account, Actor
 from labbox.daemon.people.hostkeeping import HostKeeping
 from labbox.daemon.people.passwords import Passwords
 from labbox.daemon.people.sealing import Seal
-from labbox.daemon.store import Store, events, users
+from labbox.daemon.store import Store, events, former, users
 from labbox.daemon.store.audit import Trail
 from labbox.daemon.store.times import now, stamp
 from labbox.errors import LabboxError
@@ -65,6 +65,8 @@ class Directory:
         await self._store.write(self._begin_trail)
         await self._load()
         await self._on_disk(homes.prepare, self._state, frozenset(self._accounts))
+        for name, label in (await self._store.read(former.named)).items():
+            await self._on_disk(homes.set_aside, self._state, name, label)
 
     async def close(self) -> None:
         """End the threads."""

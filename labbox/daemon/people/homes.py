@@ -12,6 +12,7 @@ from typing import Final
 from labbox.errors import LabboxError
 
 ROOT_UID: Final = 0
+_KINDS: Final = ("homes", "results", "snapshots", "git")
 _FRESH: Final = ".new-"  # no user's name begins so
 
 
@@ -40,7 +41,7 @@ def prepare(state: Path, names: Collection[str]) -> None:
 
 def leftovers(state: Path, name: str) -> tuple[Path, ...]:
     """What stands on the disk under a user's name."""
-    places = (state / kind / name for kind in ("homes", "results", "snapshots", "git"))
+    places = (state / kind / name for kind in _KINDS)
     return tuple(place for place in places if os.path.lexists(place))
 
 
@@ -89,6 +90,19 @@ def take_back(state: Path, name: str) -> None:
     shutil.rmtree(state / "homes" / f"{_FRESH}{name}", ignore_errors=True)
     with suppress(OSError):
         (state / "results" / name).rmdir()
+
+
+def set_aside(state: Path, name: str, label: str) -> None:
+    """Put a former user's folders where nobody who gets the name reaches them; each step can be done again."""
+    for place in leftovers(state, name):
+        try:
+            place.rename(place.with_name(label))
+        except OSError as error:
+            raise LabboxError(
+                "unavailable",
+                f"cannot put {place} aside: {error.strerror}",
+                "see to the state folder's disk, then try again",
+            ) from error
 
 
 def drop_emptied(state: Path, name: str) -> None:

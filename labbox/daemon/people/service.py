@@ -20,7 +20,7 @@ from labbox.daemon.people.logins import Logins
 from labbox.daemon.people.names import check_name, check_no_system_user
 from labbox.daemon.people.passwords import check_password
 from labbox.daemon.people.projects import Projects
-from labbox.daemon.store import Store, users
+from labbox.daemon.store import Store, former, users
 from labbox.daemon.store.times import now
 from labbox.errors import LabboxError
 from labbox.model import Limits
@@ -56,6 +56,7 @@ class People(Logins):
             root=self._root,
         )
         self.departures: list[Departure] = [self.projects.left]
+        self.relabelled: Callable[[str, str], None] = lambda name, label: None  # what was the one's is the other's
         self._adding = asyncio.Lock()
 
     async def start(self) -> None:
@@ -123,15 +124,19 @@ class People(Logins):
             await departure(account, delete_files)
         if delete_files:
             await self._on_disk(homes.drop_emptied, self._state, name)
+        label = former.label(name, user.uid)
+        await self._on_disk(homes.set_aside, self._state, name, label)
 
         def finish(db: Connection) -> None:
             users.delete(db, name)
             self.trail.record(db, by.name, "user removed", name, by.origin, f"uid {user.uid}")
             self._tell(db, name, "was removed")
+            former.relabel(db, name, label)
 
         await self._store.write(finish)
+        self.relabelled(name, label)
         self.told()
-        return Removal(name=name, uid=user.uid, left=await self._on_disk(homes.leftovers, self._state, name))
+        return Removal(name=name, uid=user.uid, left=await self._on_disk(homes.leftovers, self._state, label))
 
     async def set_limits(self, name: str, limits: Limits, by: Actor) -> User:
         """Replace what a user may take at once."""
@@ -202,6 +207,7 @@ class People(Logins):
         keys: tuple[PublicKey, ...],
         by: Actor,
     ) -> tuple[None, User]:
+        former.relabel(db, user.name, former.label(user.name, former.last_uid(db, user.name, uid)))
         users.insert(db, user.name, uid, admin=user.admin, password=password, limits=limits)
         at = now()
         for key in keys:

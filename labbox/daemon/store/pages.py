@@ -32,8 +32,13 @@ def page(
     limit: int,
     before: int | None,
     oldest_first: bool = False,
+    viewer: str | None = None,
 ) -> list[JobRow]:
-    """A page of jobs by id; no states: all; `array` 0: no elements; `name`: a part of it, in any case."""
+    """A page of jobs by id; no states: all; `array` 0: no elements; `name`: a part of it, in any case.
+
+    `viewer`: who looks, if not everything may be told to them. By what a list does not show them of others'
+    jobs, the names of transfers and groups, they are not found either.
+    """
     where, values = list[str](), list[object]()
     if owner is not None:
         where.append("owner = ?")
@@ -49,6 +54,12 @@ def page(
     if name is not None:
         where.append("instr(folded, ?) > 0")
         values.append(name.casefold())
+        if viewer is not None and owner != viewer:
+            where.append("(owner = ? OR kind != 'transfer')")
+            values.append(viewer)
+    if viewer is not None and group is not None:
+        where.append("owner = ?")
+        values.append(viewer)
     if before is not None:
         where.append("id > ?" if oldest_first else "id < ?")
         values.append(before)

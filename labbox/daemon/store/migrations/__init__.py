@@ -20,6 +20,7 @@ from labbox.daemon.store.migrations import (
     m0005_projects,
     m0006_hosts,
     m0007_names,
+    m0008_former,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ STEPS: Final[tuple[ModuleType, ...]] = (
     m0005_projects,
     m0006_hosts,
     m0007_names,
+    m0008_former,
 )
 _SET: Final = "labbox"
 _RECORDED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
