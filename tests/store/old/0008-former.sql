@@ -13,7 +13,7 @@ INSERT INTO "_sqlite_migrations" VALUES(4,'labbox','m0004_groups','2026-11-21 15
 INSERT INTO "_sqlite_migrations" VALUES(5,'labbox','m0005_projects','2026-11-21 15:20:45.640787+00:00');
 INSERT INTO "_sqlite_migrations" VALUES(6,'labbox','m0006_hosts','2026-11-21 15:20:45.644986+00:00');
 INSERT INTO "_sqlite_migrations" VALUES(7,'labbox','m0007_names','2026-11-30 03:11:48.887497+00:00');
-INSERT INTO "_sqlite_migrations" VALUES(8,'labbox','m0008_former','2026-11-30 03:25:48.179310+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(8,'labbox','m0008_former','2026-11-30 03:11:48.887497+00:00');
 CREATE TABLE attempts (
     job          INTEGER NOT NULL REFERENCES jobs (id),
     number       INTEGER NOT NULL,
@@ -180,35 +180,6 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) STRICT;
 INSERT INTO "meta" VALUES('audit.head','a490fa82818bc1eaf68d12aa888ca9b08e0d76dd76794c9effe345c07b53fda5');
-CREATE VIRTUAL TABLE name_parts USING fts5 (
-    folded, content = 'names', content_rowid = 'id', tokenize = 'trigram case_sensitive 1', columnsize = 0
-);
-INSERT INTO "name_parts" VALUES('gone');
-INSERT INTO "name_parts" VALUES('study');
-INSERT INTO "name_parts" VALUES('held');
-INSERT INTO "name_parts" VALUES('after');
-INSERT INTO "name_parts" VALUES('sweep');
-INSERT INTO "name_parts" VALUES('long');
-INSERT INTO "name_parts" VALUES('grösse a');
-CREATE TABLE 'name_parts_config'(k PRIMARY KEY, v) WITHOUT ROWID;
-INSERT INTO "name_parts_config" VALUES('version',4);
-CREATE TABLE 'name_parts_data'(id INTEGER PRIMARY KEY, block BLOB);
-INSERT INTO "name_parts_data" VALUES(1,X'0715');
-INSERT INTO "name_parts_data" VALUES(10,X'000000000101010001010101');
-INSERT INTO "name_parts_data" VALUES(137438953473,X'000000A6043061667404020201036520610702070202657005020402026C6403020301036674650402030103676F6E010202020372C3B6070202010368656C03020201036C6F6E06020201036F6E65010203030167060203010472C3B6730702030103736520070206020273650702050202747502020202027765050202010374657204020402027564020203010375647902020401037765650502030104C3B67373070204040808070708080808080806090807070708070808');
-CREATE TABLE 'name_parts_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
-INSERT INTO "name_parts_idx" VALUES(1,X'',2);
-CREATE TABLE names (
-    id     INTEGER PRIMARY KEY,
-    folded TEXT NOT NULL UNIQUE
-) STRICT;
-INSERT INTO "names" VALUES(1,'gone');
-INSERT INTO "names" VALUES(2,'study');
-INSERT INTO "names" VALUES(3,'held');
-INSERT INTO "names" VALUES(4,'after');
-INSERT INTO "names" VALUES(5,'sweep');
-INSERT INTO "names" VALUES(6,'long');
-INSERT INTO "names" VALUES(7,'grösse a');
 CREATE TABLE notices (
     id    INTEGER PRIMARY KEY AUTOINCREMENT,
     owner TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
@@ -314,6 +285,22 @@ CREATE TABLE users (
 ) STRICT;
 INSERT INTO "users" VALUES('ada',70000,70000,1,NULL,NULL,NULL,NULL,NULL,NULL,1795232030531379,NULL,0);
 INSERT INTO "users" VALUES('grace',70001,70001,0,NULL,NULL,2.5,68719476736,NULL,NULL,1795232030531456,NULL,0);
+CREATE TABLE names (
+    id     INTEGER PRIMARY KEY,
+    folded TEXT NOT NULL UNIQUE
+) STRICT;
+INSERT INTO "names" VALUES(1,'gone');
+INSERT INTO "names" VALUES(2,'study');
+INSERT INTO "names" VALUES(3,'held');
+INSERT INTO "names" VALUES(4,'after');
+INSERT INTO "names" VALUES(5,'sweep');
+INSERT INTO "names" VALUES(6,'long');
+INSERT INTO "names" VALUES(7,'grösse a');
+DELETE FROM "sqlite_sequence";
+INSERT INTO "sqlite_sequence" VALUES('tokens',1);
+INSERT INTO "sqlite_sequence" VALUES('notices',1);
+INSERT INTO "sqlite_sequence" VALUES('jobs',9);
+INSERT INTO "sqlite_sequence" VALUES('events',20);
 CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
     ON "_sqlite_migrations" ("migration_set", "name");
 CREATE INDEX tokens_owner ON tokens (owner);
@@ -326,6 +313,10 @@ CREATE INDEX transitions_job ON transitions (job);
 CREATE INDEX jobs_list ON jobs (state, id, owner, array_id, folded);
 CREATE INDEX jobs_group ON jobs (job_group, state, id, owner, array_id) WHERE job_group IS NOT NULL;
 CREATE INDEX project_members_member ON project_members (member);
+CREATE VIRTUAL TABLE name_parts USING fts5 (
+    folded, content = 'names', content_rowid = 'id', tokenize = 'trigram case_sensitive 1', columnsize = 0
+);
+INSERT INTO name_parts (name_parts) VALUES ('rebuild');
 CREATE TRIGGER name_added AFTER INSERT ON names BEGIN
     INSERT INTO name_parts (rowid, folded) VALUES (new.id, new.folded);
 END;
@@ -338,9 +329,4 @@ CREATE TRIGGER job_renamed AFTER UPDATE OF folded ON jobs BEGIN
     INSERT OR IGNORE INTO names (folded) VALUES (new.folded);
     UPDATE jobs SET name_id = (SELECT id FROM names WHERE folded = new.folded) WHERE id = new.id;
 END;
-DELETE FROM "sqlite_sequence";
-INSERT INTO "sqlite_sequence" VALUES('tokens',1);
-INSERT INTO "sqlite_sequence" VALUES('notices',1);
-INSERT INTO "sqlite_sequence" VALUES('jobs',9);
-INSERT INTO "sqlite_sequence" VALUES('events',20);
 COMMIT;
