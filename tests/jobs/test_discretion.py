@@ -69,7 +69,9 @@ async def test_others_see_neither_commands_nor_groups_nor_failures_of_a_run(
 
 
 @pytest.mark.attack("S12")
-async def test_what_is_not_shown_of_others_is_not_found_by_either(lab: Lab, tried: Callable[..., None]) -> None:
+async def test_what_is_not_shown_of_others_is_not_found_by_either(
+    lab: Lab, tried: Callable[..., None]
+) -> None:
     grace = lab.account("grace")
     copy = TransferSpec(verb=TransferVerb.COPY, sources=(f"~/{SECRET}.csv",), target="~/x")
     for owner in ("ada", "grace"):

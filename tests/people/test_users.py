@@ -286,7 +286,13 @@ async def test_removal_ends_the_login_first_then_calls_the_others_then_forgets(
 @pytest.mark.attack("S11")
 @pytest.mark.parametrize("kind", ["homes", "results", "snapshots", "git"])
 async def test_folders_that_an_older_labbox_left_under_a_free_name_are_put_aside_at_the_start(
-    people: People, root: Actor, ada: Actor, store: Store, configuration: Configuration, state: Path, kind: str
+    people: People,
+    root: Actor,
+    ada: Actor,
+    store: Store,
+    configuration: Configuration,
+    state: Path,
+    kind: str,
 ) -> None:
     await people.remove("ada", delete_files=False, by=root)
     (state / kind).mkdir(exist_ok=True)
@@ -315,7 +321,9 @@ async def test_nothing_that_stands_under_a_removed_persons_name_is_the_next_ones
         submission = stored_jobs.add_submission(db, spec="{}", handed="{}")
         job = stored_jobs.add(db, late, submission)
         events.append(db, at=1, kind="job", owner="ada", job=job)
-        usage.put(db, usage.UsageRow(owner="ada", jobs=3, cpu_seconds=9.0, recent=9.0, recent_at=1, storage=5))
+        usage.put(
+            db, usage.UsageRow(owner="ada", jobs=3, cpu_seconds=9.0, recent=9.0, recent_at=1, storage=5)
+        )
         groups.put(db, "ada", "sims", 2)
 
     await store.write(fill)
@@ -338,7 +346,9 @@ async def test_nothing_that_stands_under_a_removed_persons_name_is_the_next_ones
     counted = await store.read(named)
     assert counted.pop("events") == 1  # that she was added
     assert set(counted.values()) == {0}, counted
-    assert {"jobs", "usage", "job_groups", "keys", "tokens", "notices", "hosts", "invitations"} <= set(counted)
+    assert {"jobs", "usage", "job_groups", "keys", "tokens", "notices", "hosts", "invitations"} <= set(
+        counted
+    )
 
 
 @pytest.mark.attack("S11")

@@ -189,7 +189,13 @@ async def test_what_an_old_file_holds_of_people_who_were_removed_is_nobodys_who_
         )
     store = await Store.open(path)
     owners = await store.read(lambda db: dict(map(tuple, db.execute("SELECT id, owner FROM jobs"))))
-    assert [owners[job] for job in (1, 2, 4, 5, 9)] == ["ada", "grace~70001", "grace~70001", "grace", "bob~70006"]
+    assert [owners[job] for job in (1, 2, 4, 5, 9)] == [
+        "ada",
+        "grace~70001",
+        "grace~70001",
+        "grace",
+        "bob~70006",
+    ]
     assert set(await store.read(usage.all_rows)) == {"ada", "grace~70001", "bob~70006"}
     told = await store.read(lambda db: events.after(db, 0, limit=100, owner="grace"))
     assert {event.job for event in told} == {5}

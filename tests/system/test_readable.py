@@ -45,7 +45,9 @@ def _nothing_of_others(box: Box, tried: Callable[..., None]) -> None:
     every = subprocess.run(
         ["find", str(box.state), "-xdev", "-type", "f", "-printf", "%P\\0"], capture_output=True, check=True
     ).stdout.decode().split("\0")  # fmt: skip
-    paths = [path for path in every if path and not path.startswith((*_COMMON, "homes/grace", "results/grace"))]
+    paths = [
+        path for path in every if path and not path.startswith((*_COMMON, "homes/grace", "results/grace"))
+    ]
     tried(len(paths))
     listed = "\0".join(str(box.state / path) for path in paths)
     script = 'while IFS= read -r -d "" path; do [ -r "$path" ] && printf "%s\\n" "$path"; done; true'

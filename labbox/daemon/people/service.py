@@ -56,7 +56,9 @@ class People(Logins):
             root=self._root,
         )
         self.departures: list[Departure] = [self.projects.left]
-        self.relabelled: Callable[[str, str], None] = lambda name, label: None  # what was the one's is the other's
+        self.relabelled: Callable[[str, str], None] = lambda name, label: (
+            None
+        )  # what was the one's is the other's
         self._adding = asyncio.Lock()
 
     async def start(self) -> None:

@@ -32,7 +32,9 @@ def named(connection: sqlite3.Connection) -> dict[str, str]:
 
 def last_uid(connection: sqlite3.Connection, name: str, before: int) -> int:
     """The last uid that was given to this name before another one; 0 where there was none."""
-    row = connection.execute("SELECT max(uid) FROM uids WHERE name = ? AND uid < ?", (name, before)).fetchone()
+    row = connection.execute(
+        "SELECT max(uid) FROM uids WHERE name = ? AND uid < ?", (name, before)
+    ).fetchone()
     return row[0] or 0
 
 
