@@ -1,4 +1,4 @@
-"""What others see of the queue: that jobs are there and what room they take, and nothing of what they are about."""
+"""What others see of the queue: that jobs are there, what room they take, nothing of what they are about."""
 
 from __future__ import annotations
 

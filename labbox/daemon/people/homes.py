@@ -93,7 +93,7 @@ def take_back(state: Path, name: str) -> None:
 
 
 def set_aside(state: Path, name: str, label: str) -> None:
-    """Put a former user's folders where nobody who gets the name reaches them; each step can be done again."""
+    """Put a former user's folders where nobody who gets the name reaches them; it can be done again."""
     for place in leftovers(state, name):
         try:
             place.rename(place.with_name(label))

@@ -39,7 +39,7 @@ def last_uid(connection: sqlite3.Connection, name: str, before: int) -> int:
 
 
 def refuse_gone(connection: sqlite3.Connection, name: str, uid: int) -> None:
-    """LabboxError "conflict" where who asked has been removed meanwhile, and perhaps another one has the name."""
+    """LabboxError "conflict" where who asked has been removed meanwhile; another may have the name."""
     row = connection.execute("SELECT uid, leaving FROM users WHERE name = ?", (name,)).fetchone()
     # Without root all are the one person who started the box, whatever id is written down.
     if row is not None and (row["leaving"] or (os.geteuid() == 0 and row["uid"] != uid)):

@@ -11,7 +11,8 @@ from typing import Final
 
 # :owner, :at → the uid that this name had then; without one, the first that it ever had
 _UID: Final = """
-    coalesce((SELECT uid FROM uids WHERE name = {owner} AND allotted_at <= {at} ORDER BY allotted_at DESC LIMIT 1),
+    coalesce((SELECT uid FROM uids WHERE name = {owner} AND allotted_at <= {at}
+              ORDER BY allotted_at DESC LIMIT 1),
              (SELECT min(uid) FROM uids WHERE name = {owner}), 0)
 """
 _FORMER: Final = (
@@ -29,7 +30,8 @@ def migrate(connection: sqlite3.Connection) -> None:
             f" WHERE {_FORMER.format(owner=owner, at=moment)}"
         )
     connection.execute(
-        "UPDATE events SET owner = jobs.owner FROM jobs WHERE jobs.id = events.job AND jobs.owner != events.owner"
+        "UPDATE events SET owner = jobs.owner FROM jobs"
+        " WHERE jobs.id = events.job AND jobs.owner != events.owner"
     )
     # Of a name that several had, what was counted cannot be told apart: it was the earlier one's.
     connection.execute(
