@@ -1,8 +1,8 @@
 """What the queue shows of other people's jobs: that they are there, how they stand, and what room they take.
 
 Whoever waits has to see what stands before them. Not which files are copied whereto, nor what went wrong
-Whoever waits has to see what stands before them. Not which files are copied whereto, nor what went wrong
-with work of others, nor how they call their groups and projects: a sentence is replaced by what its code says.
+with others' work, nor how they call their groups: a sentence is replaced by what its code alone says.
+"""
 
 from __future__ import annotations
 
