@@ -67,9 +67,9 @@ def first_line(client: Client, spec: JobSpec) -> float:
 
 def wait_all(client: Client, ids: list[int]) -> None:
     """Until all these jobs have ended."""
-    left = {number for number in ids if client.show_job(number).job.state not in FINAL}
-    cursor = client.list_jobs(limit=1).cursor
-    left = {number for number in left if client.show_job(number).job.state not in FINAL}
+    page = client.list_jobs(limit=1000)
+    ended = {job.id for job in page.jobs if job.state in FINAL}
+    left, cursor = set(ids) - ended, page.cursor
     if not left:
         return
     for event in client.events(after=cursor, follow=True):

@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 BOX_LABEL: Final = "labbox.box"
 _BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked whether it lives
 _BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
+_NEAR_LIMIT: Final = 0.9  # of its memory: a run that stayed below did not meet its limit
 _TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
 
 Listener = Callable[[str, ContainerState], None]
@@ -67,6 +68,7 @@ class Engine:
         self._listeners: list[Listener] = []
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._out_of_memory: set[str] = set()
+        self._memory: dict[str, int] = {}  # the limits of the runs that were started here
         self._network_made = False
         self._swept = False
         self._ready = asyncio.Event()
@@ -155,6 +157,12 @@ class Engine:
     async def _tell(self, name: str, action: str, attributes: dict[str, Any]) -> None:
         if action == "oom":
             self._out_of_memory.add(name)
+        if action == "start":
+            return self._announce(name, ContainerState(status="running"))
+        if action == "die" and attributes.get("exitCode") == "0":
+            ended = self._completed(name, ContainerState(status="exited", exit_code=0))
+            if not self._may_be_memory(name, ended):
+                return self._announce(name, ended)
         try:
             state = await self.inspect(name)
         except LabboxError:
@@ -165,6 +173,11 @@ class Engine:
             )
         if state is not None:
             self._announce(name, state)
+
+    def _may_be_memory(self, name: str, ended: ContainerState) -> bool:
+        """Whether a process of the run may have met the memory limit: then the engine is asked."""
+        limit = self._memory.get(name)
+        return limit is None or ended.peak_memory is None or ended.peak_memory > limit * _NEAR_LIMIT
 
     async def _catch_up(self) -> None:
         """Take over what is there: counters, devices and open hosts of runs; tell how each one stands."""
@@ -224,6 +237,7 @@ class Engine:
             cgroup_parent=self._groups.parent(run.name),
         )
 
+        self._memory[run.name] = run.memory
         try:
             await self.connection.call(lambda api: start(api, run, config))
         except LabboxError as error:
@@ -350,6 +364,7 @@ class Engine:
         self._openings.close(name)
         self._gpus.free(name)
         self._out_of_memory.discard(name)
+        self._memory.pop(name, None)
         await asyncio.to_thread(self._groups.remove, name)
 
     async def write_input(self, run: RunSpec | Path, data: bytes) -> None:
