@@ -23,13 +23,15 @@ class Run:
         self.full = 0
 
     def open(self, limit: int = 1 << 30) -> RunLog:
-        return self.logs.open(
+        log = self.logs.open(
             results=self.results,
             spool=self.spool,
             limit=limit,
             progress=self.progress.append,
             full=self._note_full,
         )
+        log.begins()
+        return log
 
     def _note_full(self) -> None:
         self.full += 1
@@ -37,6 +39,10 @@ class Run:
     def write(self, data: bytes, stream: str = "stdout") -> None:
         with (self.spool / stream).open("ab") as file:
             file.write(data)
+
+    def holds(self, data: bytes) -> bool:
+        path = self.results / "log.txt"
+        return path.exists() and path.read_bytes() == data
 
     @property
     def log(self) -> bytes:

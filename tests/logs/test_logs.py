@@ -273,3 +273,27 @@ async def test_a_flood_comes_whole_and_leaves_most_of_a_core_to_others(run: Any)
     used = time.process_time() - before
     assert run.log == block * 100
     assert used / (len(block) * 100 / 50e6) < 0.6  # of a core, at 50 MB/s
+
+
+async def test_nothing_is_looked_at_in_a_thread_while_nothing_is_written(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = run.open()
+    turns = []
+    turn = log._turn
+
+    def counted(final: bool) -> Any:
+        turns.append(final)
+        return turn(final)
+
+    monkeypatch.setattr(log, "_turn", counted)
+    following = asyncio.create_task(log.follow())
+    run.write(b"first\n")
+    await until(lambda: run.holds(b"first\n"))
+    before = len(turns)
+    await asyncio.sleep(0.3)  # thirty looks of a young run
+    assert len(turns) == before
+    log.say("labbox speaks")
+    await until(lambda: run.holds(b"first\nlabbox speaks\n"))
+    following.cancel()
+    await log.finish()

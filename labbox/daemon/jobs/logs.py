@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -93,6 +94,13 @@ class _Spool:
             self._file = None
 
 
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
 class RunLog:
     """The log of one attempt while it runs; made by `Logs.open`."""
 
@@ -103,15 +111,16 @@ class RunLog:
         self._logs = logs
         self._results, self._spool, self._limit = results, spool, limit
         self._took, self._full = took, full
-        self._pumping = (
-            threading.Lock()
-        )  # one pump at a time, also where a cancelled follower's is still at it
+        # one pump at a time, also where a cancelled follower's is still at it
+        self._pumping = threading.Lock()
+        self._written = tuple(str(spool / name) for _, name in _SPOOLED)
         self._writer: LogWriter | None = None
         self._spools: tuple[_Spool, ...] = ()
         self._said: list[str] = []
         self._is_full = self._told_full = False
         self._meter = ProgressOfSteps("running")
-        self._began = time.monotonic()
+        self._began: float | None = None
+        self._hurry = asyncio.Event()
         self.followers = 0
         self.changed = asyncio.Event()
         self.finished = False
@@ -119,12 +128,25 @@ class RunLog:
     def say(self, text: str) -> None:
         """A line of labbox's own."""
         self._said.append(text if text.endswith("\n") else text + "\n")
+        self._hurry.set()
+
+    def begins(self) -> None:
+        """The run has just been started: its first words are waited for closely."""
+        self._began = time.monotonic()
+        self._hurry.set()
 
     async def follow(self) -> None:
         """Take what the run writes, until cancelled."""
         while True:
-            more = await self._pump(final=False)
-            await asyncio.sleep(0 if more else self._pause())
+            self._hurry.clear()
+            more = self._has_news() and await self._pump(final=False)
+            pause = 0 if more else self._pause()
+            if pause <= _FAST:
+                await asyncio.sleep(pause)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
 
     async def finish(self) -> None:
         """The run has ended: take all that is left and put it on disk."""
@@ -136,7 +158,7 @@ class RunLog:
         self._wake()
 
     def _pause(self) -> float:
-        if time.monotonic() - self._began < _FAST_SECONDS:
+        if self._began is not None and time.monotonic() - self._began < _FAST_SECONDS:
             return _FAST
         return _FOLLOWED if self.followers else _CALM
 
@@ -151,6 +173,11 @@ class RunLog:
             self._told_full = True
             self._full()
         return more
+
+    def _has_news(self) -> bool:
+        """Whether a turn has something to do: a look at two sizes costs a hundredth of a turn in a thread."""
+        taken = self._taken() if self._spools else (0, 0)
+        return bool(self._said) or tuple(map(_size, self._written)) != taken
 
     def _wake(self) -> None:
         self.changed.set()

@@ -209,6 +209,9 @@ class RunLog(Protocol):
     def say(self, text: str) -> None:
         """A line of labbox's own."""
 
+    def begins(self) -> None:
+        """The run has just been started: its first words are waited for closely."""
+
 
 class Logs(Protocol):
     """Logs of attempts."""

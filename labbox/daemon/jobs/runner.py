@@ -139,6 +139,7 @@ class Run(Try):
                 )
 
             await self._start(account, handed, log, spec)
+            log.begins()
         except LabboxError as error:
             log.say(f"{error.message}{': ' + error.hint if error.hint else ''}")
             return outcomes.refused(error, code=code)
