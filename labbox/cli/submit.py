@@ -153,8 +153,9 @@ def submit(
     PATH is below your home on the box. The folder is copied at once: what you change later does not matter.
     A folder elsewhere (sftp://me@my-pc/study, project:atlas/study) is fetched first, and handed in as it is
     then; a machine that sleeps is tried again for three days. --follow stays until the output is delivered.
-    `--sweep lr=0.1,0.2 seed=1:5` makes ten jobs; each finds its values as LABBOX_SWEEP_lr and
-    LABBOX_SWEEP_seed in its environment, and in /labbox/params.json.
+    `--array 1-20` makes twenty jobs; each finds its number as LABBOX_INDEX in its environment, and how many
+    there are as LABBOX_ARRAY_COUNT. `--sweep lr=0.1,0.2 seed=1:5` makes ten jobs; each finds its values as
+    LABBOX_SWEEP_lr and LABBOX_SWEEP_seed, and in /labbox/params.json.
 
     With --follow the exit code is the job's own; 128+N after signal N, 124 at the time limit, 130 when
     cancelled, 125 when labbox could not run it. Ctrl+C leaves the job running.

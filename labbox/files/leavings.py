@@ -49,9 +49,19 @@ class _Found(NamedTuple):
 
 
 def bring_back(
-    written: int, snapshot: int, target: int, *, most_bytes: int, most_files: int, meter: Meter
+    written: int,
+    snapshot: int,
+    target: int,
+    *,
+    most_bytes: int,
+    most_files: int,
+    meter: Meter,
+    below: str = "",
 ) -> Leavings:
-    """Move what is new or changed to `target`, the smallest first, until either limit is reached."""
+    """Move what is new or changed to `target`, the smallest first, until either limit is reached.
+
+    `below`: to the folder of this name in `target`, which is made.
+    """
     looking = _Looking(written, snapshot, most_bytes, meter)
     found = sorted(looking.run())
     taken, size = 0, 0
@@ -61,7 +71,7 @@ def bring_back(
         taken, size = taken + 1, size + one.size
     for one in found[:taken]:
         meter.tick()
-        _move(written, target, one.path)
+        _move(written, target, one.path, (below,) if below else ())
     left = found[taken:]
     return Leavings(
         files=taken,
@@ -224,9 +234,9 @@ def _same(one: int, other: int, name: str) -> bool:
         os.close(first)
 
 
-def _move(source: int, target: int, path: Path) -> None:
+def _move(source: int, target: int, path: Path, before: Path) -> None:
     *above, name = path
-    with _opened(source, tuple(above)) as here, _opened(target, tuple(above), make=True) as there:
+    with _opened(source, tuple(above)) as here, _opened(target, (*before, *above), make=True) as there:
         try:
             os.rename(name, name, src_dir_fd=here.fileno, dst_dir_fd=there.fileno)
         except FileNotFoundError:

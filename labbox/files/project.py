@@ -3,7 +3,9 @@
 Two layouts. *Halves*: `code/` and `input/` beside each other, what describes the environment in `code/` or
 beside it. *Flat*: everything but `input/` and `output/` is code. While it runs, code is `/code` and input is
 `/input`; the names `input` and `output` in the code lead there, so that a script that was written beside its
-data finds it.
+data finds it. What else stands beside `code/` is there too: then the run sees the whole folder at
+`/project`, with `code`, `input` and `output` in it, and starts in `/project/code`, or in `/project` where its
+command names files from there.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from labbox.files import jobtoml
 from labbox.files.dependencies import ProjectFile, find_dependencies
 from labbox.files.entries import Choice, choose, has_command
@@ -22,6 +26,7 @@ from labbox.files.following import Meter
 from labbox.files.ignoring import Ignore, ignoring
 from labbox.files.jobtoml import JobFile
 from labbox.files.listing import FOLDER_FLAGS, Listing, shown, walk
+from labbox.files.naming import names_from
 from labbox.files.reading import names_in, read_plain
 from labbox.files.tree import Half
 from labbox.model import MIB, JobSpec, Resources, Value
@@ -35,6 +40,7 @@ LARGE: Final = (
 )  # bytes of one file of code; data belongs into input/, where nothing is built from it
 _LINKS: Final = ((INPUT, "/input"), (OUTPUT, "/output"))
 _MAX_FINDINGS: Final = 100
+_MOST_NAMED: Final = 6  # names in a sentence
 _MAX_NAME: Final = 64  # letters of a job's name that comes from its folder
 
 
@@ -79,6 +85,7 @@ class ProjectPlan(Value):
     template: str | None = None
     files: tuple[ProjectFile, ...] = ()
     submit_on_push: bool = False
+    at_top: bool = False  # the command starts in the folder that `code/` stands in
 
 
 class Look(NamedTuple):
@@ -89,6 +96,7 @@ class Look(NamedTuple):
     identity: tuple[int, int]
     code: Half
     input: Half | None
+    beside: Half | None = None  # what else stands beside `code/`
 
 
 def template_view(template: TemplateLike) -> TemplateView:
@@ -144,6 +152,7 @@ class _Looking:
         self._templates, self._defaults = templates, defaults
         self._meter, self._stack = meter, stack
         self._findings: list[Finding] = []
+        self._left: list[str] = []  # what is never handed in, as it was come across
 
     def run(self) -> Look:
         self._meter.begin("looking", unit="files")
@@ -168,7 +177,33 @@ class _Looking:
         self._findings += choice.findings
         self._check_code(code.listing, choice, code_at, prefix)
         self._findings += findings
-        return self._look(job, choice, files, code, data, prefix)
+        beside, at_top = None, False
+        if halves is not None:
+            at_top = names_from(choice.command, self._top, halves, aside=(INPUT, OUTPUT))
+            beside = self._beside(ignore, {jobtoml.NAME, *(file.name for file in files)}, at_top)
+        self._say_what_is_left()
+        return self._look(job, choice, files, (code, data, beside), prefix, at_top)
+
+    def _beside(self, ignore: Ignore, ours: set[str], at_top: bool) -> Half | None:
+        """What stands beside `code/` and `input/`; None where that is but what labbox itself reads."""
+        found = self._half(self._top, ignore, "", self._beside_code() | {CODE}, beside=True)
+        top = found.listing.folders[0]
+        names = [*(one.name for one in top.files), *(one.name for one in top.links)]
+        names += [f"{one.name}/" for one in found.listing.folders if one.depth == 1]
+        if not at_top and not set(names) - ours:
+            return None
+        count, size = found.listing.total, format_bytes(found.listing.size)
+        where = "starts in /project" if at_top else "starts in /project/code, so that ../ leads to them"
+        files = f"{count:,} file{'' if count == 1 else 's'}"
+        self._ok(f"beside {CODE}/: {_named(names)} ({files}, {size}); it {where}")
+        return found
+
+    def _say_what_is_left(self) -> None:
+        output = self._open(OUTPUT)
+        if output is not None and names_in(output):
+            self._left.append(f"{OUTPUT}/")
+        if self._left:
+            self._ok(f"left out: {_named(self._left)}")
 
     def _made_by(self, files: tuple[ProjectFile, ...]) -> str | None:
         """The Dockerfile whose own command may run, where the box builds such files."""
@@ -219,14 +254,31 @@ class _Looking:
         """What of a flat folder is not code; a home that is handed in whole has the link to its results."""
         return frozenset({INPUT, OUTPUT, RESULTS} if self._path in ("", ".") else {INPUT, OUTPUT})
 
-    def _half(self, descriptor: int, ignore: Ignore, prefix: str, excluded: frozenset[str]) -> Half:
-        def listing() -> Listing:
-            return walk(descriptor, ignore, excluded=excluded, prefix=prefix, tick=self._meter.tick)
+    def _half(
+        self,
+        descriptor: int,
+        ignore: Ignore,
+        prefix: str,
+        excluded: frozenset[str],
+        *,
+        beside: bool = False,
+    ) -> Half:
+        def noting(path: str, name: str, folder: bool) -> bool:
+            out = ignore(path, name, folder)
+            if out and len(self._left) <= _MOST_NAMED:
+                self._left.append(f"{path}/" if folder else path)
+            return out
 
-        found = listing()
+        def listing(rule: Ignore = ignore) -> Listing:
+            found = walk(descriptor, rule, excluded=excluded, prefix=prefix, tick=self._meter.tick)
+            if beside:  # what cannot go along is left out, and said: nobody asked for it by name
+                return Listing(found.folders, [replace(one, fatal=False) for one in found.problems])
+            return found
+
+        found = listing(noting)
         self._report_problems(found)
         links: tuple[tuple[str, str], ...] = ()
-        if prefix != f"{INPUT}/":
+        if prefix != f"{INPUT}/" and not beside:
             names = {one.name for one in found.folders[0].files} | {
                 one.name for one in found.folders[0].links
             }
@@ -287,10 +339,11 @@ class _Looking:
         job: JobFile,
         choice: Choice,
         files: tuple[ProjectFile, ...],
-        code: Half,
-        data: Half | None,
+        halves: tuple[Half, Half | None, Half | None],
         prefix: str,
+        at_top: bool,
     ) -> Look:
+        code, data, beside = halves
         asked = merge(self._spec, job)
         resources = Resources(
             cpus=asked.cpus if asked.cpus is not None else self._defaults.resources.cpus,
@@ -324,10 +377,11 @@ class _Looking:
             template=choice.template,
             files=files,
             submit_on_push=job.git.submit,
+            at_top=at_top,
         )
         found = os.fstat(self._top)
         wrong = any(finding.level == "error" for finding in self._findings)
-        return Look(inspection, None if wrong else plan, (found.st_dev, found.st_ino), code, data)
+        return Look(inspection, None if wrong else plan, (found.st_dev, found.st_ino), code, data, beside)
 
     def _ok(self, text: str) -> None:
         self._findings.append(Finding(level="ok", text=text))
@@ -337,6 +391,11 @@ class _Looking:
 
     def _error(self, text: str, hint: str, file: str = "") -> None:
         self._findings.append(Finding(level="error", text=text, hint=hint, file=file))
+
+
+def _named(names: Sequence[str]) -> str:
+    told = ", ".join(visible_line(one) for one in names[:_MOST_NAMED])
+    return told + (", …" if len(names) > _MOST_NAMED else "")
 
 
 def merge(spec: JobSpec, job: JobFile) -> JobSpec:

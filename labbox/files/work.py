@@ -71,6 +71,7 @@ class BringBack(Value, tag="bring_back"):
 
     most_bytes: int
     most_files: int
+    below: str = ""  # the folder in the target that they go to
 
 
 class CopyTree(Value, tag="copy_tree"):
@@ -110,6 +111,7 @@ class HandedIn(Value, tag="handed_in"):
     plan: ProjectPlan | None = None
     code: Tree | None = None
     input: Tree | None = None
+    beside: Tree | None = None
 
 
 class Pruned(Value, tag="pruned"):

@@ -139,6 +139,7 @@ def _do(sock: socket.socket, ask: Ask, descriptors: Sequence[int], meter: Meter)
                 descriptors[2],
                 most_bytes=ask.request.most_bytes,
                 most_files=ask.request.most_files,
+                below=ask.request.below,
                 meter=meter,
             )
             return BroughtBack(leavings=found)
@@ -172,15 +173,17 @@ def _hand_in(request: HandIn, home: str, descriptors: Sequence[int], meter: Mete
         data = None if seen.input is None else snapshots.take(seen.input, known, meter, request.room)
         room = request.room if request.room is None or data is None else request.room - data.added
         code = snapshots.take(seen.code, known, meter, room)
+        room = room if room is None else room - code.added
+        beside = None if seen.beside is None else snapshots.take(seen.beside, known, meter, room)
         present = _present(seen, known)
         if present != before:
             snapshots.save_known(seen.identity, present)
-        return HandedIn(inspection=seen.inspection, plan=seen.plan, code=code, input=data)
+        return HandedIn(inspection=seen.inspection, plan=seen.plan, code=code, input=data, beside=beside)
 
 
 def _present(seen: Look, known: Known) -> Known:
     """What is known of files that are still there."""
-    halves = [seen.code] if seen.input is None else [seen.code, seen.input]
+    halves = [half for half in (seen.code, seen.input, seen.beside) if half is not None]
     return {
         file.stamp: known[file.stamp]
         for half in halves

@@ -307,9 +307,17 @@ class FakeFolders:
         return leavings.copy_tree(snapshot, target, most_bytes=most_bytes, meter=Meter())
 
     async def bring_back(
-        self, account: Account, folders: tuple[int, int, int], *, most_bytes: int, most_files: int
+        self,
+        account: Account,
+        folders: tuple[int, int, int],
+        *,
+        most_bytes: int,
+        most_files: int,
+        below: str = "",
     ) -> Leavings:
-        return leavings.bring_back(*folders, most_bytes=most_bytes, most_files=most_files, meter=Meter())
+        return leavings.bring_back(
+            *folders, most_bytes=most_bytes, most_files=most_files, meter=Meter(), below=below
+        )
 
     async def output_bytes(self, account: Account, *folders: int) -> int:
         for folder in folders:

@@ -5,6 +5,7 @@ import os
 import time
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from labbox.daemon.jobs.logfiles import LogWriter
 from labbox.daemon.jobs.logs import _find_progress, _whole_characters
 from labbox.model import Stream
 from labbox.protocol import LogRecord
+from labbox.wire import encode
 
 
 def text_of(records: list[LogRecord], stream: Stream | None = None) -> str:
@@ -86,7 +88,7 @@ async def test_bytes_that_are_no_text_are_shown_as_escapes_and_kept_as_they_are(
     run.write(b"\xff\xfe\x00 \x1b]52;c;AAAA\x07\n")
     await log.finish()
     assert run.log == b"\xff\xfe\x00 \x1b]52;c;AAAA\x07\n"
-    assert text_of(await run.records()).startswith("\\xff\\xfe\x00 ")
+    assert text_of(await run.records()).encode("utf-8", "surrogateescape") == run.log
 
 
 async def test_reading_goes_on_from_any_cursor(run: Any) -> None:
@@ -297,3 +299,13 @@ async def test_nothing_is_looked_at_in_a_thread_while_nothing_is_written(
     await until(lambda: run.holds(b"first\nlabbox speaks\n"))
     following.cancel()
     await log.finish()
+
+
+async def test_what_is_not_utf8_reaches_everybody_byte_for_byte(run: Any) -> None:
+    """Latin-1, a cut sequence, a surrogate, NUL: over the API, in JSON and after it."""
+    log = run.open()
+    said = b"Gr\xf6\xdfe\n\xed\xa0\x80 \xc3\n" + b"\xe4" * 300_000 + b"\n\x00\xff"
+    run.write(said)
+    await log.finish()
+    records = [msgspec.json.decode(encode(one), type=LogRecord) for one in await run.records()]
+    assert b"".join(one.raw if one.raw is not None else one.text.encode() for one in records) == said

@@ -12,6 +12,7 @@ from labbox.daemon.containers.run import Bind, RunSpec, make_spool
 from labbox.daemon.jobs import expand, results
 from labbox.daemon.jobs.handed import Handed, tree
 from labbox.daemon.jobs.parts import Parts
+from labbox.daemon.jobs.writable import PROJECT
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store.attempts import AttemptRow
 from labbox.daemon.store.jobs import JobRow
@@ -64,7 +65,7 @@ def run_spec(
     make_spool(spool, account.gid)
     parameters = spool / "params.json"
     results.write_whole(parameters, expand.parameters_file(row, count), 0o640, account.gid, lasting=False)
-    code = tree(parts.state, row.owner, handed.code)
+    code, data = (tree(parts.state, row.owner, one) for one in (handed.code, handed.input))
     return RunSpec(
         name=attempt.container,
         image=prepared.image,
@@ -80,9 +81,9 @@ def run_spec(
         gpus=row.resources.gpus,
         code=None if layers else code,
         layers=layers,
-        input=tree(parts.state, row.owner, handed.input),
+        input=data,
         environment=prepared.environment,
-        mounts=(Bind(source=parameters, target=_PARAMETERS),),
+        mounts=(Bind(source=parameters, target=_PARAMETERS), *_in_project(data, folder, handed)),
         env={
             **expand.environment(row, count),
             **software.plan.template.env,
@@ -110,4 +111,14 @@ def _start(handed: Handed, prepared: Prepared, code: Path | None) -> str:
     """The folder that the command starts in: an image's own command expects its own."""
     if not handed.command and prepared.cwd:
         return prepared.cwd
+    if handed.beside is not None:
+        return PROJECT if handed.at_top else f"{PROJECT}/code"
     return "/output" if code is None else "/code"
+
+
+def _in_project(data: Path | None, folder: Path, handed: Handed) -> list[Bind]:
+    """Input and output once more, where they stand in the folder that was handed in."""
+    if handed.beside is None:
+        return []
+    binds = [Bind(source=folder / "output", target=f"{PROJECT}/output", read_only=False)]
+    return binds if data is None else [*binds, Bind(source=data, target=f"{PROJECT}/input")]

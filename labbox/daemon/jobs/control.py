@@ -9,7 +9,7 @@ import msgspec
 
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import submit
-from labbox.daemon.jobs.handed import Handed, decode_handed, decode_spec, encode
+from labbox.daemon.jobs.handed import Handed, decode_handed, decode_spec, encode, trees
 from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.transfers import read_summary
@@ -270,8 +270,7 @@ def _narrow(connection: Connection, row: JobRow, failed: tuple[str, ...]) -> Non
 
 async def hold_trees(parts: Parts, owner: Account, job: int, handed: Handed, verb: str) -> None:
     """Keep what was handed in for another run; LabboxError "not_found" where it was cleared away."""
-    trees = tuple(name for name in (handed.code, handed.input) if name is not None)
-    if not await parts.folders.hold(owner, trees):
+    if not await parts.folders.hold(owner, trees(handed)):
         raise LabboxError(
             "not_found",
             f"cannot {verb} job {job}: what was handed in was cleared away long after its end",

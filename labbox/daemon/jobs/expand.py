@@ -5,7 +5,8 @@ from 1. With `--array` and `--sweep` together, each index is run with each combi
 from its environment:
 
     LABBOX_JOB, LABBOX_ATTEMPT        its own id, and which try this is
-    LABBOX_ARRAY_ID, _INDEX, _COUNT   the array's id, this element's index, how many elements there are
+    LABBOX_INDEX                      this element's index in its array, as in --array; LABBOX_ARRAY_INDEX too
+    LABBOX_ARRAY_ID, LABBOX_ARRAY_COUNT   the array's id, how many elements there are
     LABBOX_SWEEP_NAME                 this element's value of each sweep parameter, spelled as in --sweep
     LABBOX_CPUS, LABBOX_MEMORY        what it may use; memory in bytes
     OMP_NUM_THREADS                   whole CPUs, at least 1, so that numeric libraries start no more threads
@@ -84,7 +85,7 @@ def environment(row: JobRow, count: int | None) -> dict[str, str]:
         told["LABBOX_ARRAY_ID"] = str(row.array)
         told["LABBOX_ARRAY_COUNT"] = str(count)
     if row.index is not None:  # also of an element that is run again by itself
-        told["LABBOX_ARRAY_INDEX"] = str(row.index)
+        told["LABBOX_INDEX"] = told["LABBOX_ARRAY_INDEX"] = str(row.index)
     for name, value in row.parameters.items():
         told[f"LABBOX_SWEEP_{name}"] = value
     return told

@@ -101,10 +101,16 @@ class WorkerFolders:
         return result.size
 
     async def bring_back(
-        self, account: Account, folders: tuple[int, int, int], *, most_bytes: int, most_files: int
+        self,
+        account: Account,
+        folders: tuple[int, int, int],
+        *,
+        most_bytes: int,
+        most_files: int,
+        below: str = "",
     ) -> Leavings:
         """Move what a run wrote into the first folder and the second, a snapshot, has not, to the third."""
-        request = work.BringBack(most_bytes=most_bytes, most_files=most_files)
+        request = work.BringBack(most_bytes=most_bytes, most_files=most_files, below=below)
         result = await self._workers.call(account, request, folders)
         if not isinstance(result, work.BroughtBack):
             raise _strange(result)
@@ -171,9 +177,10 @@ class WorkerFolders:
                 result.plan,
                 code=None if result.code is None else result.code.name,
                 data=None if result.input is None else result.input.name,
+                beside=None if result.beside is None else result.beside.name,
             ),
             asked=result.plan.asked,
-            added=sum(tree.added for tree in (result.code, result.input) if tree is not None),
+            added=sum(tree.added for tree in (result.code, result.input, result.beside) if tree is not None),
         )
 
     def _look(self, path: str, spec: JobSpec) -> work.Inspect:
@@ -208,7 +215,7 @@ class WorkerFolders:
         return self._state / "git" / account.name / f"{name}.git"
 
 
-def _handed(plan: ProjectPlan, *, code: str | None, data: str | None) -> Handed:
+def _handed(plan: ProjectPlan, *, code: str | None, data: str | None, beside: str | None) -> Handed:
     return Handed(
         command=plan.command,
         entry=plan.entry,
@@ -216,6 +223,8 @@ def _handed(plan: ProjectPlan, *, code: str | None, data: str | None) -> Handed:
         files=tuple(EnvFile(kind=one.kind, name=one.name, content=one.content) for one in plan.files),
         code=code,
         input=data,
+        beside=beside,
+        at_top=plan.at_top,
     )
 
 

@@ -21,7 +21,7 @@ class Fetched(Value):
 class Handed(Value):
     """A submission after inspection; what a run of it needs.
 
-    `code` and `input` name trees below the owner's snapshots; None where there is no such folder.
+    `code`, `input` and `beside` name trees below the owner's snapshots; None where there is no such folder.
     `template` is None for a command that runs in the base image or in `image`. `only` is a transfer's: what
     its last attempt could not do, in the form of `TransferSpec.only`; empty: all of it. `fetched`: the folder
     is not here yet, and nothing else is known.
@@ -37,8 +37,15 @@ class Handed(Value):
     stdin: bool = False
     code: str | None = None
     input: str | None = None
+    beside: str | None = None  # what else stands beside the code: then the run sees the whole folder
+    at_top: bool = False  # and starts in it
     only: tuple[str, ...] = ()
     fetched: Fetched | None = None
+
+
+def trees(handed: Handed) -> tuple[str, ...]:
+    """The snapshots that a submission uses."""
+    return tuple(name for name in (handed.code, handed.input, handed.beside) if name is not None)
 
 
 class Project(Value):

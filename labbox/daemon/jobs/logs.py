@@ -25,7 +25,7 @@ from labbox.daemon.jobs.logfiles import LogReader, LogWriter
 from labbox.files.following import ProgressOfSteps
 from labbox.model import Progress, Stream
 from labbox.protocol import LogRecord
-from labbox.text import format_bytes
+from labbox.text import decode, format_bytes
 
 THREADS: Final = 2
 _READ: Final = 1 << 20  # bytes taken from one stream at once
@@ -351,8 +351,9 @@ def _records(place: int, attempt: int, reader: LogReader) -> list[LogRecord]:
                 data = data[: _whole_characters(data)]
             place += len(data)
             left -= len(data)
-            text = data.decode("utf-8", "backslashreplace")
-            found.append(LogRecord(cursor=place, at=at, stream=piece.stream, text=text, attempt=attempt))
+            found.append(
+                LogRecord(cursor=place, at=at, stream=piece.stream, text=decode(data), attempt=attempt)
+            )
         if left <= 0:
             break
     return found

@@ -154,9 +154,15 @@ class Folders(Protocol):
         """Copy an open snapshot into an empty folder; the bytes. LabboxError "limit" where it is larger."""
 
     async def bring_back(
-        self, account: Account, folders: tuple[int, int, int], *, most_bytes: int, most_files: int
+        self,
+        account: Account,
+        folders: tuple[int, int, int],
+        *,
+        most_bytes: int,
+        most_files: int,
+        below: str = "",
     ) -> Leavings:
-        """Move what a run wrote into the first folder and the second, a snapshot, has not, to the third."""
+        """Move what a run wrote into the first folder and the second, a snapshot, has not, to the third ."""
 
 
 class Reach(Value):

@@ -63,6 +63,7 @@ def job_json(
         "env": handed.env,
         "code": handed.code,
         "input": handed.input,
+        "beside": handed.beside,
         "container": attempt.container,
         "spec": spec,
     }

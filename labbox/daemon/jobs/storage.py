@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from labbox.daemon.jobs.handed import decode_handed
+from labbox.daemon.jobs.handed import decode_handed, trees
 from labbox.daemon.jobs.ports import Folders
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import Store, jobs, usage
@@ -124,7 +124,7 @@ class Storage:
         handed = await self._store.read(
             lambda connection: jobs.trees_in_use(connection, account.name, round(ended_before * 1e6))
         )
-        keep = {name for one in map(decode_handed, handed) for name in (one.code, one.input) if name}
+        keep = {name for one in map(decode_handed, handed) for name in trees(one)}
         gone = await self._folders.prune(account, tuple(sorted(keep)), unused_since)
         if gone:
             _log.info("%d snapshots of %s are no longer needed and were removed", gone, account.name)

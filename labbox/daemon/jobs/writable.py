@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 _WORKER: Final = 600.0  # seconds for copying the code, and for looking through it
 _MOST_COPIED: Final = GIB  # bytes of code that are copied for a run where there are no overlays
 _MOST_FILES: Final = 10_000  # that come back
+CODE, BESIDE = "code", "project"  # the layers, and the folders in the results that they come back to
+PROJECT: Final = "/project"  # the whole folder, where more stands in it than code and input
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -72,7 +74,15 @@ def _layers(state: Path, owner: str, handed: Handed, spool: Path, *, copied: boo
     code = tree(state, owner, handed.code)
     if code is None:
         return ()
-    return (Layer(name="code", tree=code, changes=spool / "code", targets=("/code",), copied=copied),)
+    beside = tree(state, owner, handed.beside)
+    changes = spool / CODE
+    if beside is None:
+        return (Layer(name=CODE, tree=code, changes=changes, targets=("/code",), copied=copied),)
+    targets = ("/code", f"{PROJECT}/code")
+    return (
+        Layer(name=CODE, tree=code, changes=changes, targets=targets, copied=copied),
+        Layer(name=BESIDE, tree=beside, changes=spool / BESIDE, targets=(PROJECT,), copied=copied),
+    )
 
 
 async def _copy(parts: Parts, account: Account, layer: Layer) -> None:
@@ -101,7 +111,7 @@ def open_written(spool: Path) -> Iterator[tuple[int, ...]]:
     """Descriptors of all that a run writes beside its output; none where there is no such folder (yet)."""
     with ExitStack() as stack:
         found: list[int] = []
-        for name in (f"{layer}/{side}" for layer in ("code", "project") for side in (UPPER, COPY)):
+        for name in (f"{layer}/{side}" for layer in (CODE, BESIDE) for side in (UPPER, COPY)):
             try:
                 descriptor = os.open(spool / name, _FOLDER)
             except FileNotFoundError:
@@ -123,14 +133,25 @@ async def bring_back(
     for layer in _layers(parts.state, account.name, handed, spool, copied=False):
         for side in (COPY, UPPER):
             if await parts.in_thread((layer.changes / side).is_dir):
-                left = await _bring_back(parts, account, layer, layer.changes / side, folder / layer.name)
-                said += _sentences(layer.name, left, parts.settings.code_results)
+                target, below = _target(layer.name, handed)
+                left = await _bring_back(parts, account, layer, layer.changes / side, folder / target, below)
+                told = f"{target}/{below}" if below else target
+                said += _sentences(layer.targets[-1], told, left, parts.settings.code_results)
                 size += left.size
                 break
     return said, size
 
 
-async def _bring_back(parts: Parts, account: Account, layer: Layer, written: Path, target: Path) -> Leavings:
+def _target(name: str, handed: Handed) -> tuple[str, str]:
+    """Where a layer's results go: `code/` holds what the run left where it started, and below."""
+    if not handed.at_top:
+        return name, ""
+    return CODE, CODE if name == CODE else ""
+
+
+async def _bring_back(
+    parts: Parts, account: Account, layer: Layer, written: Path, target: Path, below: str
+) -> Leavings:
     if not await parts.in_thread(os.listdir, written):  # as most runs leave it
         return Leavings()
     await parts.in_thread(results.make_owned, target, account)
@@ -142,27 +163,28 @@ async def _bring_back(parts: Parts, account: Account, layer: Layer, written: Pat
                     (source, snapshot, there),
                     most_bytes=parts.settings.code_results,
                     most_files=_MOST_FILES,
+                    below=below,
                 )
     finally:
         await parts.in_thread(results.remove_empty, target)
     return left
 
 
-def _sentences(name: str, left: Leavings, most: int) -> list[str]:
+def _sentences(place: str, target: str, left: Leavings, most: int) -> list[str]:
     said = []
     if left.files:
         said.append(
-            f"what the run left in /{name} is in {name}/ of its results: {counted(left.files, 'file')}, "
+            f"what the run left in {place} is in {target}/ of its results: {counted(left.files, 'file')}, "
             f"{format_bytes(left.size)}{_named(left.names, left.files)}"
         )
     if left.left:
         said.append(
-            f"left out of the results: {counted(left.left, 'file')} in /{name}, "
+            f"left out of the results: {counted(left.left, 'file')} in {place}, "
             f"{format_bytes(left.left_size)}{_named(left.left_names, left.left)}: "
             f"from there at most {format_bytes(most)} in {_MOST_FILES:,} files come back; write to /output"
         )
     if not left.whole:
-        said.append(f"not all that the run left in /{name} could be looked at; write results to /output")
+        said.append(f"not all that the run left in {place} could be looked at; write results to /output")
     return said
 
 
