@@ -9,12 +9,13 @@ Routes, each with the messages it takes and gives:
     GET    /v1/status                                       -> Status
     GET    /v1/whoami                                       -> Caller
     GET    /v1/events?after=&limit=&follow=&mine=           -> lines of Event ("alive" each 15 s)
-    GET    /v1/notices                                      -> Notices
+    GET    /v1/notices?all=                                 -> Notices
+    POST   /v1/notices/seen                     Seen        -> Empty
 
     POST   /v1/jobs                JobSpec                   -> Job            (201; an array's parent)
     GET    /v1/jobs?owner=&state=&name=&array=&group=&limit=&before=&order=  -> JobPage
            (state: comma-separated, or waiting, active, final)
-    GET    /v1/jobs/counts?owner=                           -> JobCounts
+    GET    /v1/jobs/counts?owner=&array=                    -> JobCounts
     GET    /v1/jobs/{id}                                    -> JobDetail
     GET    /v1/jobs/{id}/why                                -> Why
     GET    /v1/jobs/{id}/log?after=&follow=&attempt=&tail=  -> lines of LogRecord, the last one with `end`
@@ -147,7 +148,8 @@ class Event(Value):
 
     `cursor` grows without gaps a caller could miss; pass the last one seen as `after`.
     `kind`: "job" (something about a job changed), "progress" (not stored, cursor of the last stored event),
-    "notice", "user", "alive".
+    "notice" (one came, or was looked at; only its person hears of it), "user", "project", "group", "host"
+    (only its owner hears of it), "alive".
     """
 
     cursor: int
@@ -434,6 +436,13 @@ class Notice(Value):
     at: datetime
     text: str
     job: int | None = None
+    seen: bool = False  # its person has looked at it
+
+
+class Seen(Value):
+    """The newest notice that its person has looked at."""
+
+    up_to: int
 
 
 class Notices(Value):

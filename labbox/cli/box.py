@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from labbox.cli.output import (
@@ -121,15 +123,24 @@ def audit(session: Session, limit: int, before: int | None) -> int:
 
 
 @click.command()
+@click.option("--all", "everything", is_flag=True, help="Also what you have looked at before.")
 @shared_options
-def notices(session: Session) -> None:
-    """Show what happened since the last look; each notice is shown once."""
-    page = session.box.notices()
+def notices(session: Session, everything: bool) -> None:
+    """Show what happened since the last look, here or with N in the screens; --all shows all that is kept."""
+    page = session.box.notices(everything)
     if session.json:
         session.print_json(page)
-        return
-    for notice in page.notices:
-        print(f"{format_time(notice.at)}  {visible_line(notice.text)}")
+    else:
+        for notice in page.notices:
+            print(f"{format_time(notice.at)}  {visible_line(notice.text)}")
+        if not page.notices and sys.stdout.isatty():
+            print("nothing new" if not everything else "nothing yet", file=sys.stderr)
+    if page.notices and not page.notices[0].seen:
+        try:
+            session.box.see_notices(page.notices[0].id)
+        except LabboxError as error:
+            if error.code != "forbidden":  # a token that only reads: they stay new
+                raise
 
 
 @click.command()

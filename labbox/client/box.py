@@ -9,7 +9,7 @@ import msgspec
 
 from labbox.client.transport import PATIENCE, Transport
 from labbox.errors import LabboxError
-from labbox.protocol import AuditPage, Caller, Event, Notices, Status
+from labbox.protocol import AuditPage, Caller, Empty, Event, Notices, Seen, Status
 
 
 class BoxCalls:
@@ -72,14 +72,24 @@ class BoxCalls:
                     return
                 time.sleep(0.1)  # the box closed the stream: it restarts, or found this reader too slow
 
-    def notices(self) -> Notices:
-        """What the caller has not yet heard of: jobs that ended, limits that were reached. Read once.
+    def notices(self, everything: bool = False) -> Notices:
+        """What the caller has not yet looked at, newest first: jobs that ended, limits that were reached.
+
+        `everything`: also what they have looked at, as far as it is kept. `see_notices` says that they have.
 
         Example:
             for notice in box.notices().notices:
                 print(notice.text)
         """
-        return self._transport.get("/v1/notices", Notices)
+        return self._transport.get("/v1/notices", Notices, {"all": everything})
+
+    def see_notices(self, up_to: int) -> None:
+        """The caller has looked at all notices up to this id.
+
+        Example:
+            box.see_notices(box.notices().notices[0].id)
+        """
+        self._transport.send("POST", "/v1/notices/seen", Empty, Seen(up_to=up_to))
 
     def audit(self, limit: int = 100, before: int | None = None) -> AuditPage:
         """The trail of who did what, newest first; for administrators.

@@ -64,8 +64,8 @@ class JobCalls:
         """One page of jobs, newest first. Other people's jobs are shown too; `owner` narrows to one person.
 
         `state` is one or several states with commas between, or "waiting", "active", "final". `name` is a
-        part of the name. `array` gives the elements of that array, `group` the jobs of groups of that
-        name. Pass a page's `next` as `before` for the one after it.
+        part of the name. `array` gives the elements of that array, 0 all but elements; `group` the jobs of
+        groups of that name. Pass a page's `next` as `before` for the one after it.
 
         Example:
             for job in box.list_jobs(owner="ada", state="waiting").jobs:
@@ -83,13 +83,13 @@ class JobCalls:
         }
         return self._transport.get("/v1/jobs", JobPage, query)
 
-    def count_jobs(self, owner: str | None = None) -> JobCounts:
-        """How many jobs there are in each state.
+    def count_jobs(self, owner: str | None = None, array: int | None = None) -> JobCounts:
+        """How many jobs there are in each state: of arrays the elements, with `array` 0 each array as one.
 
         Example:
             print(box.count_jobs(owner="ada").by_state)
         """
-        return self._transport.get("/v1/jobs/counts", JobCounts, {"owner": owner})
+        return self._transport.get("/v1/jobs/counts", JobCounts, {"owner": owner, "array": array})
 
     def show_job(self, id: int) -> JobDetail:  # noqa: A002 - the word that people use for it
         """All that is known about one job.

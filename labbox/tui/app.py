@@ -23,7 +23,7 @@ from textual.keys import Keys
 from labbox.errors import LabboxError
 from labbox.model import Role
 from labbox.protocol import Caller, Event, JobPage, Notice, Status
-from labbox.text import visible
+from labbox.text import visible, visible_line
 from labbox.tui import look
 from labbox.tui.graphics import Graphics
 from labbox.tui.joblist import PAGE
@@ -32,6 +32,7 @@ from labbox.tui.link import Calls, Feed
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.jobs import JobsScreen
+from labbox.tui.settings import Settings, load_settings
 from labbox.tui.sparing import Sparing
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ SILENCE = 3  # seconds without an answer after which the box counts as lost
 STATUS_AFTER_JOBS = (
     0.5  # seconds in which changes of jobs are gathered before the box's numbers are asked for
 )
-NOTICES_KEPT = 200
+MOST_TOASTS = 3  # notices that are spoken of at a time
+LONGEST_TITLE = 200  # characters
+TITLE, PUSH_TITLE, POP_TITLE = "\x1b]2;{}\x07", "\x1b[22;2t", "\x1b[23;2t"  # as xterm has them
 
 
 class LabboxApp(App[int]):
@@ -77,6 +80,7 @@ class LabboxApp(App[int]):
         super().__init__(driver_class)
         for each in look.THEMES:
             self.register_theme(each)
+        self._own_theme = theme is None  # what fits, or what the person has chosen
         self.theme = theme or look.theme_for(os.environ)
         self._painted_with = self.get_css_variables()
         self.stylesheet.set_variables(self._painted_with)
@@ -91,8 +95,12 @@ class LabboxApp(App[int]):
         self.caller: Caller | None = None
         self.status: Status | None = None
         self.trouble = ""
-        self.notices: list[Notice] = []
-        self.unread = 0  # of them, since their screen was last open
+        self.settings = Settings()
+        self.notices: list[Notice] = []  # all that are kept, newest first
+        self.unread = 0  # of them, those that nobody has looked at
+        self._told = 0  # the newest one that was spoken of
+        self.spoken: set[int | None] = set()  # jobs of whose end a screen has told in words of its own
+        self._titled = False  # the terminal's title is ours
         self.first_page: asyncio.Future[JobPage]
         self._page_used = False
         self._feed: Feed | None = None
@@ -150,8 +158,14 @@ class LabboxApp(App[int]):
 
     def begin(self) -> None:
         """Ask for the first page at once, beside the making of the first screen."""
+        self.settings = load_settings()
+        if self._own_theme:
+            self.theme = look.theme_for(os.environ, self.settings.theme)
+        self.graphics.wanted = self.graphics.wanted or self.settings.graphics
         limit = PAGE if self.start == "jobs" else 1  # the file manager wants no more than where events stand
-        self.first_page = asyncio.ensure_future(self.calls.ask(lambda: self.client.list_jobs(limit=limit)))
+        self.first_page = asyncio.ensure_future(
+            self.calls.ask(lambda: self.client.list_jobs(limit=limit, array=0))
+        )
         self.awake.set()
         self.run_worker(self.guarded(self._introduce()), group="app")
         self.set_interval(1.0, self._tick)
@@ -159,7 +173,7 @@ class LabboxApp(App[int]):
     async def newest_jobs(self) -> JobPage:
         """The newest jobs: what was asked for at the start, the first time and where that was for them."""
         if self._page_used or self.start != "jobs":
-            return await self.calls.ask(lambda: self.client.list_jobs(limit=PAGE))
+            return await self.calls.ask(lambda: self.client.list_jobs(limit=PAGE, array=0))
         self._page_used = True
         return await self.first_page
 
@@ -203,7 +217,7 @@ class LabboxApp(App[int]):
         await self._ask_status()
         for screen in self.panes():
             screen.retitle()
-        await self._fetch_notices(quiet=True)
+        await self.fetch_notices(quiet=True)
 
     def follow(self, cursor: int) -> None:
         """Follow the box's events from here on."""
@@ -243,7 +257,8 @@ class LabboxApp(App[int]):
         self._key_order.sent(target)
 
     async def on_unmount(self) -> None:
-        """Let the threads go."""
+        """Let the threads go, and the terminal have its title back."""
+        self.entitle("")
         if self._feed is not None:
             self._feed.stop()
         self.calls.close()
@@ -265,7 +280,7 @@ class LabboxApp(App[int]):
             self._status_due = True
             asyncio.get_running_loop().call_later(STATUS_AFTER_JOBS, self._jobs_changed)
         if any(event.kind == "notice" for event in events):
-            self.run_worker(self.guarded(self._fetch_notices()), group="notices", exclusive=True)
+            self.run_worker(self.guarded(self.fetch_notices()), group="notices", exclusive=True)
 
     def _jobs_changed(self) -> None:
         self._status_due = False
@@ -322,20 +337,60 @@ class LabboxApp(App[int]):
         except LabboxError as error:
             self.set_trouble(f"The box does not answer; trying again. ({error.message})")
 
-    async def _fetch_notices(self, quiet: bool = False) -> None:
-        fresh = (await self.calls.ask(self.client.notices)).notices
-        known = {notice.id for notice in self.notices}
-        fresh = tuple(notice for notice in fresh if notice.id not in known)
-        self.notices = [*fresh, *self.notices][:NOTICES_KEPT]
-        self.unread = min(self.unread + len(fresh), NOTICES_KEPT)
-        if quiet and len(fresh) > 1:
+    async def fetch_notices(self, quiet: bool = False) -> None:
+        """Ask for the notices, and tell of those that came: once, however often they are asked for."""
+        self.notices = list((await self.calls.ask(lambda: self.client.notices(True))).notices)
+        fresh = [notice for notice in self.notices if not notice.seen and notice.id > self._told]
+        self._told = max([self._told, *(notice.id for notice in fresh)])
+        self.unread = sum(not notice.seen for notice in self.notices)
+        if fresh and (not quiet or len(fresh) == 1):
+            self._tell(fresh, at_once=not quiet)
+        elif fresh:
             key = self.screen.notices_key() if isinstance(self.screen, Pane) else "n"
             self.say(f"{len(fresh)} things happened since your last look. {key} shows them.", "Notices")
-        else:
-            for notice in reversed(fresh[:3]):
-                self.say(notice.text, "Notice")
+        if not self.unread:
+            self.entitle("")
         for screen in self.panes():
             screen.retitle()
+
+    def _tell(self, fresh: list[Notice], at_once: bool) -> None:
+        """Notices came: in the corner, by the bell, in the terminal's title, as the person has chosen."""
+        unspoken = [notice for notice in fresh if notice.job not in self.spoken]
+        if self.settings.toasts:
+            for notice in reversed(unspoken[:MOST_TOASTS]):
+                self.say(notice.text, "Notice")
+            if len(unspoken) > MOST_TOASTS:
+                self.say(f"and {len(unspoken) - MOST_TOASTS} more", "Notices")
+        if at_once and self.settings.bell:
+            self.bell()
+        if at_once:
+            self.entitle(fresh[0].text if len(fresh) == 1 else f"{len(fresh)} notices")
+
+    def notices_seen(self) -> None:
+        """Their person looks at them, here: other screens of theirs, and the words, hear of it."""
+        newest = self.notices[0].id if self.notices else 0
+        if self.unread:
+            self.unread = 0
+            self.entitle("")
+            self.run_worker(self.guarded(self._mark_seen(newest)), group="seen")
+
+    async def _mark_seen(self, newest: int) -> None:
+        try:
+            await self.calls.ask(lambda: self.client.see_notices(newest))
+        except LabboxError as error:
+            if error.code != "forbidden":  # a token that only reads: they stay new
+                raise
+
+    def entitle(self, text: str) -> None:
+        """Let the terminal's title say something; empty: what it said before us."""
+        driver = self._driver
+        if driver is None or not (self._titled or (text and self.settings.title)):
+            return
+        if not self._titled:
+            driver.write(PUSH_TITLE)
+        self._titled = bool(text)
+        driver.write(TITLE.format(visible_line(f"● {text}")[:LONGEST_TITLE]) if text else POP_TITLE)
+        driver.flush()
 
     # The boundary.
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from labbox.errors import LabboxError
 from labbox.locations import Location, parse
 from labbox.model import Value
+
+V = TypeVar("V", bound=Value)
 
 MOST_TABS: Final = 20
 MOST_HISTORY: Final = 50
@@ -70,25 +72,35 @@ def memory_path() -> Path:
 
 def load(path: Path) -> FileMemory:
     """What was remembered; nothing where there is nothing, or nothing that can be read."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return FileMemory()
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            data = file.read(LARGEST + 1)
-        except OSError:
-            return FileMemory()
-    if len(data) > LARGEST:
-        return FileMemory()
-    try:
-        return msgspec.json.decode(data, type=FileMemory)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return FileMemory()
+    return read_kept(path, FileMemory)
 
 
 def save(path: Path, memory: FileMemory) -> None:
     """Replace what was remembered, in one step. OSError where the disk refuses."""
+    write_kept(path, memory)
+
+
+def read_kept(path: Path, kind: type[V]) -> V:
+    """A value that was kept in a file; one without anything in it where that cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return kind()
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            data = file.read(LARGEST + 1)
+        except OSError:
+            return kind()
+    if len(data) > LARGEST:
+        return kind()
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return kind()
+
+
+def write_kept(path: Path, value: Value) -> None:
+    """Replace what a file keeps, in one step. OSError where the disk refuses."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -96,7 +108,7 @@ def save(path: Path, memory: FileMemory) -> None:
             beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.encode(memory))
+            file.write(msgspec.json.encode(value))
         beside.replace(path)
     except OSError:
         beside.unlink(missing_ok=True)

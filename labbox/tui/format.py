@@ -84,12 +84,25 @@ def progress_cell(progress: Progress, width: int) -> Cell:
 
 def why_cell(job: Job, width: int) -> Cell:
     """The last column of the job table: the bar while it works, the reason otherwise."""
+    ink = "dim" if job.state in WAITING or job.state is JobState.CANCELLED else "text"
+    reason = "" if job.reason is None else visible_line(job.reason.text)
+    if job.kind is JobKind.ARRAY and job.progress is not None and job.progress.total:
+        return _elements_cell(job.progress, width, reason if job.state not in ACTIVE else "", ink)
     if job.state in ACTIVE and job.progress is not None:
         return progress_cell(job.progress, width)
-    if job.reason is not None:
-        ink = "dim" if job.state in WAITING or job.state is JobState.CANCELLED else "text"
-        return [(visible_line(job.reason.text), ink)]
-    return [("", "dim")]
+    return [(reason, ink if reason else "dim")]
+
+
+def _elements_cell(progress: Progress, width: int, reason: str, ink: str) -> Cell:
+    """How many elements of an array have ended, with a bar while some have not; and the reason, if any."""
+    total = progress.total or 0
+    text = f"{progress.done:g}/{total:g} done"
+    if reason:
+        return [(text, "text"), (f" · {reason}", ink)]
+    room = min(40, width - len(text) - 1)
+    if progress.done >= total or room < 4:
+        return [(text, "text")]
+    return [*bar(progress.done / total, room), (f" {text}", "text")]
 
 
 def exit_cell(job: Job) -> Cell:

@@ -73,6 +73,7 @@ class JobList:
         self._ids: array[int] = array("q")  # ascending
         self._jobs: OrderedDict[int, Job] = OrderedDict()
         self._gathered: list[Job] = []
+        self._heard: OrderedDict[int, tuple[int, Job]] = OrderedDict()  # by event: with the event's cursor
         self.next_before: int | None = None
 
     @property
@@ -91,18 +92,20 @@ class JobList:
 
     def belongs(self, job: Job) -> bool:
         """Whether the job is asked for."""
-        if self.owner is not None and job.owner != self.owner:
-            return False
-        if job.array is not None or not in_view(self.view, job.state):
+        if not self._in_question(job):
             return False
         return not self.words or matches(job, self.words) is not self.inverse
 
-    def add_page(self, jobs: Iterable[Job], following: int | None) -> None:
-        """The next page, newest first; `following` is the `before` of the one after it."""
+    def add_page(self, jobs: Iterable[Job], following: int | None, cursor: int = 0) -> None:
+        """The next page, newest first; `following` is the `before` of the one after it.
+
+        `cursor`: the events that the page knew of; what later ones have said of its jobs is newer than it.
+        """
         jobs = list(jobs)
         self.scanned += len(jobs)
         self.next_before = following
         self.complete = following is None
+        jobs = self._as_heard(jobs, cursor)
         if self.plain:
             fresh = array("q", sorted(job.id for job in jobs if self.row_of(job.id) is None))
             older = bisect_left(fresh, self._ids[0]) if self._ids else len(fresh)
@@ -121,9 +124,22 @@ class JobList:
             self.dropped += len(self._gathered) - KEPT
             del self._gathered[KEPT:]
 
-    def remember(self, jobs: Iterable[Job]) -> None:
-        """Jobs of a page that was read again."""
-        self._remember(jobs)
+    def remember(self, jobs: Iterable[Job], cursor: int = 0) -> None:
+        """Jobs of a page that was read again; `cursor` as in `add_page`."""
+        self._remember(self._as_heard(list(jobs), cursor))
+
+    def _as_heard(self, jobs: list[Job], cursor: int) -> list[Job]:
+        """An answer may have been on its way while events overtook it."""
+        latest = [
+            heard[1] if (heard := self._heard.get(job.id)) is not None and heard[0] > cursor else job
+            for job in jobs
+        ]
+        return [
+            job for job, known in zip(latest, jobs, strict=True) if job is known or self._in_question(job)
+        ]
+
+    def _in_question(self, job: Job) -> bool:
+        return job.array is None and self.owner in (None, job.owner) and in_view(self.view, job.state)
 
     def _remember(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
@@ -170,8 +186,12 @@ class JobList:
         """All known ids, in no promised order."""
         return list(self._ids) if self.plain else [job.id for job in self._gathered]
 
-    def apply(self, job: Job) -> tuple[bool, int | None]:
-        """What an event says: (rows came or went, the row to draw again)."""
+    def apply(self, job: Job, cursor: int = 0) -> tuple[bool, int | None]:
+        """What an event with this cursor says: (rows came or went, the row to draw again)."""
+        self._heard[job.id] = (cursor, job)
+        self._heard.move_to_end(job.id)
+        if len(self._heard) > KEPT:
+            self._heard.popitem(last=False)
         row = self.row_of(job.id)
         belongs = self.belongs(job)
         if row is not None and belongs:

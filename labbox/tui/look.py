@@ -156,15 +156,15 @@ def depth_of(environ: Mapping[str, str]) -> Depth:
     return "256" if "256" in term else "16"
 
 
-def theme_for(environ: Mapping[str, str]) -> str:
-    """The theme to begin with: LABBOX_THEME if it names one, else one that the terminal can show.
+def theme_for(environ: Mapping[str, str], chosen: str = "") -> str:
+    """The theme to begin with: LABBOX_THEME if it names one, the `chosen` one, else what the terminal shows.
 
     COLORFGBG, where a terminal sets it, ends in the number of the background: 7 and 15 are light.
     """
-    wanted = environ.get("LABBOX_THEME", "")
-    for theme in THEMES:
-        if wanted and theme.name in (wanted, f"labbox-{wanted}"):
-            return theme.name
+    for wanted in (environ.get("LABBOX_THEME", ""), chosen):
+        for theme in THEMES:
+            if wanted and theme.name in (wanted, f"labbox-{wanted}"):
+                return theme.name
     if depth_of(environ) == "16":
         return ANSI.name
     light = environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")

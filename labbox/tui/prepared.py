@@ -93,9 +93,9 @@ class _Sleeper(LabboxApp):
     async def _wake(self) -> None:
         waited_for = self.first_page
         self.client = await self.woken
+        self.graphics = Graphics()
         super().begin()
         self.first_page.add_done_callback(lambda asked: _hand_on(asked, waited_for))
-        self.graphics = Graphics()
         with self.batch_update():  # nothing in a size that is not the terminal's
             self._size = None
             self.terminal.open()

@@ -164,8 +164,17 @@ class Machine(RuleBasedStateMachine):
                 counts = {state: elements.count(state) for state in set(elements)}
                 assert jobs.element_counts(connection, self.array) == counts
                 assert jobs.get(connection, self.array).state is derived(counts)
-                moved += len(jobs.transitions(connection, self.array)) - 1
-            assert len(events.after(connection, 0, limit=10_000)) == moved
+                assert pages.count_by_state(connection, array=0).get(derived(counts), 0) >= 1
+                ends = sum(
+                    (before.state in FINAL) is not (then.state in FINAL)
+                    for one in jobs.element_ids(connection, self.array)
+                    for before, then in pairwise(jobs.transitions(connection, one))
+                )
+                own = len(jobs.transitions(connection, self.array)) - 1
+                told = [each for each in events.after(connection, 0, limit=10_000) if each.job == self.array]
+                assert max(own, ends) <= len(told) <= own + ends  # each time that its bar or its state moves
+            others = [each for each in events.after(connection, 0, limit=10_000) if each.job != self.array]
+            assert len(others) == moved
             assert sum(pages.count_by_state(connection).values()) == len(self.model)
 
         self.loop.run_until_complete(self.store.read(read))

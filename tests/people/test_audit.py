@@ -11,7 +11,7 @@ import pytest
 
 from labbox.custom import Configuration
 from labbox.daemon.people import Actor, People
-from labbox.daemon.store import Store, notices
+from labbox.daemon.store import Store, events, notices
 from labbox.errors import LabboxError
 from labbox.model import Limits, Scope
 from labbox.protocol import InviteBody, PasswordBody, TokenBody, UserAdd
@@ -177,9 +177,17 @@ async def test_notices_wait_until_they_are_seen(
     for number in range(notices.KEPT + 5):
         await store.write(lambda db, number=number: notices.add(db, "ada", f"job {number} ended", number))  # type: ignore[misc]
     await store.write(lambda db: notices.add(db, "gone", "nobody reads this"))
-    waiting = await store.read(lambda db: notices.unseen(db, "ada"))
+    waiting = await store.read(lambda db: notices.of(db, "ada", seen=False))
     assert len(waiting) == notices.KEPT
     assert (waiting[0].job, waiting[0].text) == (notices.KEPT + 4, f"job {notices.KEPT + 4} ended")
     await store.write(lambda db: notices.mark_seen(db, "ada", waiting[1].id))
-    assert await store.read(lambda db: notices.unseen(db, "ada")) == waiting[:1]
-    assert await store.read(lambda db: notices.unseen(db, "grace")) == ()
+    assert await store.read(lambda db: notices.of(db, "ada", seen=False)) == waiting[:1]
+    everything = await store.read(lambda db: notices.of(db, "ada", seen=True))
+    assert [notice.id for notice in everything] == [notice.id for notice in waiting]
+    assert [notice.seen for notice in everything] == [False] + [True] * (notices.KEPT - 1)
+    heard = await store.read(lambda db: events.after(db, 0, limit=1000, reader="ada"))
+    assert [each.kind for each in heard].count("notice") == notices.KEPT + 5 + 1
+    for others in ("grace", ""):
+        heard = await store.read(lambda db, others=others: events.after(db, 0, limit=1000, reader=others))  # type: ignore[misc]
+        assert all(each.kind == "user" for each in heard)
+    assert await store.read(lambda db: notices.of(db, "grace", seen=False)) == ()

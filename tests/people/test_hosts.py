@@ -11,7 +11,7 @@ import pytest
 from labbox.custom import Configuration
 from labbox.daemon.people import Actor, People
 from labbox.daemon.people.sealing import Seal
-from labbox.daemon.store import Store, hosts
+from labbox.daemon.store import Store, events, hosts
 from labbox.errors import LabboxError
 from labbox.protocol import HostAdd, UserAdd
 
@@ -164,3 +164,16 @@ async def test_a_restart_opens_what_was_sealed(
             assert "elephants" not in str(page)
     finally:
         await again.close()
+
+
+async def test_a_change_of_hosts_is_heard_by_their_owner_alone(
+    people: People, store: Store, ada: Actor
+) -> None:
+    told: list[int] = []
+    people.told = lambda: told.append(1)
+    await people.hosts.add("ada", HostAdd(name="me@my-pc"), ada)
+    await people.hosts.remove("ada", "me@my-pc", ada)
+    assert len(told) == 2
+    for reader, heard in (("ada", 2), ("grace", 0)):
+        found = await store.read(lambda db, reader=reader: events.after(db, 0, limit=100, reader=reader))  # type: ignore[misc]
+        assert [one.kind for one in found].count("host") == heard

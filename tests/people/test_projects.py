@@ -10,7 +10,7 @@ import pytest
 
 from labbox.custom import Configuration
 from labbox.daemon.people import BOX, Account, People
-from labbox.daemon.store import Store
+from labbox.daemon.store import Store, events
 from labbox.errors import LabboxError
 from labbox.protocol import UserAdd
 
@@ -37,7 +37,9 @@ def as_user(account: Account, script: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-async def test_a_project_is_a_gid_with_a_folder_and_members(people: People, state: Path) -> None:
+async def test_a_project_is_a_gid_with_a_folder_and_members(
+    people: People, store: Store, state: Path
+) -> None:
     ada, grace = await add(people, "ada", "grace")
     made = await people.projects.add("atlas", ("ada",), BOX)
     assert made.members == ("ada",)
@@ -54,6 +56,8 @@ async def test_a_project_is_a_gid_with_a_folder_and_members(people: People, stat
     assert groups["ada"] == ada.groups
     status = (state / "projects" / "atlas").stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (0, made.gid, 0o2770)
+    heard = await store.read(lambda db: events.after(db, 0, limit=100, reader="grace"))
+    assert [one.kind for one in heard].count("project") == 3
     page = await people.audit_page()
     assert [(one.action, one.target, one.detail) for one in page.entries[:3]] == [
         ("project member remove", "atlas", "ada"),

@@ -100,6 +100,7 @@ class FakeJobs:
         self.transferred: dict[int, TransferSummary] = {}
         self.logs: dict[int, list[LogRecord]] = {}
         self.stored: list[Event] = []
+        self.seen = 0  # the newest notice that was looked at
         self.inputs: list[tuple[int, InputBody]] = []
         self.terminals: list[Terminal] = []
         self.fault: Exception | None = None
@@ -218,9 +219,11 @@ class FakeJobs:
             raise LabboxError("not_found", f"cannot remove the group {name}: {owner} has none of that name")
         del self.limits[owner, name]
 
-    async def counts(self, account: Account, owner: str | None = None) -> JobCounts:
+    async def counts(self, account: Account, owner: str | None = None, array: int | None = None) -> JobCounts:
         found: dict[JobState, int] = {}
         for job in self.jobs.values():
+            if array == 0 and job.array is not None:
+                continue
             found[job.state] = found.get(job.state, 0) + 1
         return JobCounts(by_state=found)
 
@@ -370,8 +373,14 @@ class FakeJobs:
                 if not mine or (event.job is not None and event.job.owner == account.name):
                     yield event
 
-    async def notices(self, account: Account) -> Notices:
-        return Notices(notices=(Notice(id=1, at=NOW, text="job 1 has ended", job=1),))
+    async def notices(self, account: Account, everything: bool = False) -> Notices:
+        seen = self.seen >= 1
+        if seen and not everything:
+            return Notices(notices=())
+        return Notices(notices=(Notice(id=1, at=NOW, text="job 1 has ended", job=1, seen=seen),))
+
+    async def notices_seen(self, account: Account, up_to: int) -> None:
+        self.seen = max(self.seen, up_to)
 
 
 @dataclass

@@ -7,6 +7,7 @@ Run as a program it shows the interface on this terminal: `python tests/tui/fake
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -202,7 +203,7 @@ class FakeClient:
     def __post_init__(self) -> None:
         self.changed = threading.Condition()
         self.happened: list[Event] = []
-        self.pending_notices: list[Notice] = []
+        self.told: list[Notice] = []
         self.specs: dict[int, JobSpec] = {}
         self.closed = False
         self.limits: dict[tuple[str, str], int | None] = {}
@@ -288,10 +289,22 @@ class FakeClient:
             self.happened.append(Event(cursor=len(self.happened) + 1, at=self.now, kind=kind, job=job))
             self.changed.notify_all()
 
+    def array_moves(self, parent: int) -> Job:
+        """What the box says of an array when one of its elements has moved."""
+        counts = [job.state for job in self.jobs.values() if job.array == parent]
+        active = any(state in ACTIVE for state in counts)
+        ended = sum(state in FINAL for state in counts)
+        state = JobState.RUNNING if active else JobState.QUEUED
+        return self.change(
+            parent,
+            state=JobState.SUCCEEDED if ended == len(counts) else state,
+            progress=Progress(phase="elements", done=ended, total=len(counts), unit="elements"),
+        )
+
     def note(self, text: str, job: int | None = None) -> None:
         with self.changed:
             number = len(self.happened) + 1
-            self.pending_notices.append(Notice(id=number, at=self.now, text=text, job=job))
+            self.told.append(Notice(id=number, at=self.now, text=text, job=job))
             self.happened.append(Event(cursor=number, at=self.now, kind="notice", text=text))
             self.changed.notify_all()
 
@@ -364,10 +377,26 @@ class FakeClient:
             if not follow:
                 return
 
-    def notices(self) -> Notices:
-        self._call("notices")
-        found, self.pending_notices = self.pending_notices, []
-        return Notices(notices=tuple(reversed(found)))
+    def notices(self, everything: bool = False) -> Notices:
+        self._call("notices", everything)
+        return Notices(notices=tuple(n for n in reversed(self.told) if everything or not n.seen))
+
+    def see_notices(self, up_to: int) -> None:
+        self._call("see_notices", up_to)
+        with self.changed:
+            self.told = [
+                msgspec.structs.replace(notice, seen=notice.seen or notice.id <= up_to)
+                for notice in self.told
+            ]
+            number = len(self.happened) + 1
+            self.happened.append(Event(cursor=number, at=self.now, kind="notice"))
+            self.changed.notify_all()
+
+    def tell(self, kind: str) -> None:
+        """An event of another kind: a user, a host, a project, a group changed."""
+        with self.changed:
+            self.happened.append(Event(cursor=len(self.happened) + 1, at=self.now, kind=kind))
+            self.changed.notify_all()
 
     def list_jobs(
         self,
@@ -394,7 +423,9 @@ class FakeClient:
             job = self.jobs[number]
             if group is not None and job.group != group:
                 continue
-            if (owner is None or job.owner == owner) and job.state in states and job.array == array:
+            if array is not None and job.array != (array or None):
+                continue
+            if (owner is None or job.owner == owner) and job.state in states:
                 if len(found) == limit:
                     more = True
                     break
@@ -416,16 +447,17 @@ class FakeClient:
         self.limits[owner or "ada", name] = parallel
         return Group(owner=owner or "ada", name=name, parallel=parallel)
 
-    def _counts(self, owner: str | None) -> dict[JobState, int]:
+    def _counts(self, owner: str | None, array: int | None = None) -> dict[JobState, int]:
         counts: dict[JobState, int] = {}
         for job in list(self.jobs.values()):
-            if (owner is None or job.owner == owner) and job.array is None:
+            counted = job.array is None if array == 0 else job.kind is not JobKind.ARRAY
+            if (owner is None or job.owner == owner) and counted:
                 counts[job.state] = counts.get(job.state, 0) + 1
         return counts
 
-    def count_jobs(self, owner: str | None = None) -> JobCounts:
+    def count_jobs(self, owner: str | None = None, array: int | None = None) -> JobCounts:
         self._call("count_jobs", owner)
-        return JobCounts(by_state=self._counts(owner))
+        return JobCounts(by_state=self._counts(owner, array))
 
     def _job(self, number: int) -> Job:
         try:
@@ -543,6 +575,10 @@ class FakeClient:
             after=(),
         )
         self.specs[number] = spec
+        elements = max(1, len(spec.array)) * math.prod(len(sweep.values) for sweep in spec.sweep)
+        if spec.array or spec.sweep:
+            array, _ = add_array(self, elements, job.name)
+            return self.jobs[array]
         self.put(job)
         return job
 
@@ -811,6 +847,29 @@ class FakeClient:
 def fingerprint(key: str) -> str:
     """As OpenSSH writes it, of "TYPE BASE64"."""
     return "SHA256:" + b64encode(sha256(b64decode(key.split()[1])).digest()).decode().rstrip("=")
+
+
+def add_array(box: FakeClient, count: int, name: str = "slow") -> tuple[int, list[int]]:
+    """An array of ada's with so many queued elements: the parent's id and theirs."""
+    first = max(box.jobs, default=0) + 1
+    whole = msgspec.structs.replace(
+        make_job(first, 4),
+        kind=JobKind.ARRAY,
+        name=name,
+        owner="ada",
+        state=JobState.QUEUED,
+        reason=None,
+        started_at=None,
+        progress=Progress(phase="elements", done=0, total=count, unit="elements"),
+    )
+    box.put(whole)
+    for index in range(1, count + 1):
+        element = msgspec.structs.replace(
+            make_job(first + index, 3), kind=JobKind.CONTAINER, name=name, owner="ada", array=first, after=(),
+            index=index,
+        )  # fmt: skip
+        box.put(element)
+    return first, list(range(first + 1, first + count + 1))
 
 
 def full_box(count: int = 60, now: datetime = NOW) -> FakeClient:

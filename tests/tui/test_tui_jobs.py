@@ -7,10 +7,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from labbox.errors import LabboxError
 from labbox.model import JobState, Progress
+from labbox.tui.joblist import JobList
+from labbox.tui.screens.account import AccountScreen
+from labbox.tui.screens.users import UsersScreen
+from labbox.tui.settings import Settings, save_settings
 
 
 def states(box: Any, *numbers: int) -> list[str]:
@@ -300,10 +305,13 @@ async def test_notices_are_toasts_and_a_list(box: Any, running: Any, wait: Any, 
         await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
         box.note("Job 992 “segment-mri” succeeded after 9m43s", 992)
         await wait(pilot, lambda: "1 notice (n)" in shown(pilot) and "succeeded after" in shown(pilot))
+        assert not any(notice.seen for notice in box.told)  # a toast that passes by is no look
         await pilot.press("n")
         await wait(
             pilot, lambda: "Notices" in shown(pilot) and "1 notice" not in shown(pilot)
         )  # it is read now
+        await wait(pilot, lambda: all(notice.seen for notice in box.told))
+        assert "● " in shown(pilot).splitlines()[2]
         await pilot.press("enter")
         await wait(pilot, lambda: "Job 992 · segment-mri" in shown(pilot))
         await pilot.press("escape", "escape")
@@ -311,6 +319,158 @@ async def test_notices_are_toasts_and_a_list(box: Any, running: Any, wait: Any, 
         assert "notice (" not in shown(pilot)
         box.note("Job 993 “again” succeeded", 993)
         await wait(pilot, lambda: "1 notice (n)" in shown(pilot))
+
+
+async def test_notices_are_those_that_the_words_list(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    for number in range(19):
+        box.note(f"job {number} (study) succeeded", number)
+    box.see_notices(12)  # looked at elsewhere
+    async with running(box, size=(120, 40)) as pilot:
+        await wait(pilot, lambda: "7 notices (n)" in shown(pilot))
+        await pilot.press("n")
+        await wait(pilot, lambda: "Notices" in shown(pilot).splitlines()[0])
+        page = shown(pilot)
+        assert all(f"job {number} (study)" in page for number in range(19))
+        assert page.count("●") == 7
+        await wait(pilot, lambda: "notices (n)" not in shown(pilot))
+        assert box.notices().notices == ()
+
+
+async def test_a_look_elsewhere_makes_the_counter_smaller(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.note("job 992 (a) succeeded", 992)
+        box.note("job 991 (b) failed", 991)
+        await wait(pilot, lambda: "2 notices (n)" in shown(pilot))
+        box.see_notices(1)
+        await wait(pilot, lambda: "1 notice (n)" in shown(pilot))
+        box.see_notices(2)
+        await wait(pilot, lambda: "notice" not in shown(pilot).splitlines()[0])
+
+
+@pytest.mark.parametrize("start", ["jobs", "files"])
+async def test_an_end_is_told_at_once_and_once_by_toast_bell_and_title(
+    start: str, box: Any, running: Any, wait: Any, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(box, start=start) as pilot:
+        app = pilot.app
+        told: list[str] = []
+        written: list[str] = []
+        say = app.say
+
+        def heard(text: str, title: str = "") -> None:
+            told.append(text)
+            say(text, title)
+
+        monkeypatch.setattr(app, "say", heard)
+        monkeypatch.setattr(app._driver, "write", written.append)
+        monkeypatch.setattr(app, "bell", lambda: written.append("bell"))
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.change(1000, state=JobState.SUCCEEDED, exit_code=0, progress=None)
+        box.note("job 1000 (reaction-time) succeeded", 1000)
+        await wait(pilot, lambda: told and "1 notice (" in shown(pilot))
+        box.tell("notice")  # asked for again, for another reason
+        asked = len([call for call in box.calls if call[0] == "notices"])
+        await wait(pilot, lambda: len([call for call in box.calls if call[0] == "notices"]) > asked - 1)
+        await pilot.pause()
+        assert told == ["job 1000 (reaction-time) succeeded"]
+        assert written.count("bell") == 1
+        titles = [each for each in written if each.startswith("\x1b]2;")]
+        assert titles == ["\x1b]2;● job 1000 (reaction-time) succeeded\x07"]
+        app.action_notices()
+        await wait(pilot, lambda: "\x1b[23;2t" in written)  # the terminal has its own title back
+
+
+async def test_toast_bell_and_title_are_by_setting(
+    box: Any, running: Any, wait: Any, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_settings(Settings(toasts=False, bell=False, title=False))
+    async with running(box) as pilot:
+        written: list[str] = []
+        monkeypatch.setattr(pilot.app._driver, "write", written.append)
+        monkeypatch.setattr(pilot.app, "bell", lambda: written.append("bell"))
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.note("job 992 (study) succeeded", 992)
+        await wait(pilot, lambda: "1 notice (n)" in shown(pilot))
+        assert "(study)" not in shown(pilot) and written == []
+
+
+async def test_a_new_array_is_one_row_that_fills_and_opens(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    async with running(box, size=(120, 30)) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        parent, elements = fakes.add_array(box, 4)
+        await wait(pilot, lambda: "slow [array]" in shown(pilot) and "0/4 done" in shown(pilot))
+        rows = len(pilot.app.screen.list)
+        for done, element in enumerate(elements, 1):
+            box.change(element, state=JobState.RUNNING)
+            box.change(element, state=JobState.SUCCEEDED)
+            box.array_moves(parent)
+            await wait(pilot, lambda done=done: f"{done}/4 done" in shown(pilot))
+        assert len(pilot.app.screen.list) == rows
+        row = pilot.app.screen.list.row_of(parent)
+        await pilot.press("home", *["down"] * row, "enter")
+        await wait(pilot, lambda: "4/4 done" in shown(pilot) and "✓ succeeded 4" in shown(pilot))
+        await pilot.press("escape", "f3")  # its log is its elements' logs
+        await wait(pilot, lambda: "✓ succeeded 4" in shown(pilot))
+
+
+async def test_a_view_opened_in_the_middle_of_an_array_agrees_with_the_words(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    parent, elements = fakes.add_array(box, 20)
+    for element in elements[:3]:
+        box.change(element, state=JobState.SUCCEEDED)
+    box.change(elements[3], state=JobState.RUNNING)
+    box.array_moves(parent)
+    async with running(box, size=(120, 30)) as pilot:
+        await wait(pilot, lambda: "3/20 done" in shown(pilot))
+        everything = sum(box.count_jobs(array=0).by_state.values())
+        await wait(pilot, lambda: f"All {everything}" in shown(pilot))
+        assert len(pilot.app.screen.list) == everything
+        box.change(elements[4], state=JobState.RUNNING)  # one that was queued when it was opened
+        box.change(elements[4], state=JobState.FAILED)
+        box.array_moves(parent)
+        await wait(pilot, lambda: "4/20 done" in shown(pilot))
+        assert len(pilot.app.screen.list) == everything
+        await pilot.press("enter")
+        await wait(pilot, lambda: "Array" in shown(pilot) and "✗ failed 1" in shown(pilot))
+        box.change(elements[5], state=JobState.RUNNING)
+        await wait(pilot, lambda: "● running 2" in shown(pilot))
+
+
+async def test_an_answer_that_events_have_overtaken_does_not_bring_the_past_back(fakes: Any) -> None:
+    jobs: Any = JobList()
+    job = fakes.make_job(7, 3)
+    jobs.apply(msgspec.structs.replace(job, state=JobState.SUCCEEDED, reason=None), 12)
+    jobs.add_page([job, fakes.make_job(6, 3)], None, cursor=11)
+    assert jobs.get(0).state is JobState.SUCCEEDED and len(jobs) == 2
+    jobs.add_page([job], None, cursor=12)
+    assert jobs.get(0).state is JobState.QUEUED
+    waiting = JobList()
+    waiting.view = "waiting"
+    waiting.apply(msgspec.structs.replace(job, state=JobState.RUNNING), 12)
+    waiting.add_page([job], None, cursor=11)
+    assert len(waiting) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "screen", "call"),
+    [("user", UsersScreen, "list_users"), ("user", AccountScreen, "list_keys")],
+)
+async def test_lists_follow_what_changes_elsewhere(
+    kind: str, screen: Any, call: str, box: Any, running: Any, wait: Any
+) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(made[0] == "events" for made in box.calls))
+        await pilot.app.push_screen(screen())
+        await wait(pilot, lambda: any(made[0] == call for made in box.calls))
+        asked = [made[0] for made in box.calls].count(call)
+        box.tell(kind)
+        await wait(pilot, lambda: [made[0] for made in box.calls].count(call) > asked)
 
 
 async def test_an_error_shows_its_sentence_and_its_hint(

@@ -99,6 +99,21 @@ async def test_every_field_reaches_the_spec(box: Any, running: Any, wait: Any, p
         )
 
 
+async def test_a_sweep_lands_among_its_elements(
+    box: Any, running: Any, wait: Any, shown: Any, project: Any
+) -> None:
+    async with running(box, size=(120, 36)) as pilot:
+        await pilot.press("f2", "escape")
+        await wait(pilot, lambda: pilot.app.screen.query("#submit-path"))
+        pilot.app.screen.query_one("#submit-path").value = "study"
+        pilot.app.screen.query_one("#submit-sweep").value = "lr=0.1,0.2 seed=1:3"
+        await pilot.press("f2")
+        await wait(pilot, lambda: "Array" in shown(pilot) and "0/6 done" in shown(pilot))
+        assert "○ queued 6" in shown(pilot) and "cannot" not in shown(pilot)
+        await pilot.press("escape")
+        await wait(pilot, lambda: "study [array]" in shown(pilot))
+
+
 async def test_what_is_wrong_is_said_before_submitting(
     box: Any, running: Any, wait: Any, shown: Any, project: Any, fakes: Any
 ) -> None:

@@ -7,9 +7,9 @@ from typing import Final
 
 from aiohttp import web
 
-from labbox.daemon.api.call import Call, changes, reads
+from labbox.daemon.api.call import Call, changes, reads, submits
 from labbox.daemon.api.streams import stream_lines
-from labbox.protocol import AuditPage, Caller, Event, Notices, Status
+from labbox.protocol import AuditPage, Caller, Empty, Event, Notices, Seen, Status
 
 
 async def status(call: Call) -> Status:
@@ -47,8 +47,14 @@ async def events(call: Call) -> web.StreamResponse:
 
 
 async def notices(call: Call) -> Notices:
-    """What the caller has not heard of yet."""
-    return await call.services.jobs.notices(call.caller.account)
+    """What the caller has not looked at yet; with `all` what they have, too."""
+    return await call.services.jobs.notices(call.caller.account, call.flag("all"))
+
+
+async def notices_seen(call: Call) -> Empty:
+    """The caller has looked at some."""
+    await call.services.jobs.notices_seen(call.caller.account, (await call.body(Seen)).up_to)
+    return Empty()
 
 
 async def audit(call: Call) -> AuditPage:
@@ -62,5 +68,6 @@ routes: Final = (
     reads("/v1/whoami", whoami),
     reads("/v1/events", events),
     reads("/v1/notices", notices),
+    submits("/v1/notices/seen", notices_seen),
     changes("/v1/audit", audit, method="GET"),
 )

@@ -55,7 +55,7 @@ async def list_page(call: Call) -> JobPage:
 
 async def counts(call: Call) -> JobCounts:
     """Jobs by state."""
-    return await call.services.jobs.counts(call.caller.account, call.text("owner"))
+    return await call.services.jobs.counts(call.caller.account, call.text("owner"), call.number("array"))
 
 
 async def show(call: Call) -> JobDetail:

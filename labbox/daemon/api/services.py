@@ -55,7 +55,7 @@ class JobsService(Protocol):
     ) -> JobPage:
         """A page of jobs, newest first."""
 
-    async def counts(self, account: Account, owner: str | None, /) -> JobCounts:
+    async def counts(self, account: Account, owner: str | None, array: int | None, /) -> JobCounts:
         """Jobs by state."""
 
     async def show(self, account: Account, number: int, /) -> JobDetail:
@@ -141,8 +141,11 @@ class JobsService(Protocol):
     ) -> AsyncIterator[Event]:
         """What changes, in order."""
 
-    async def notices(self, account: Account, /) -> Notices:
-        """What the account has not heard of."""
+    async def notices(self, account: Account, everything: bool, /) -> Notices:
+        """What the account has not looked at; with `everything` all that is kept."""
+
+    async def notices_seen(self, account: Account, up_to: int, /) -> None:
+        """The account has looked at these."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from labbox.daemon.jobs.outcome import Outcome
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.records import job_json
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import attempts, jobs, notices, usage
+from labbox.daemon.store import attempts, jobs, usage
 from labbox.errors import LabboxError
 from labbox.model import JobState, Reason, ReasonCode
 
@@ -98,7 +98,7 @@ async def finish(
     size: int | None,
     lost: int,
 ) -> tuple[list[jobs.JobRow], usage.UsageRow]:
-    """Write job.json, then store the final state with accounting, notices and the next attempt, if any."""
+    """Write job.json, then store the final state with accounting and the next attempt, if any."""
     row, attempt = ended
     clock = parts.clock
     now = clock.now()
@@ -125,11 +125,6 @@ async def finish(
             jobs.set_output_bytes(connection, row.id, size)
         rows = move(connection, row.id, *steps, attempt=attempt.number)
         used = parts.account_for(connection, row, attempt, size or 0, last=wait is None, now=now)
-        if wait is None and row.array is None:
-            notices.add(connection, row.owner, _notice(rows[0]), row.id)
-        for parent in rows[1:]:
-            if parent.id == row.array and parent.ended_at is not None:
-                notices.add(connection, row.owner, _notice(parent), parent.id)
         return rows, used
 
     return await parts.persist(store)
@@ -143,8 +138,3 @@ async def clean_up(parts: Parts, row: jobs.JobRow, attempt: attempts.AttemptRow)
     except (LabboxError, TimeoutError) as error:
         _log.info("job %d: its container stays for now: %s", row.id, error)
     await parts.in_thread(results.remove_spool, parts.state, row.id, attempt.number)
-
-
-def _notice(row: jobs.JobRow) -> str:
-    state = row.state.replace("_", " ")
-    return f"job {row.id} ({row.name}) {state}" + (f": {row.reason.text}" if row.reason else "")

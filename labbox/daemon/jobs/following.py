@@ -61,11 +61,12 @@ class Feed:
         self._progress.pop(job, None)
 
     async def events(
-        self, to_jobs: ToJobs, *, after: int | None, follow: bool, owner: str | None
+        self, to_jobs: ToJobs, *, after: int | None, follow: bool, owner: str | None, reader: str
     ) -> AsyncIterator[Event]:
         """Events after the cursor (None: from now on); with `follow` without an end.
 
-        `owner`: only this person's. Progress events are not stored and carry the last cursor that was seen.
+        `owner`: only this person's. `reader`: who follows, and hears of
+        nobody else's notices. Progress events are not stored and carry the last cursor that was seen.
         """
         cursor = await self._store.read(stored.last) if after is None else after
         seen = self._version if after is None else 0
@@ -74,7 +75,7 @@ class Feed:
             at = cursor
 
             def piece(connection: Connection, at: int = at) -> list[stored.EventRow]:
-                return stored.after(connection, at, limit=_PIECE, owner=owner)
+                return stored.after(connection, at, limit=_PIECE, owner=owner, reader=reader)
 
             rows = await self._store.read(piece)
             told = await self._tell(rows, to_jobs)

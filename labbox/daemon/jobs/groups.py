@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
-from labbox.daemon.store import groups
+from labbox.daemon.store import events, groups
 from labbox.errors import LabboxError
 from labbox.groups import check_parallel, parse_group
 from labbox.protocol import Group, Groups
@@ -45,9 +45,11 @@ class GroupLimits:
             self._parts.people.trail.record(
                 connection, account.name, "job group set", f"{owner}/{name}", origin, detail
             )
+            self._tell(connection, owner)
             return groups.listed(connection, owner, name)[0]
 
         group = await self._parts.store.write(write)
+        self._parts.feed.wake()
         self._parts.dispatcher.limit_group(owner, name, parallel)
         return group
 
@@ -66,14 +68,19 @@ class GroupLimits:
             self._parts.people.trail.record(
                 connection, account.name, "job group remove", f"{owner}/{name}", origin
             )
+            self._tell(connection, owner)
 
         await self._parts.store.write(write)
+        self._parts.feed.wake()
         self._parts.dispatcher.forget_group(owner, name)
 
     async def forget(self, owner: str) -> None:
         """Remove the groups of somebody who leaves: whoever gets the name later begins without."""
         for name in await self._parts.store.write(lambda c: groups.remove_all(c, owner)):
             self._parts.dispatcher.forget_group(owner, name)
+
+    def _tell(self, connection: Connection, owner: str) -> None:
+        events.append(connection, at=self._parts.clock.now(), kind="group", owner=owner)
 
 
 def _check_owner(account: Account, owner: str | None, doing: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from labbox.daemon.store import dependencies, events, jobs
+from labbox.daemon.store import dependencies, events, jobs, notices
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Reason, ReasonCode, Value
 
@@ -96,9 +96,20 @@ def move(connection: Connection, job: int, *steps: Step, attempt: int | None = N
     if row.array is not None:
         changed += _follow_elements(connection, row.array, before.state, row, at=steps[-1].at)
     for end in tuple(changed):
+        if end.state in FINAL:
+            _tell(connection, end, by=steps[-1].by)
         if end.state in FINAL and end.state is not S.SUCCEEDED:
             changed += _fail_dependants(connection, end, at=steps[-1].at)
     return changed
+
+
+def _tell(connection: Connection, end: jobs.JobRow, *, by: str) -> None:
+    """Leave a notice of an end for the owner, whichever way it came about; of an array one, at its end."""
+    if end.array is not None or by == end.owner:
+        return  # who has just cancelled what waited knows
+    state = end.state.replace("_", " ")
+    text = f"job {end.id} ({end.name}) {state}" + (f": {end.reason.text}" if end.reason else "")
+    notices.add(connection, end.owner, text, end.id)
 
 
 def _go(connection: Connection, row: jobs.JobRow, step: Step) -> jobs.JobRow:
@@ -133,6 +144,10 @@ def _follow_elements(
     row = jobs.get(connection, parent)
     state = derived(counts)
     if state is row.state:
+        if (old in FINAL) is not (
+            element.state in FINAL
+        ):  # as many more, or fewer, have ended: its bar moves
+            events.append(connection, at=at, kind="job", owner=row.owner, job=parent)
         return []
     ended = state in FINAL
     reason, exit_code = None, None

@@ -233,13 +233,15 @@ async def usage_page(parts: Parts, owner: str | None) -> UsagePage:
     )
 
 
-async def take_notices(parts: Parts, owner: str) -> Notices:
-    """What the person has not seen; seen from now on."""
-    found = await parts.store.read(lambda connection: notices.unseen(connection, owner))
-    if found:
-        newest = found[0].id
-        await parts.store.write(lambda connection: notices.mark_seen(connection, owner, newest))
-    return Notices(notices=found)
+async def notices_of(parts: Parts, owner: str, *, everything: bool) -> Notices:
+    """What the person has not looked at yet; `everything`: what they have, too."""
+    return Notices(notices=await parts.store.read(lambda c: notices.of(c, owner, seen=everything)))
+
+
+async def notices_seen(parts: Parts, owner: str, up_to: int) -> None:
+    """The person has looked at all up to this one."""
+    await parts.store.write(lambda connection: notices.mark_seen(connection, owner, up_to))
+    parts.feed.wake()
 
 
 def _more(parts: Parts, job: int, number: int) -> Callable[[], Awaitable[bool]]:

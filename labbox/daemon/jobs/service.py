@@ -403,9 +403,14 @@ class Jobs:
         """Somebody's groups of jobs; None: everybody's."""
         return await self._groups.page(account, owner)
 
-    async def counts(self, account: Account, owner: str | None = None) -> JobCounts:
-        """Jobs by state."""
-        return JobCounts(by_state=await self._parts.store.read(lambda c: pages.count_by_state(c, owner)))
+    async def counts(self, account: Account, owner: str | None = None, array: int | None = None) -> JobCounts:
+        """Jobs by state; `array` 0: an array is one, in its own state."""
+        if array not in (None, 0):
+            raise LabboxError(
+                "invalid", "cannot count the jobs of one array", "its own page has their number"
+            )
+        found = await self._parts.store.read(lambda c: pages.count_by_state(c, owner, array=array))
+        return JobCounts(by_state=found)
 
     async def show(self, account: Account, id: int) -> JobDetail:  # noqa: A002 - the API's word
         """All that is known about a job."""
@@ -457,14 +462,21 @@ class Jobs:
     ) -> AsyncIterator[Event]:
         """What changes: all that was stored after the cursor, then, with `follow`, all that comes."""
         owner = account.name if mine else None
-        async for event in self._parts.feed.events(self._views.jobs, after=after, follow=follow, owner=owner):
+        feed, reader = self._parts.feed, account.name
+        async for event in feed.events(
+            self._views.jobs, after=after, follow=follow, owner=owner, reader=reader
+        ):
             if event.job is not None:
                 event = msgspec.structs.replace(event, job=told_to(account, event.job))
             yield event
 
-    async def notices(self, account: Account) -> Notices:
-        """What the person has not seen yet; it counts as seen from now on."""
-        return await reading.take_notices(self._parts, account.name)
+    async def notices(self, account: Account, everything: bool = False) -> Notices:
+        """What the person has not looked at yet; `everything`: what they have, too."""
+        return await reading.notices_of(self._parts, account.name, everything=everything)
+
+    async def notices_seen(self, account: Account, up_to: int) -> None:
+        """The person has looked at all notices up to this one."""
+        await reading.notices_seen(self._parts, account.name, up_to)
 
     async def status_numbers(self) -> Numbers:
         """The jobs' part of the box's status."""

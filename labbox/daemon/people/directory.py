@@ -56,7 +56,7 @@ class Directory:
         """
         self.trail = Trail(await self._on_disk(secrets.audit_key, self._state / "secrets"))
         seal = Seal(await self._on_disk(secrets.kept_key, self._state / "secrets", "hosts.key"))
-        self.hosts = HostKeeping(self._store, self.trail, seal)
+        self.hosts = HostKeeping(self._store, self.trail, seal, lambda: self.told())
         if self._root:
             self._taken = await self._on_disk(uids.taken_ranges)
             allotted = await self._store.read(users.allotted)

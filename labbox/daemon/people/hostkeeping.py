@@ -5,7 +5,8 @@ Each person sees and uses their own and nobody else's; administrators are no exc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -14,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from labbox.daemon.people.accounts import Actor
 from labbox.daemon.people.keys import fingerprint_of, parse_key
 from labbox.daemon.people.sealing import Seal
-from labbox.daemon.store import Store, hosts
+from labbox.daemon.store import Store, events, hosts
 from labbox.daemon.store.audit import Trail
+from labbox.daemon.store.times import now, stamp
 from labbox.errors import LabboxError
 from labbox.locations import SSH_PORT, Kind, parse
 from labbox.protocol import Host, HostAdd, HostKey, Hosts, HostSecret
@@ -23,6 +25,8 @@ from labbox.text import visible_line
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+T = TypeVar("T")
 
 MOST: Final = 200  # hosts of one person
 _LONGEST_KEY: Final = 32 << 10  # characters of a private key
@@ -45,14 +49,14 @@ class _Given(NamedTuple):
 class HostKeeping:
     """The hosts of all people; every change is audited in its transaction, never with the secret."""
 
-    def __init__(self, store: Store, trail: Trail, seal: Seal) -> None:
-        """`seal` is the box's own."""
-        self._store, self._trail, self._seal = store, trail, seal
+    def __init__(self, store: Store, trail: Trail, seal: Seal, told: Callable[[], None]) -> None:
+        """`seal` is the box's own; `told` is called when there are new events."""
+        self._store, self._trail, self._seal, self._told = store, trail, seal, told
 
     async def list(self, owner: str) -> Hosts:
         """A person's hosts, without secrets."""
         rows = await self._store.read(lambda db: hosts.of_user(db, owner))
-        return Hosts(hosts=tuple(map(_told, rows)))
+        return Hosts(hosts=tuple(map(_shown, rows)))
 
     async def add(self, owner: str, wish: HostAdd, by: Actor) -> Host:
         """Keep a key or a password for a host; with neither, a new pair of keys is made.
@@ -80,7 +84,7 @@ class HostKeeping:
             self._trail.record(db, by.name, "host add", _target(owner, name), by.origin, what)
             return row
 
-        return _told(await self._store.write(change))
+        return _shown(await self._change(owner, change))
 
     async def trust(self, owner: str, name: str, key: str, by: Actor) -> Host:
         """Pin the key that a host shows, in place of what was pinned."""
@@ -94,7 +98,7 @@ class HostKeeping:
             self._trail.record(db, by.name, "host trust", _target(owner, name), by.origin, line.fingerprint)
             return row
 
-        return _told(await self._store.write(change))
+        return _shown(await self._change(owner, change))
 
     async def remove(self, owner: str, name: str, by: Actor) -> None:
         """Forget a host with its secret and its pinned key."""
@@ -105,7 +109,19 @@ class HostKeeping:
                 raise _unknown(name)
             self._trail.record(db, by.name, "host remove", _target(owner, name), by.origin)
 
-        await self._store.write(change)
+        await self._change(owner, change)
+
+    async def _change(self, owner: str, change: Callable[[Connection], T]) -> T:
+        """Make a change, and let the owner's screens know of it."""
+
+        def write(db: Connection) -> T:
+            result = change(db)
+            events.append(db, at=stamp(now()), kind="host", owner=owner)
+            return result
+
+        result = await self._store.write(write)
+        self._told()
+        return result
 
     async def secret(self, owner: str, name: str) -> HostSecret:
         """How the person logs in to a host; LabboxError "not_found" where nothing is kept."""
@@ -199,7 +215,7 @@ def _split(name: str, owner: str) -> tuple[str, str, int]:
     return user or owner, rest, SSH_PORT
 
 
-def _told(row: hosts.HostRow) -> Host:
+def _shown(row: hosts.HostRow) -> Host:
     user, host, port = _split(row.name, row.owner)
     return Host(
         name=row.name,

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from labbox.daemon.people import uids
 from labbox.daemon.people.accounts import Account, Actor
-from labbox.daemon.store import Store, meta, users
+from labbox.daemon.store import Store, events, meta, users
 from labbox.daemon.store import projects as stored
 from labbox.daemon.store.audit import Trail
+from labbox.daemon.store.times import now, stamp
 from labbox.errors import LabboxError
 from labbox.protocol import Project, ProjectPage
 from labbox.text import visible_line
@@ -61,10 +62,11 @@ class Projects:
         allot: Allot,
         on_disk: Callable[..., Awaitable[Any]],
         regroup: Callable[[], None],
+        told: Callable[[], None],
         first_uid: int,
         root: bool,
     ) -> None:
-        """`regroup` is called when somebody's groups may have changed."""
+        """`regroup` is called when somebody's groups may have changed, `told` when there are new events."""
         self._first_uid = first_uid
         self._store = store
         self._state = state
@@ -72,6 +74,7 @@ class Projects:
         self._allot = allot
         self._on_disk = on_disk
         self._regroup = regroup
+        self._told = told
         self._root = root
         self._shared = os.getgid()
         self._projects: dict[str, Project] = {}
@@ -193,6 +196,7 @@ class Projects:
         found = await self._store.read(stored.everything)
         self._projects = {one.name: one for one in found}
         self._regroup()
+        self._told()
 
     def _required(self, name: str) -> Project:
         found = self._projects.get(name)
@@ -206,6 +210,7 @@ class Projects:
 
     def _record(self, db: Connection, by: Actor, action: str, name: str, detail: str) -> None:
         self._trail().record(db, by.name, action, name, by.origin, detail)
+        events.append(db, at=stamp(now()), kind="project", owner=by.name)
 
     def _folder(self, name: str) -> Path:
         return self._state / "projects" / name

@@ -52,6 +52,7 @@ class People(Logins):
             allot=self._allot,
             on_disk=self._on_disk,
             regroup=self._regroup,
+            told=lambda: self.told(),
             first_uid=configuration.settings.people.first_uid,
             root=self._root,
         )

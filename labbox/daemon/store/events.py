@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 KEPT: Final = 100_000  # events; whoever was away for longer starts over from a list
 _PRUNE_EVERY: Final = 1_000  # events
+PRIVATE: Final = ("notice", "host")  # kinds that only their owner hears of
 
 
 class EventRow(Value):
@@ -38,12 +39,15 @@ def append(
     return cursor
 
 
-def after(connection: Connection, cursor: int, *, limit: int, owner: str | None = None) -> list[EventRow]:
-    """Events younger than the cursor, oldest first; of one owner where named."""
+def after(
+    connection: Connection, cursor: int, *, limit: int, owner: str | None = None, reader: str = ""
+) -> list[EventRow]:
+    """Events younger than the cursor that `reader` may hear of, oldest first; of one owner where named."""
     rows = connection.execute(
         "SELECT cursor, at, kind, owner, job, text FROM events"
-        " WHERE cursor > ? AND (? IS NULL OR owner = ?) ORDER BY cursor LIMIT ?",
-        (cursor, owner, owner, limit),
+        " WHERE cursor > ? AND (? IS NULL OR owner = ?) AND (owner = ? OR kind NOT IN (?, ?))"
+        " ORDER BY cursor LIMIT ?",
+        (cursor, owner, owner, reader, *PRIVATE, limit),
     )
     return [EventRow(cursor=c, at=at, kind=k, owner=o, job=j, text=t) for c, at, k, o, j, t in rows]
 

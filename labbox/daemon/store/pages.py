@@ -132,25 +132,30 @@ def _index(owner: str | None, name: str | None, array: int | None, group: str | 
     return "jobs_owner" if owner is not None and name is None and array is None else "jobs_list"
 
 
-def count_by_state(connection: Connection, owner: str | None = None) -> dict[JobState, int]:
-    """How many jobs are in each state; arrays by their elements, not their parents."""
+def count_by_state(
+    connection: Connection, owner: str | None = None, *, array: int | None = None
+) -> dict[JobState, int]:
+    """How many jobs are in each state: of arrays the elements, with `array` 0 each array as one."""
     if owner is None:
         rows = connection.execute(
             "SELECT state, count(*) AS n FROM jobs INDEXED BY jobs_state GROUP BY state"
-        )
-        parents = connection.execute(
-            "SELECT state, count(*) AS n FROM jobs WHERE id IN (SELECT array_id FROM elements) GROUP BY state"
         )
     else:
         rows = connection.execute(
             "SELECT state, count(*) AS n FROM jobs WHERE owner = ? GROUP BY state", (owner,)
         )
-        parents = connection.execute(
-            "SELECT state, count(*) AS n FROM jobs WHERE id IN (SELECT array_id FROM elements) AND owner = ?"
-            " GROUP BY state",
-            (owner,),
+    if array == 0:
+        less = (
+            "SELECT e.state AS state, sum(e.count) AS n FROM elements e"
+            " JOIN jobs j ON j.id = e.array_id WHERE ? IS NULL OR j.owner = ? GROUP BY e.state"
+        )
+    else:
+        less = (
+            "SELECT state, count(*) AS n FROM jobs WHERE id IN (SELECT array_id FROM elements)"
+            " AND (? IS NULL OR owner = ?) GROUP BY state"
         )
     counts = {JobState(row["state"]): int(row["n"]) for row in rows}
-    for row in parents:
-        counts[JobState(row["state"])] -= int(row["n"])
+    for row in connection.execute(less, (owner, owner)):
+        state = JobState(row["state"])
+        counts[state] = counts.get(state, 0) - int(row["n"])
     return {state: count for state, count in counts.items() if count}

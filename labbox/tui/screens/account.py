@@ -28,6 +28,7 @@ class AccountScreen(Pane):
     """Keys and tokens in one list; F6 changes the password."""
 
     KEYS = "account"
+    FOLLOWS = frozenset({"user"})
     AUTO_FOCUS = "RowsTable"
 
     def __init__(self) -> None:
@@ -57,6 +58,10 @@ class AccountScreen(Pane):
         """Ask."""
         self.attempt(self._load(), group="load")
 
+    def read_again(self) -> None:
+        """Ask again."""
+        self.attempt(self._load(), group="load", exclusive=True)
+
     async def _load(self) -> None:
         me, client = self.lab.me, self.lab.client
         keys = (await self.ask(lambda: client.list_keys(me))).keys
@@ -83,7 +88,8 @@ class AccountScreen(Pane):
                     [(local_time(thing.last_used) or "never", "dim")],
                 ]
             )
-        self.query_one(RowsTable).set_rows(rows)
+        names = [each.fingerprint if isinstance(each, Key) else each.id for each in self._things]
+        self.query_one(RowsTable).set_rows(rows, names)
 
     def action_add_key(self) -> None:
         """Deposit a key."""

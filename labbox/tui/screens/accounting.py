@@ -8,7 +8,8 @@ from typing import Final
 from textual.widget import Widget
 
 from labbox.errors import LabboxError
-from labbox.protocol import Job, JobDetail
+from labbox.model import FINAL
+from labbox.protocol import Event, Job, JobDetail
 from labbox.text import format_bytes
 from labbox.tui.format import cpu_hours, elapsed, exit_cell, local_time, name_of, state_cell
 from labbox.tui.screens.jobactions import JobPane
@@ -52,14 +53,37 @@ class AccountingScreen(JobPane):
         """Read the list, then the accounts."""
         self.attempt(self._load(), group="load")
 
+    def read_again(self) -> None:
+        """Read all again."""
+        self._details.clear()
+        self.attempt(self._load(), group="load", exclusive=True)
+
+    def events_arrived(self, events: list[Event]) -> None:
+        """A job of one's own ended, or is tried again: its account is read, and no other."""
+        mine = {
+            event.job.id
+            for event in events
+            if event.kind == "job"
+            and event.job is not None
+            and event.job.array is None
+            and event.job.owner == self.lab.me
+            and (event.job.state in FINAL or event.job.id in self._details)
+        }
+        if mine:
+            for number in mine:
+                self._details.pop(number, None)
+            self.attempt(self._load(), group="load", exclusive=True)
+
     async def _load(self) -> None:
         client = self.lab.client
-        page = await self.ask(lambda: client.list_jobs(owner=self.lab.me, state="final", limit=MOST))
+        page = await self.ask(lambda: client.list_jobs(owner=self.lab.me, state="final", limit=MOST, array=0))
         self._jobs = list(page.jobs)
         self.query_one(RowsTable).empty = "None of your jobs has ended yet."
         self._show()
         for start in range(0, len(self._jobs), STEP):
-            some = [job.id for job in self._jobs[start : start + STEP]]
+            some = [job.id for job in self._jobs[start : start + STEP] if job.id not in self._details]
+            if not some:
+                continue
 
             def details(some: list[int] = some) -> list[JobDetail]:
                 found = []
@@ -95,7 +119,7 @@ class AccountingScreen(JobPane):
                     [(memory, "text")],
                 ]
             )
-        self.query_one(RowsTable).set_rows(rows)
+        self.query_one(RowsTable).set_rows(rows, [job.id for job in self._jobs])
 
     def on_table_chosen(self) -> None:
         """Enter opens the history."""

@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from labbox.model import JobState
+from labbox.model import FINAL, JobState
 from labbox.protocol import Event, Job
 from labbox.text import visible_line
 from labbox.tui.format import STATE, elapsed, state_cell, why_cell
@@ -150,6 +150,8 @@ class ArrayScreen(JobPane):
         super().__init__()
         self.array = parent
         self._elements: dict[int, Job] = {}
+        self._said = ""
+        self._heard: dict[int, int] = {}  # elements that events told of, with the events' cursors
 
     def body(self) -> Iterator[Widget]:
         """Grid and foot."""
@@ -157,8 +159,10 @@ class ArrayScreen(JobPane):
         yield ArrayFoot()
 
     def heading(self) -> str:
-        """Which array."""
-        return f"Array {self.array.id} · {visible_line(self.array.name)}"
+        """Which array, and how much of it is done."""
+        ended = sum(job.state in FINAL for job in self._elements.values())
+        done = f" · {ended}/{len(self._elements)} done" if self._elements else ""
+        return f"Array {self.array.id} · {visible_line(self.array.name)}{done}"
 
     def begin(self) -> None:
         """Read all elements."""
@@ -173,7 +177,9 @@ class ArrayScreen(JobPane):
         while True:
             read = partial(self.lab.client.list_jobs, array=self.array.id, limit=BULK, before=before)
             page = await self.ask(read)
-            self._elements.update((job.id, job) for job in page.jobs)
+            self._elements.update(
+                (job.id, job) for job in page.jobs if self._heard.get(job.id, 0) <= page.cursor
+            )
             self._show()
             before = page.next
             if before is None:
@@ -190,13 +196,24 @@ class ArrayScreen(JobPane):
             counts[job.state] = counts.get(job.state, 0) + 1
         ordered = {state: counts[state] for state in JobState if state in counts}
         self.query_one(ArrayFoot).say(ordered, self.job_here())
+        if (heading := self.heading()) != self._said:
+            self._said = heading
+            self.retitle()
 
     def events_arrived(self, events: list[Event]) -> None:
         """Elements changed."""
-        mine = [event.job for event in events if event.job is not None and event.job.array == self.array.id]
+        mine = False
+        for event in events:
+            if event.job is not None and event.job.array == self.array.id:
+                self._elements[event.job.id] = event.job
+                self._heard[event.job.id] = event.cursor
+                mine = True
         if mine:
-            self._elements.update((job.id, job) for job in mine)
             self._show()
+
+    def tick(self) -> None:
+        """What runs grows older."""
+        self._tell()
 
     def on_grid_moved(self) -> None:
         """Show the element under the cursor."""

@@ -59,6 +59,7 @@ class Pane(LeavesOnce[None], Alike):
 
     KEYS: ClassVar[str] = "pane"  # its name in `keys.SCREENS`
     HEADING: ClassVar[str] = ""
+    FOLLOWS: ClassVar[frozenset[str]] = frozenset()  # kinds of events after which its list is read again
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Bind the keys of the table."""
@@ -151,6 +152,8 @@ class Pane(LeavesOnce[None], Alike):
 
     def events_arrived(self, events: list[Event]) -> None:
         """Something changed on the box."""
+        if any(event.kind in self.FOLLOWS for event in events):
+            self.read_again()
 
     def read_again(self) -> None:
         """The connection was lost for long, or too much changed: ask for everything again."""

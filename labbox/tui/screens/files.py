@@ -485,6 +485,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
             strip.say(order)
 
     def _ended(self, job: Job) -> None:
+        self.lab.spoken.add(job.id)
         if job.id in self._awaited:
             self._awaited.discard(job.id)
             self.attempt(self._show_lines(job), group="summary")

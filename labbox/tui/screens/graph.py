@@ -52,7 +52,12 @@ class GraphScreen(JobPane):
 
     def events_arrived(self, events: list[Event]) -> None:
         """One of them changed."""
-        mine = [event.job for event in events if event.job is not None and event.job.id in self._known]
+        mine = [
+            event.job
+            for event in events
+            if event.job is not None
+            and (event.job.id in self._known or any(earlier in self._known for earlier in event.job.after))
+        ]
         if mine:
             self._known.update((job.id, job) for job in mine)
             self._show()

@@ -30,6 +30,7 @@ class HostsScreen(Pane):
 
     KEYS = "hosts"
     AUTO_FOCUS = "RowsTable"
+    FOLLOWS = frozenset({"host"})
 
     def __init__(self, files: FilesHosts) -> None:
         """`files`: whose pane goes there."""
@@ -81,7 +82,7 @@ class HostsScreen(Pane):
             )
         table = self.query_one(RowsTable)
         table.empty = "No other machines yet. F2 adds your own PC, for one."
-        table.set_rows(rows)
+        table.set_rows(rows, [host.name for host in self._hosts])
 
     @property
     def _host(self) -> Host | None:

@@ -50,8 +50,11 @@ class JobPane(Pane):
     # Looks.
 
     def action_log(self) -> None:
-        """Open the log."""
+        """Open the log; of an array its elements, each of which has one."""
         if job := self._here():
+            if job.kind is JobKind.ARRAY:
+                self.action_elements()
+                return
             from labbox.tui.screens.log import LogScreen
 
             self.app.push_screen(LogScreen(job))

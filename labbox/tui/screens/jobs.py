@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
-from labbox.model import ACTIVE, FINAL, WAITING, JobState
+from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState
 from labbox.protocol import Event, Job, JobPage
 from labbox.text import format_bytes
 from labbox.tui.joblist import BULK, PAGE, SORTS, JobList
@@ -59,7 +59,9 @@ class JobsScreen(JobPane):
     def retitle(self) -> None:
         """Who, where, and how full the box is."""
         super().retitle()
-        if self.is_mounted:
+        if self.query("Tabs") and self.query(
+            "JobTable"
+        ):  # neither while it is built up, nor while taken down
             self._tell_view()
 
     def begin(self) -> None:
@@ -74,7 +76,7 @@ class JobsScreen(JobPane):
         await self._count()
 
     def _take_first(self, page: JobPage) -> None:
-        self.list.add_page(page.jobs, page.next)
+        self.list.add_page(page.jobs, page.next, page.cursor)
         self.list.total = max(self.list.total, len(page.jobs))
         self._say_empty()
         self.table.arrived()
@@ -106,7 +108,7 @@ class JobsScreen(JobPane):
             before = self.list.next_before
             page = await self.ask(partial(self._page, before, size))
             if self.list.next_before == before:
-                self.list.add_page(page.jobs, page.next)
+                self.list.add_page(page.jobs, page.next, page.cursor)
             self._say_empty()
             self.table.arrived()
             self.table.rows_changed()
@@ -119,12 +121,12 @@ class JobsScreen(JobPane):
 
     def _page(self, before: int | None, size: int) -> JobPage:
         return self.lab.client.list_jobs(
-            owner=self.list.owner, state=_STATE_OF[self.list.view], limit=size, before=before
+            owner=self.list.owner, state=_STATE_OF[self.list.view], limit=size, before=before, array=0
         )
 
     async def _count(self) -> None:
         owner = self.list.owner
-        counts = await self.ask(lambda: self.lab.client.count_jobs(owner=owner))
+        counts = await self.ask(lambda: self.lab.client.count_jobs(owner=owner, array=0))
         self.counts = dict(counts.by_state)
         self.list.total = self._expected()
         self.table.rows_changed()
@@ -170,7 +172,7 @@ class JobsScreen(JobPane):
                 above = self.list.id_at(max(0, row - PAGE // 4))
                 before = above + 1 if above is not None else None
                 page = await self.ask(lambda: self._page(before, PAGE))
-                self.list.remember(page.jobs)
+                self.list.remember(page.jobs, page.cursor)
             else:
                 while row >= self.list.loaded and not self.list.complete:
                     before = self.list.next_before
@@ -178,7 +180,7 @@ class JobsScreen(JobPane):
                     page = await self.ask(partial(self._page, before, BULK if far else PAGE))
                     if self.list.next_before != before:
                         return
-                    self.list.add_page(page.jobs, page.next)
+                    self.list.add_page(page.jobs, page.next, page.cursor)
                     self.table.rows_changed()
         finally:
             self._loading = False
@@ -191,15 +193,15 @@ class JobsScreen(JobPane):
         """Jobs changed: draw those that are on screen."""
         came_or_went = False
         recount = False
-        latest: dict[int, Job] = {}
+        latest: dict[int, tuple[Job, int]] = {}
         for event in events:
             if event.job is not None:
                 recount = recount or event.kind == "job"
-                latest[event.job.id] = event.job
+                latest[event.job.id] = event.job, event.cursor
         top = self.table.cursor == 0 and self.table.first_shown == 0
         here = self.list.id_at(self.table.cursor)
-        for job in latest.values():
-            structure, row = self.list.apply(job)
+        for job, cursor in latest.values():
+            structure, row = self.list.apply(job, cursor)
             came_or_went = came_or_went or structure
             if row is not None:
                 self.table.refresh_row(row)
@@ -243,8 +245,12 @@ class JobsScreen(JobPane):
 
     @on(JobTable.Chosen)
     def chosen(self) -> None:
-        """Enter opens the details, or the grid of an array."""
-        self.action_info()
+        """Enter opens the elements of an array, the details of any other job."""
+        job = self.job_here()
+        if job is not None and job.kind is JobKind.ARRAY:
+            self.action_elements()
+        else:
+            self.action_info()
 
     def action_manager(self) -> None:
         """The file manager."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from textual.widget import Widget
 
-from labbox.protocol import Event
 from labbox.text import visible_line
 from labbox.tui.format import local_time
 from labbox.tui.screens.base import Pane
@@ -14,7 +13,7 @@ from labbox.tui.widgets.table import Column, RowsTable
 
 
 class NoticesScreen(Pane):
-    """The notices of this session, newest first; Enter opens the job."""
+    """The notices that are kept, newest first, as `labbox notices --all` has them; Enter opens the job."""
 
     HEADING = "Notices"
     AUTO_FOCUS = "RowsTable"
@@ -23,6 +22,7 @@ class NoticesScreen(Pane):
         """One table."""
         table = RowsTable(
             [
+                Column("new", "", 1),
                 Column("at", "when", 16),
                 Column("job", "job", 6, right=True),
                 Column("text", "what", 20, grow=1),
@@ -31,33 +31,40 @@ class NoticesScreen(Pane):
         table.empty = "Nothing to tell. You hear here when a job of yours ends."
         yield table
 
-    def begin(self) -> None:
-        """Show what the app has gathered: it is read now."""
-        self.lab.unread = 0
-        for screen in self.lab.panes():
-            screen.retitle()
+    def __init__(self) -> None:
+        """What is new at the first look stays marked until one leaves."""
+        super().__init__()
+        self._new: set[int] = set()
 
-    def events_arrived(self, events: list[Event]) -> None:
-        """There may be more; the app is fetching it, and retitles when it has."""
+    def begin(self) -> None:
+        """Show what there is, and ask whether there is more."""
+        self._look()
+        self.attempt(self.lab.fetch_notices(quiet=True), group="notices", exclusive=True)
 
     def retitle(self) -> None:
         """Notices came; those that come while one looks are seen at once."""
         if self.is_current:
-            self.lab.unread = 0
+            self._look()
         super().retitle()
+
+    def _look(self) -> None:
+        self._new |= {notice.id for notice in self.lab.notices if not notice.seen}
+        self.lab.notices_seen()
         self._show()
 
     def _show(self) -> None:
-        self.query_one(RowsTable).set_rows(
-            [
+        rows = []
+        for notice in self.lab.notices:
+            new = notice.id in self._new
+            rows.append(
                 [
+                    [("●" if new else " ", "mark")],
                     [(local_time(notice.at), "dim")],
                     [("" if notice.job is None else str(notice.job), "text")],
-                    [(visible_line(notice.text), "text")],
+                    [(visible_line(notice.text), "bold" if new else "text")],
                 ]
-                for notice in self.lab.notices
-            ]
-        )
+            )
+        self.query_one(RowsTable).set_rows(rows, [notice.id for notice in self.lab.notices])
 
     def on_table_chosen(self) -> None:
         """Open the job that the notice is about."""

@@ -14,7 +14,7 @@ from textual.widgets import Checkbox, Input, Label
 from labbox.errors import LabboxError
 from labbox.groups import parse_group
 from labbox.locations import parse as parse_location
-from labbox.model import JobSpec
+from labbox.model import JobKind, JobSpec
 from labbox.protocol import InspectBody, Inspection
 from labbox.sweeps import parse_array, parse_sweep
 from labbox.text import duration_text, format_bytes, visible_line
@@ -192,7 +192,7 @@ class SubmitScreen(Pane):
         return msgspec.structs.replace(JobSpec(), **values)
 
     def action_send(self) -> None:
-        """Submit, and open the log."""
+        """Submit, and open the log, or the elements of what became an array."""
         self.attempt(self._send(), group="send", exclusive=True)
 
     async def _send(self) -> None:
@@ -214,6 +214,11 @@ class SubmitScreen(Pane):
         self._show("Handing it in…")
         job = await self.ask(lambda: self.lab.client.submit_job(spec))
         self.lab.say(f"Job {job.id} is submitted.")
+        if job.kind is JobKind.ARRAY:
+            from labbox.tui.screens.array import ArrayScreen
+
+            self.app.switch_screen(ArrayScreen(job))
+            return
         from labbox.tui.screens.log import LogScreen
 
         self.app.switch_screen(LogScreen(job))

@@ -8,7 +8,7 @@ from typing import Any, Final
 from textual.widget import Widget
 
 from labbox.model import Limits
-from labbox.protocol import Event, User, UserAdd
+from labbox.protocol import User, UserAdd
 from labbox.text import format_bytes, visible_line
 from labbox.tui.format import local_time, size_text
 from labbox.tui.screens.base import Pane
@@ -41,6 +41,7 @@ class UsersScreen(Pane):
 
     KEYS = "users"
     HEADING = "Users"
+    FOLLOWS = frozenset({"user"})
     AUTO_FOCUS = "RowsTable"
 
     def __init__(self) -> None:
@@ -73,11 +74,6 @@ class UsersScreen(Pane):
         """Ask again."""
         self.attempt(self._load(), group="load", exclusive=True)
 
-    def events_arrived(self, events: list[Event]) -> None:
-        """Somebody was added, changed or removed."""
-        if any(event.kind == "user" for event in events):
-            self.read_again()
-
     def tick(self) -> None:
         """Ask again now and then, unless the box is away, which the banner says."""
         self._seconds += 1
@@ -90,7 +86,6 @@ class UsersScreen(Pane):
 
     async def _load(self) -> None:
         users = list((await self.ask(self.lab.client.list_users)).users)
-        here = self._here()  # only now: the cursor may have moved while the box answered
         self._users = users
         rows: list[list[Cell]] = []
         for user in self._users:
@@ -107,11 +102,7 @@ class UsersScreen(Pane):
                     [(str(user.uid), "dim")],
                 ]
             )
-        table = self.query_one(RowsTable)
-        table.set_rows(rows)
-        names = [user.name for user in users]
-        if here is not None and here.name in names:  # who was added above pushes the rows down
-            table.go(names.index(here.name))
+        self.query_one(RowsTable).set_rows(rows, [user.name for user in users])
 
     def _here(self) -> User | None:
         table = self.query_one(RowsTable)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -305,12 +306,19 @@ class RowsTable(Table):
         super().__init__(columns, id=id, heads=heads)
         self._rows: list[list[Cell]] = []
         self._places: dict[str, int] = {}
+        self._names: Sequence[object] = ()
 
-    def set_rows(self, rows: list[list[Cell]]) -> None:
-        """Show these rows; each holds a cell for every column."""
-        self._rows = rows
+    def set_rows(self, rows: list[list[Cell]], names: Sequence[object] = ()) -> None:
+        """Show these rows; each holds a cell for every column.
+
+        `names`: what each row is about, so that the cursor stays with its own when others come and go above.
+        """
+        here = self._names[self.cursor] if self.cursor < len(self._names) else None
+        self._rows, self._names = rows, names
         self._places = {column.key: place for place, column in enumerate(self.columns)}
         self.rows_changed()
+        if here is not None and here in names:
+            self.go(names.index(here))
 
     def row_count(self) -> int:
         """How many rows there are."""
