@@ -124,7 +124,7 @@ class IndexSettings(Value, forbid_unknown_fields=True):
 
     url: str = ""  # a Python package index
     extra_urls: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()  # conda's; empty: those of the environment.yml
+    channels: tuple[str, ...] = ()  # conda's that are open; empty: conda-forge and bioconda; "*": all public
     ca_bundle: str = ""  # a file of certificates in PEM
     http_proxy: str = ""
     https_proxy: str = ""

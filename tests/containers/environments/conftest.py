@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import io
 import os
-import tarfile
 import tempfile
 import uuid
-import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_packages import make_source, make_wheel
 
 from labbox.custom import Configuration, ContainerSettings, Settings, Template, recipe
 from labbox.daemon.containers.base import BaseImage
@@ -35,59 +31,6 @@ RUN_UID = 70001
 # The machine's own network: engines that other tests start without a bridge take the machine's bridge away.
 SETTINGS = Settings(containers=ContainerSettings(build_network="host"))
 PYTHON = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
-
-
-def make_wheel(
-    folder: Path,
-    name: str,
-    version: str = "1.0",
-    files: Mapping[str, str] | None = None,
-    *,
-    requires: tuple[str, ...] = (),
-    scripts: str = "",
-) -> Path:
-    """A small pure wheel with a right RECORD."""
-    contents = dict(files or {f"{name}.py": f"version = {version!r}\n"})
-    information = f"{name}-{version}.dist-info"
-    contents[f"{information}/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        + "".join(f"Requires-Dist: {each}\n" for each in requires)
-    )
-    contents[f"{information}/WHEEL"] = (
-        "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    )
-    if scripts:
-        contents[f"{information}/entry_points.txt"] = f"[console_scripts]\n{scripts}\n"
-    record = io.StringIO()
-    for path, text in contents.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        record.write(f"{path},sha256={digest},{len(text.encode())}\n")
-    record.write(f"{information}/RECORD,,\n")
-    wheel = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for path, text in {**contents, f"{information}/RECORD": record.getvalue()}.items():
-            archive.writestr(path, text)
-    wheel.chmod(0o644)
-    return wheel
-
-
-def make_source(folder: Path, name: str, backend: str, version: str = "1.0") -> Path:
-    """A source distribution whose build script (a backend of its own, needing nothing) is `backend`."""
-    top = f"{name}-{version}"
-    files = {
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        f'[project]\nname = "{name}"\nversion = "{version}"\n',
-        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        "backend.py": backend,
-    }
-    path = folder / f"{top}.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for file, text in files.items():
-            entry = tarfile.TarInfo(f"{top}/{file}")
-            entry.size = len(text.encode())
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    path.chmod(0o644)
-    return path
 
 
 class Box:

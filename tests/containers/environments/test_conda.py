@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from made_packages import PLACEHOLDER, add_package
 from rattler.index import index_fs
 
 from labbox.custom import IndexSettings, Settings
 from labbox.errors import LabboxError
 
-PLACEHOLDER = "/opt/placeholder_placehold_placehold_placehold_placehold_placehold_placehold_placehold"
+
+@pytest.fixture
+async def box(open_box: Callable[..., Any], channel: str) -> Any:
+    """A box whose lab opened the channel, and one where nobody listens."""
+    return await open_box(settings=opened(channel, "http://127.0.0.1:9/channel"))
 
 
-def add_package(
-    channel: Path, name: str, version: str, files: dict[str, str], depends: tuple[str, ...] = ()
-) -> None:
-    """A package of text files; programs are in bin/."""
-    index = {
-        "name": name,
-        "version": version,
-        "build": "0",
-        "build_number": 0,
-        "depends": depends,
-        "subdir": "noarch",
-    }
-    paths = []
-    folder = channel / "noarch"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(folder / f"{name}-{version}-0.tar.bz2", "w:bz2") as archive:
-
-        def add(path: str, data: bytes, mode: int = 0o644) -> None:
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(data), mode
-            archive.addfile(entry, io.BytesIO(data))
-
-        for path, text in files.items():
-            data = text.encode()
-            add(path, data, 0o755 if path.startswith("bin/") else 0o644)
-            known = {"_path": path, "path_type": "hardlink", "sha256": hashlib.sha256(data).hexdigest()}
-            if PLACEHOLDER in text:
-                known |= {"prefix_placeholder": PLACEHOLDER, "file_mode": "text"}
-            paths.append({**known, "size_in_bytes": len(data)})
-        add("info/index.json", json.dumps(index).encode())
-        add("info/paths.json", json.dumps({"paths": paths, "paths_version": 1}).encode())
+def opened(*channels: str) -> Settings:
+    return Settings(index=IndexSettings(channels=channels))
 
 
 @pytest.fixture
@@ -120,7 +92,7 @@ async def test_what_no_channel_has(box: Any, channel: str, dependency: str, word
 
 
 async def test_only_the_channels_that_the_box_allows(open_box: Callable[..., Any], channel: str) -> None:
-    box = await open_box(settings=Settings(index=IndexSettings(channels=(channel,))))
+    box = await open_box(settings=opened(channel))
     with pytest.raises(LabboxError, match="does not allow the channel conda-forge"):
         await box.prepare(("conda", "channels: [conda-forge]\ndependencies: [greet]\n"))
     prepared = await box.prepare(("conda", "dependencies: [greet]\n"))  # the box's own where none is named

@@ -22,6 +22,7 @@ _SOLVE_SECONDS: Final = 600.0
 _INSTALL_SECONDS: Final = 3600.0
 _SUBDIRS: Final = {"x86_64": "linux-64", "aarch64": "linux-aarch64", "ppc64le": "linux-ppc64le"}
 _DEFAULT_CHANNEL: Final = "conda-forge"
+_OPEN: Final = (_DEFAULT_CHANNEL, "bioconda")  # where the lab names none
 _PIP_ALONE: Final = frozenset({"python", "pip"})
 _MAX_SIZE: Final = 1 << 20  # bytes of an environment.yml
 
@@ -87,15 +88,15 @@ class Condas:
     def __init__(
         self, programs: Programs, folders: Folders, index: PackageIndex, channels: tuple[str, ...]
     ) -> None:
-        """`channels` are those that the box allows; empty: whichever environment.yml names."""
+        """`channels` are those that the lab opens, "*" all that are public; empty: the usual two."""
         self._programs = programs
         self._folders = folders
         self._index = index
-        self._channels = channels
+        self._channels = channels or _OPEN
 
     async def solve(self, plan: CondaPlan, image: PythonTarget, report: Report) -> Solved:
         """Find the packages that fit together. LabboxError in words where there are none."""
-        channels = self._allowed(plan)
+        channels = self._wanted(plan, report)
         subdir = _SUBDIRS.get(image.machine)
         if subdir is None:
             raise LabboxError(
@@ -113,7 +114,7 @@ class Condas:
             "specs": plan.specs,
             "platform": subdir,
             "virtual": virtual,
-            "cache": str(self._folders.cache / "conda"),
+            **self._surroundings(),
         }
         answer = await self._programs.conda(request, seconds=_SOLVE_SECONDS)
         if "error" in answer:
@@ -133,27 +134,39 @@ class Condas:
             "work": str(work),
             "final": str(final),
             "scratch": str(scratch),
-            "cache": str(self._folders.cache / "conda"),
+            **self._surroundings(),
         }
         answer = await self._programs.conda(request, seconds=_INSTALL_SECONDS, on_message=on_message)
         if "error" in answer:
-            raise self._install_error(str(answer["error"]))
+            raise self._install_error(answer)
 
-    def _allowed(self, plan: CondaPlan) -> tuple[str, ...]:
-        if not self._channels:
-            return plan.channels or (_DEFAULT_CHANNEL,)
-        for channel in plan.channels:
-            if channel.rstrip("/") not in {each.rstrip("/") for each in self._channels}:
-                raise LabboxError(
-                    "forbidden",
-                    f"cannot use {visible_line(plan.file)}: this box does not allow the channel "
-                    f"{visible_line(channel)}",
-                    f"use one of: {', '.join(self._index.redact(each) for each in self._channels)}",
-                )
-        return plan.channels or self._channels
+    def _wanted(self, plan: CondaPlan, report: Report) -> tuple[str, ...]:
+        """The channels to ask, whether they are open or not: the client knows what is the same."""
+        wanted = plan.channels
+        if "defaults" in wanted and "defaults" not in self._channels:  # conda writes it into exports
+            wanted = tuple(each for each in wanted if each != "defaults")
+            report("the channel “defaults” is left out: this box has not opened it")
+        if wanted:
+            return wanted
+        named = tuple(each for each in self._channels if each != "*")
+        return (_DEFAULT_CHANNEL,) if _DEFAULT_CHANNEL in named or not named else named
+
+    def _surroundings(self) -> dict[str, Any]:
+        return {
+            "open": self._channels,
+            "proxies": self._index.proxies,
+            "cache": str(self._folders.cache / "conda"),
+        }
 
     def _error(self, answer: dict[str, Any], plan: CondaPlan) -> LabboxError:
         said = visible_line(self._index.redact(" ".join(str(answer["error"]).split())))
+        if answer.get("kind") == "refused":
+            return LabboxError(
+                "forbidden",
+                f"cannot use {visible_line(plan.file)}: {said}"[:600],
+                f"open here: {', '.join(self._index.redact(each) for each in self._channels)}; whoever runs"
+                " the box can open others under [index] channels in custom/box.toml",
+            )
         if answer.get("kind") == "channel":
             missing = re.search(r"\b(404|Not Found|No such file)", said)
             return LabboxError(
@@ -175,8 +188,14 @@ class Condas:
             "loosen the versions that exclude each other",
         )
 
-    def _install_error(self, said: str) -> LabboxError:
-        flat = visible_line(self._index.redact(" ".join(said.split())))
+    def _install_error(self, answer: dict[str, Any]) -> LabboxError:
+        flat = visible_line(self._index.redact(" ".join(str(answer["error"]).split())))
+        if answer.get("kind") == "refused":
+            return LabboxError(
+                "forbidden",
+                f"cannot install the conda packages: {flat}"[:600],
+                "ask whoever runs the channel",
+            )
         if "No space left" in flat or "os error 28" in flat:
             return disk_error(OSError(28, "no space left on device"))
         return LabboxError(

@@ -8,13 +8,21 @@ only the daemon can read.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import re
+import secrets
+import shutil
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import rattler
+from rattler import package_streaming
 from rattler.exceptions import (
     GatewayError,
     InvalidMatchSpecError,
@@ -22,6 +30,8 @@ from rattler.exceptions import (
     SolverError,
 )
 from rattler.install.installer import InstallerReporter
+
+from labbox.daemon.containers.guard import Guard
 
 
 def main() -> int:
@@ -36,11 +46,13 @@ def main() -> int:
     action = {"solve": solve, "install": install}[request["action"]]
     try:
         answer = asyncio.run(action(request))
+    except RefusedError as error:
+        _say({"error": str(error), "kind": "refused"})
     except (SolverError, InvalidMatchSpecError, InvalidVersionSpecError) as error:
         _say({"error": str(error), "kind": "solve"})
     except GatewayError as error:
         _say({"error": str(error), "kind": "channel"})
-    except rattler.exceptions.InstallerError as error:
+    except (FetchError, rattler.exceptions.InstallerError) as error:
         _say({"error": str(error), "kind": "install"})
     except OSError as error:
         _say({"error": error.strerror or str(error), "errno": error.errno, "path": str(error.filename or "")})
@@ -50,55 +62,175 @@ def main() -> int:
     return 1
 
 
+class FetchError(Exception):
+    """An archive could not be got; it may work later."""
+
+
+class RefusedError(Exception):
+    """What a person's file asks for is not open here; the text says what."""
+
+
 async def solve(request: dict[str, Any]) -> dict[str, Any]:
     """The packages that fit the specifications, each as the record its channel has of it."""
+    channels = _open_channels(request["channels"], request["open"])
+    bases = tuple(channel.base_url for channel in channels)
+    specs = [_spec(text, bases) for text in request["specs"]]
     virtual = [
         rattler.GenericVirtualPackage(
             rattler.PackageName(name), rattler.Version(version), rattler.BuildString(build)
         )
         for name, version, build in request["virtual"]
     ]
-    records = await rattler.solve(
-        [rattler.Channel(channel) for channel in request["channels"]],
-        [rattler.MatchSpec(spec) for spec in request["specs"]],
-        gateway=rattler.Gateway(cache_dir=Path(request["cache"]) / "repodata"),
-        platforms=[request["platform"], "noarch"],
-        virtual_packages=virtual,
-    )
-    return {
-        "packages": [
-            {
-                "record": json.loads(record.to_json()),
-                "file_name": record.file_name,
-                "url": record.url,
-                "channel": record.channel or "",
-            }
-            for record in records
-        ]
-    }
+    async with _guarded(request):
+        records = await rattler.solve(
+            channels,
+            specs,
+            gateway=rattler.Gateway(cache_dir=Path(request["cache"]) / "repodata"),
+            platforms=[request["platform"], "noarch"],
+            virtual_packages=virtual,
+        )
+    return {"packages": [_package(record, bases) for record in records]}
+
+
+def _open_channels(wanted: list[str], opened: list[str]) -> list[rattler.Channel]:
+    """The channels, where all of them are open; one address is one channel, however it is written."""
+    known = {rattler.Channel(each).base_url for each in opened if each != "*"}
+    channels = []
+    for each in wanted:
+        try:
+            channel = rattler.Channel(each)
+        except Exception as error:
+            raise RefusedError(f"the channel {each} is no address") from error
+        if channel.base_url not in known:
+            if "*" not in opened:
+                raise RefusedError(f"this box does not allow the channel {each}")
+            if urlsplit(channel.base_url).scheme not in ("http", "https"):
+                raise RefusedError(f"the channel {each} is a folder of this box or a place that is not open")
+        channels.append(channel)
+    return channels
+
+
+def _spec(text: str, bases: tuple[str, ...]) -> rattler.MatchSpec:
+    """A specification that names a package, of the channels in use; never the address of an archive."""
+    if "://" in text or re.search(r"[\[,]\s*(?:url|fn|file_name)\s*=|\.(?:conda|tar\.bz2)\s*$", text):
+        raise RefusedError(f"{text} names an address, and packages come from channels")
+    spec = rattler.MatchSpec(text)
+    if spec.channel is not None and spec.channel.base_url not in bases:
+        raise RefusedError(f"{text} is of a channel that is not among its channels")
+    return spec
+
+
+def _package(record: rattler.RepoDataRecord, bases: tuple[str, ...]) -> dict[str, Any]:
+    base = next((each for each in bases if record.url.startswith(each)), None)
+    document = json.loads(record.to_json())
+    if base is None or "/../" in record.url:
+        raise RefusedError(f"{record.file_name} lies outside of its channel: {record.url}")
+    if not re.fullmatch(r"[0-9a-f]{64}", str(document.get("sha256") or "")):
+        raise RefusedError(
+            f"the channel {base} gives no sha256 of {record.file_name}, so nobody can check it"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._+!-]{0,250}\.(?:conda|tar\.bz2)", record.file_name):
+        raise RefusedError(f"the channel {base} calls a package {record.file_name}")
+    return {"record": document, "file_name": record.file_name, "url": record.url, "channel": base}
+
+
+@asynccontextmanager
+async def _guarded(request: dict[str, Any]) -> AsyncIterator[None]:
+    """The client goes through a proxy that leads to no address of this machine, redirects and all."""
+    named = []
+    for each in request["open"]:
+        place = urlsplit(rattler.Channel(each).base_url) if each != "*" else urlsplit("")
+        if place.hostname:
+            named.append((place.hostname, place.port or (443 if place.scheme == "https" else 80)))
+    token = secrets.token_hex(16)
+    guard = Guard(named=named, proxies=request["proxies"], token=token)
+    server = await asyncio.start_server(guard, "127.0.0.1", 0, limit=1 << 16)
+    address = f"http://guard:{token}@127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        os.environ[name] = os.environ[name.upper()] = address
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ.pop(name, None)
+    try:
+        yield
+    except Exception as error:
+        if guard.refused:
+            raise RefusedError(guard.refused[-1]) from error
+        raise
+    finally:
+        server.close()
 
 
 async def install(request: dict[str, Any]) -> dict[str, Any]:
-    """Put packages into a folder whose final path is another one; scripts in packages are never run."""
+    """Put packages into a folder whose final path is another one; scripts in packages are never run.
+
+    What is kept from one time to the next is archives, by channel and hash, each checked before each use.
+    """
     records = []
     folder = Path(request["scratch"])
-    for number, package in enumerate(request["packages"]):
+    async with _guarded(request):
+        archives = [
+            await _archive(package, Path(request["cache"]) / "archives") for package in request["packages"]
+        ]
+    for number, (package, archive) in enumerate(zip(request["packages"], archives, strict=True)):
         path = folder / f"{number}.json"
         path.write_text(json.dumps(package["record"]), "utf-8")
         sums = {name: package["record"].get(name) for name in ("size", "sha256", "md5")}
         record = rattler.PackageRecord.from_index_json(path, **sums)
         records.append(
-            rattler.RepoDataRecord(record, package["file_name"], package["url"], package["channel"])
+            rattler.RepoDataRecord(record, package["file_name"], archive.as_uri(), package["channel"])
         )
     await rattler.install(
         records,
         request["work"],
-        cache_dir=Path(request["cache"]) / "packages",
+        cache_dir=folder / "unpacked",
         execute_link_scripts=False,
         reporter=_reporter(len(records)),
         alternative_target_prefix=request["final"],
     )
     return {}
+
+
+async def _archive(package: dict[str, Any], cache: Path) -> Path:
+    """The archive of a package, whose bytes have the hash of its record."""
+    wanted, url = package["record"]["sha256"], package["url"]
+    folder: Path = cache / hashlib.sha256(package["channel"].encode()).hexdigest()[:32] / wanted
+    archive: Path = folder / package["file_name"]
+    if await asyncio.to_thread(_stands, archive, wanted):
+        return archive
+    partial = folder / f"{secrets.token_hex(8)}.tmp-{os.getpid()}"
+    try:
+        if urlsplit(url).scheme == "file":
+            await asyncio.to_thread(shutil.copyfile, unquote(urlsplit(url).path), partial)
+        else:
+            await _download(url, partial)
+        found = await asyncio.to_thread(_hash, partial)
+        if found != wanted:
+            raise RefusedError(
+                f"{package['file_name']} has the sha256 {found}, and its channel says {wanted}"
+            )
+        await asyncio.to_thread(partial.rename, archive)
+    finally:
+        await asyncio.to_thread(partial.unlink, missing_ok=True)
+    return archive
+
+
+def _stands(archive: Path, wanted: str) -> bool:
+    """Whether the archive is there as it should be; its folder is, and is marked as used now."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    os.utime(archive.parent)
+    return archive.is_file() and _hash(archive) == wanted
+
+
+async def _download(url: str, path: Path) -> None:
+    try:
+        await package_streaming.download_to_path(rattler.Client.default_client(), url, path)
+    except Exception as error:
+        raise FetchError(f"cannot get {url}: {error}") from error
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reporter(total: int) -> InstallerReporter:

@@ -51,6 +51,8 @@ class Folders:
         places = (*public, self.cache / "stage", self.cache / "tmp", self.cache / "built")
         unfinished = [str(entry) for place in public for entry in place.iterdir() if ".tmp-" in entry.name]
         unfinished += [str(entry) for place in places[2:] for entry in place.iterdir()]
+        if (old := self.cache / "conda/packages").exists():  # of a version that kept all channels' in one
+            unfinished.append(str(old))
         return unfinished + [str(path) for path in self.marks.open()]
 
     def environment(self, name: str) -> Path:
@@ -107,7 +109,8 @@ class Folders:
             path.unlink(missing_ok=True)
         wheels = _older(self.wheels, before)
         self.marks.forget((*environments, *wheels))
-        return environments, wheels
+        channels = (self.cache / "conda/archives").glob("*/")
+        return environments, [*wheels, *(path for channel in channels for path in _older(channel, before))]
 
 
 def _older(folder: Path, before: float) -> list[Path]:

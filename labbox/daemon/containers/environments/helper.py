@@ -1,6 +1,6 @@
 # pathlib is slow over the many thousand files of an environment, so os it is:
-# ruff: noqa: PTH103, PTH104, PTH102, PTH108, PTH112, PTH117, PTH118, PTH120, PTH208
-"""The trusted installer's hands: splits wheels, compiles bytecode, assembles environments.
+# ruff: noqa: PTH103, PTH104, PTH102, PTH108, PTH112, PTH118, PTH120, PTH208
+"""The trusted installer's hands: stages wheels, compiles bytecode, assembles environments.
 
 Run as a program of its own (``python -I -S helper.py UID GID``, ids -1 to stay as is): gives up its ids
 before anything else, reads one request as JSON from standard input, writes progress and its answer as
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import compileall
 import contextlib
-import csv
 import ctypes
+import importlib.util
 import json
 import os
 import py_compile
@@ -28,6 +28,7 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _REPORT_EVERY = 50  # files
+_LONGEST_METADATA = 1 << 20  # bytes
 _LONGEST_SHEBANG = 120  # bytes; older kernels cut at 127
 
 
@@ -50,65 +51,97 @@ def main() -> int:
     return 0
 
 
-def split(request: dict[str, Any]) -> dict[str, Any]:
-    """Move each wheel's files (by its RECORD) from one prefix into a folder of its own.
+def stage(request: dict[str, Any]) -> dict[str, Any]:
+    """Move what one wheel put into a prefix of its own into the folder of that wheel.
 
-    A folder has ``site`` (packages), ``bin`` and ``data`` (share, etc, include). Wheels that hold a file of
-    another one too are not split but named: their files may be the other's.
+    The folder has ``site`` (packages), ``bin`` and ``data`` (share, etc, include). What counts is what lies
+    there, not what the wheel's RECORD says: that is the wheel's word. ``refused`` says why it is not taken.
     """
-    stage, folders = Path(request["stage"]), request["folders"]
-    site = next(stage.glob("lib/python*/site-packages"))
-    owned: dict[str, list[str]] = {}
-    for information in site.glob("*.dist-info"):
-        name = _normal(information.name.split("-", 1)[0])
-        with (information / "RECORD").open(newline="", encoding="utf-8") as record:
-            owned[name] = [os.path.normpath(row[0]) for row in csv.reader(record) if row]
-    seen: dict[str, str] = {}
-    shared: set[str] = set()
-    for name, files in owned.items():
-        for file in files:
-            if seen.setdefault(file, name) != name:
-                shared |= {name, seen[file]}
-    up = os.path.relpath(stage, site)
-    for name, files in owned.items():
-        if name in shared or name not in folders:
-            continue
-        folder = Path(folders[name])
-        made: set[str] = set()
-        for file in files:
-            inside, target = _place(file, up)
-            if inside is None:
-                continue
-            destination = os.path.join(folder, target)
-            parent = os.path.dirname(destination)
-            if parent not in made:
-                os.makedirs(parent, exist_ok=True)
-                made.add(parent)
-            with contextlib.suppress(FileNotFoundError):  # RECORD may list what the installer left out
-                os.rename(os.path.join(site, inside), destination)
-    return {"shared": sorted(shared & folders.keys()), "found": sorted(owned)}
+    prefix, folder = Path(request["stage"]), Path(request["folder"])
+    site = next(prefix.glob("lib/python*/site-packages"), None)
+    why = (
+        "it holds no packages"
+        if site is None
+        else _foreign(prefix, site, request["name"], request["version"])
+    )
+    if site is None or why:
+        return {"refused": why}
+    folder.mkdir()
+    site.rename(folder / "site")
+    (folder / "data").mkdir()
+    for entry in list(prefix.iterdir()):
+        if entry.name == "bin":
+            entry.rename(folder / "bin")
+        elif entry.name not in (".lock", "lib64"):
+            entry.rename(folder / "data" / entry.name)
+    return {}
 
 
-def _place(file: str, up: str) -> tuple[str | None, str]:
-    """Where a file of a RECORD goes below the wheel's folder; None for one outside of the prefix."""
-    if not file.startswith(".."):
-        return (None, "") if os.path.isabs(file) else (file, "site/" + file)
-    if not file.startswith(up + "/"):
-        return None, ""
-    rest = file[len(up) + 1 :]
-    if rest.startswith(".."):
-        return None, ""
-    return file, rest if rest.startswith("bin/") else "data/" + rest
+def _foreign(prefix: Path, site: Path, name: str, version: str) -> str:
+    """Why a wheel is not taken: another package's name, links, files that are the environment's."""
+    owned = [
+        entry.name for entry in site.iterdir() if entry.name.lower().endswith((".dist-info", ".egg-info"))
+    ]
+    if len(owned) != 1 or not owned[0].endswith(".dist-info"):
+        return f"it describes {len(owned)} packages: {', '.join(sorted(owned))[:200]}"
+    said = _described(site / owned[0] / "METADATA")
+    folder_name, _, folder_version = owned[0].removesuffix(".dist-info").partition("-")
+    for kind, found in (("folder", (folder_name, folder_version)), ("METADATA", said)):
+        if _normal(found[0]) != _normal(name) or _plain_version(found[1]) != _plain_version(version):
+            return f"its {kind} says that it is {' '.join(found)[:200]}"
+    for directory, _names, files in os.walk(prefix):
+        for file in (*_names, *files):
+            path = os.path.join(directory, file)
+            mode = os.lstat(path).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) and path != f"{prefix}/lib64":
+                return f"{os.path.relpath(path, prefix)[:200]} is a link or a device"
+    for entry in prefix.iterdir():
+        if entry.name in ("pyvenv.cfg", "labbox.json", "conda-meta"):
+            return f"it holds {entry.name}, which is the environment's"
+    if any(entry.name.startswith("python") for entry in (prefix / "bin").glob("*")):
+        return "it holds a program called python"
+    return ""
+
+
+def _described(metadata: Path) -> tuple[str, str]:
+    """Name and version by the first such lines of METADATA."""
+    found = {"name": "", "version": ""}
+    with contextlib.suppress(FileNotFoundError), metadata.open("rb") as file:
+        for line in file.read(_LONGEST_METADATA).decode("utf-8", "replace").split("\n"):
+            key, colon, value = line.partition(":")
+            if not line.strip():
+                break
+            if colon and not found.get(key.lower(), "x"):
+                found[key.lower()] = value.strip()
+    return found["name"], found["version"]
+
+
+def _plain_version(version: str) -> tuple[str, ...]:
+    """A version in one of its many spellings (PEP 440): `1.0-RC1`, `1.0.0_rc1` and `v1.0c1` are the same."""
+    words = re.findall(r"\d+|[a-z]+", version.lower().strip().removeprefix("v"))
+    same = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc", "rev": "post", "r": "post"}
+    words = [same.get(word, word) if not word.isdigit() else word.lstrip("0") or "0" for word in words]
+    release = next((number for number, word in enumerate(words) if not word.isdigit()), len(words))
+    numbers = words[:release]
+    while len(numbers) > 1 and numbers[-1] == "0":
+        numbers.pop()
+    return (*numbers, *words[release:])
 
 
 def compile_folders(request: dict[str, Any]) -> dict[str, Any]:
     """Compile all Python files below the folders, shared out to several processes by size.
 
     The bytecode is not checked against its source at import: nobody can change either, and hard links and
-    restored backups keep their bytecode valid whatever their times.
+    restored backups keep their bytecode valid whatever their times. With ``into``, a folder for each, it is
+    written there: a Python of an image is not trusted with the folders (`adopt`).
     """
+    apart = request.get("into") or [None] * len(request["folders"])
     files = sorted(
-        (entry for folder in request["folders"] for entry in _python_files(folder)),
+        (
+            (size, path, into and f"{into}/{os.path.relpath(path, folder)}")
+            for folder, into in zip(request["folders"], apart, strict=True)
+            for size, path in _python_files(folder)
+        ),
         key=lambda entry: -entry[0],
     )
     workers = max(1, min(request["workers"], len(files) // 20 + 1))
@@ -131,12 +164,16 @@ def compile_folders(request: dict[str, Any]) -> dict[str, Any]:
     return {"files": len(files)}
 
 
-def _compile(files: list[tuple[int, str]]) -> None:
-    for count, (_size, path) in enumerate(files, start=1):
+def _compile(files: list[tuple[int, str, str | None]]) -> None:
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    for count, (_size, path, into) in enumerate(files, start=1):
         # what does not compile (templates, tests for other versions) stays source, as with pip
-        compileall.compile_file(
-            path, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH, ddir=None
-        )
+        if into is None:
+            compileall.compile_file(path, quiet=2, invalidation_mode=unchecked, ddir=None)
+        else:
+            with contextlib.suppress(Exception):
+                made = importlib.util.cache_from_source(into)
+                py_compile.compile(path, cfile=made, dfile=path, doraise=True, invalidation_mode=unchecked)
         if count % _REPORT_EVERY == 0 or count == len(files):
             _say({"compiled": (count - 1) % _REPORT_EVERY + 1})
 
@@ -147,6 +184,40 @@ def _python_files(folder: str) -> Iterator[tuple[int, str]]:
             if name.endswith(".py"):
                 path = f"{directory}/{name}"
                 yield os.lstat(path).st_size, path
+
+
+def adopt(request: dict[str, Any]) -> dict[str, Any]:
+    """Copy bytecode that a Python of an image made: only plain files, beside a source that is there.
+
+    What it holds is that image's word, so the folders are that image's alone.
+    """
+    for folder, made in request["folders"]:
+        for directory, _names, names in os.walk(made):
+            inside = os.path.relpath(directory, made)
+            if not directory.endswith("/__pycache__"):
+                continue
+            beside = os.path.normpath(os.path.join(folder, os.path.dirname(inside)))
+            if os.path.realpath(beside) != beside or not os.path.isdir(beside):
+                continue
+            sources = {name: os.lstat(f"{beside}/{name}").st_size for name in os.listdir(beside)}
+            for name in names:
+                match = re.fullmatch(r"(.+)\.[a-z]+-?[0-9]+t?\.pyc", name)
+                source = sources.get(f"{match[1]}.py") if match else None
+                if source is not None:
+                    with contextlib.suppress(OSError):
+                        _adopt(f"{directory}/{name}", f"{beside}/__pycache__", name, 64 * source + (1 << 16))
+    return {}
+
+
+def _adopt(made: str, folder: str, name: str, limit: int) -> None:
+    descriptor = os.open(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
+            return
+        os.makedirs(folder, exist_ok=True)
+        with Path(f"{folder}/{name}").open("xb") as copy:
+            shutil.copyfileobj(file, copy)
 
 
 def assemble(request: dict[str, Any]) -> dict[str, Any]:
@@ -292,7 +363,8 @@ def _say(message: dict[str, Any]) -> None:
 
 
 _ACTIONS = {
-    "split": split,
+    "stage": stage,
+    "adopt": adopt,
     "compile": compile_folders,
     "assemble": assemble,
     "remove": remove,

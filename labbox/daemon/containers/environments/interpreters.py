@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -27,14 +28,22 @@ class Interpreters:
     """Runs the Python of an image in containers without a network."""
 
     def __init__(
-        self, connection: Connection, programs: Programs, folders: Folders, workers: int, owner: str
+        self,
+        connection: Connection,
+        programs: Programs,
+        folders: Folders,
+        workers: int,
+        owner: str,
+        *,
+        builder: int | None,
     ) -> None:
-        """`owner` names this box on its containers."""
+        """`owner` names this box on its containers; `builder` is their uid, None without root."""
         self._connection = connection
         self._programs = programs
         self._folders = folders
         self._workers = workers
         self._owner = owner
+        self._builder = builder
         self._known: dict[str, PythonTarget] = {}
         self.probes = SharedWork[PythonTarget]()
 
@@ -55,16 +64,28 @@ class Interpreters:
     async def compile(
         self, image: str, folders: Sequence[Path], python: str, prefix: tuple[Path, Path] | None = None
     ) -> None:
-        """Compile folders with `python` of an image, as the installer; it can write these folders alone.
+        """Compile folders with `python` of an image: it reads them, and writes into a room of its own.
+
+        An image may be anybody's. So it runs under an id that owns nothing else, and the installer copies
+        what it wrote; the folders' files themselves are hard links that others' caches share.
 
         `prefix` is a conda environment that the Python stands in: where it is, and what path it was made for.
         """
         binds = [Bind(source=self._programs.helper_source(), target="/labbox/helper.py")]
-        binds += [Bind(source=folder, target=str(folder), writable=True) for folder in folders]
+        binds += [Bind(source=folder, target=str(folder)) for folder in folders]
+        room = self._folders.cache / "built" / f"bytecode-{os.urandom(6).hex()}"
+        rooms = [room / str(number) for number in range(len(folders))]
+        await asyncio.to_thread(self._furnish, (room, *rooms))
+        binds.append(Bind(source=room, target="/labbox/made", writable=True))
         if prefix is not None:
             binds.append(Bind(source=prefix[0], target=str(prefix[1])))
         request = msgspec.json.encode(
-            {"action": "compile", "folders": [str(folder) for folder in folders], "workers": self._workers}
+            {
+                "action": "compile",
+                "folders": [str(folder) for folder in folders],
+                "into": [f"/labbox/made/{one.name}" for one in rooms],
+                "workers": self._workers,
+            }
         )
         script = 'printf %s "$LABBOX_REQUEST" | "$0" -I -S /labbox/helper.py -1 -1'
         errand = Errand(
@@ -75,11 +96,23 @@ class Interpreters:
             seconds=_COMPILE_SECONDS,
         )
         env = {"LABBOX_REQUEST": request.decode()}
-        outcome = await throwaway.run(self._connection, self._owner, errand, env=env)
-        if outcome.code != 0:
-            raise throwaway.failure(
-                outcome, "compile the packages with the image's Python", "use another image"
-            )
+        try:
+            outcome = await throwaway.run(self._connection, self._owner, errand, env=env)
+            if outcome.code != 0:
+                raise throwaway.failure(
+                    outcome, "compile the packages with the image's Python", "use another image"
+                )
+            pairs = [(str(folder), str(made)) for folder, made in zip(folders, rooms, strict=True)]
+            await self._programs.helper({"action": "adopt", "folders": pairs}, seconds=_COMPILE_SECONDS)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, room, ignore_errors=True)
+
+    def _furnish(self, rooms: Sequence[Path]) -> None:
+        for folder in rooms:
+            folder.mkdir()
+            folder.chmod(0o755)
+            if self._builder is not None:
+                os.chown(folder, self._builder, self._builder)
 
     async def _ask(self, image: str, path: Path) -> PythonTarget:
         errand = Errand(image=image, command=("python3", "-I", "-S", "-c", PROBE), uid=self._uid())
@@ -91,12 +124,15 @@ class Interpreters:
             raise _no_python() from error  # the engine found no such program
         if outcome.code != 0 or not outcome.lines:
             raise _no_python()
-        target = decode_target(outcome.lines[-1])
+        try:
+            target = decode_target(outcome.lines[-1])
+        except msgspec.DecodeError as error:
+            raise _no_python() from error
         await asyncio.to_thread(path.write_bytes, msgspec.json.encode(target))
         return target
 
     def _uid(self) -> int:
-        return os.getuid() if self._programs.uid is None else self._programs.uid
+        return os.getuid() if self._builder is None else self._builder
 
 
 def _no_python() -> LabboxError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import tempfile
 import tomllib
@@ -21,10 +20,12 @@ from labbox.daemon.containers.environments.requirements import Line, Requirement
 from labbox.daemon.containers.environments.target import PythonTarget
 from labbox.errors import LabboxError
 from labbox.model import Progress, Value
+from labbox.text import visible_line
 
 _RESOLVE_LIMIT: Final = 300.0  # seconds; uv itself gives up on an index that does not answer
 _INSTALL_LIMIT: Final = 3600.0  # seconds; several GB over a slow line
 _HELPER_LIMIT: Final = 900.0  # seconds
+_AT_ONCE: Final = 8  # packages that are fetched at the same time
 _RETRY_AFTER: Final = 2.0  # seconds before the one retry of ours; uv has tried three times by then
 
 CompileElsewhere = Callable[[Sequence[Path], PythonTarget], Awaitable[None]]
@@ -100,12 +101,15 @@ class Pythons:
         compile_elsewhere: CompileElsewhere,
         links: Path | None = None,
         prefix: Path | None = None,
+        alone: str = "",
     ) -> Path:
         """The folder of the environment `name`, made from the packages in `locked`.
 
+        Wheels are shared by all whose bytecode this box's own Python makes. `alone` names what else has a
+        hand in them (the image whose Python compiles, conda's packages): only who has the same shares those.
         `prefix` is a conda environment under its temporary name, which gets the packages and then its name.
         """
-        keys = {each.name: self._key(each, target) for each in locked}
+        keys = {each.name: self._key(each, target, alone) for each in locked}
         stands = self._folders.stands
         missing = [each for each in locked if not stands(self._folders.wheel(keys[each.name]))]
         publish: list[tuple[str, str]] = []
@@ -143,8 +147,9 @@ class Pythons:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _key(self, locked: Locked, target: PythonTarget) -> str:
-        return digest("wheel-1", locked.name, locked.version, target.tag, *locked.hashes)
+    def _key(self, locked: Locked, target: PythonTarget, alone: str) -> str:
+        hand = "" if target.reads_our_bytecode else alone
+        return digest("wheel-2", locked.name, locked.version, target.tag, hand, *locked.hashes)
 
     async def _install(
         self,
@@ -159,50 +164,51 @@ class Pythons:
         mark = os.urandom(6).hex()
         folders = {each.name: f"{self._folders.wheel(keys[each.name])}.tmp-{mark}" for each in missing}
         counted = 0
+        gate = asyncio.Semaphore(_AT_ONCE)
 
-        def listen(line: str) -> None:
+        async def fetch(each: Locked) -> None:
             nonlocal counted
-            if re.match(r"\s*Downloaded ", line):
-                counted += 1
-                report(Progress(phase="packages", done=counted, total=len(missing), unit="packages"))
+            async with gate:
+                await self._fetch(each, folders[each.name], target, links)
+            counted += 1
+            report(Progress(phase="packages", done=counted, total=len(missing), unit="packages"))
 
         report(Progress(phase="packages", done=0, total=len(missing), unit="packages"))
-        shared = await self._fetch(missing, folders, target, listen, links)
-        for each in missing:
-            if each.name in shared:
-                await self._fetch([each], folders, target, listen, links)
-        report(Progress(phase="packages", done=len(missing), total=len(missing), unit="packages"))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in missing:
+                    group.create_task(fetch(each))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
         await self._compile([Path(folder) for folder in folders.values()], target, report, compile_elsewhere)
         return [(folders[each.name], str(self._folders.wheel(keys[each.name]))) for each in missing]
 
-    async def _fetch(
-        self,
-        packages: Sequence[Locked],
-        folders: dict[str, str],
-        target: PythonTarget,
-        listen: Callable[[str], None],
-        links: Path | None,
-    ) -> list[str]:
-        """Install packages into their folders; the names of those that must be installed apart."""
+    async def _fetch(self, package: Locked, into: str, target: PythonTarget, links: Path | None) -> None:
+        """Install one package into its folder, with nothing of another in sight."""
         async with self.stage() as folder:
-            (folder / "lock.txt").write_text("".join(f"{each.line()}\n" for each in packages), "utf-8")
+            (folder / "lock.txt").write_text(f"{package.line()}\n", "utf-8")
             arguments = ["pip", "install", "--no-build", "--no-deps", "--require-hashes"]
             arguments += ["--prefix", "prefix", "--requirements", "lock.txt", *_for(target)]
-            ended = await self._programs.uv(
-                arguments, seconds=_INSTALL_LIMIT, listen=listen, folder=folder, links=links
-            )
+            ended = await self._programs.uv(arguments, seconds=_INSTALL_LIMIT, folder=folder, links=links)
             if ended.code != 0:
-                lines = tuple(Line(text=each.line(), file="lock", number=0) for each in packages)
-                explain(ended.err, Requirements(requirements=lines), "the lock")
+                lines = (Line(text=package.line(), file="lock", number=0),)
+                explain(ended.err, Requirements(requirements=lines), f"{package.name}=={package.version}")
             answer = await self._programs.helper(
                 {
-                    "action": "split",
+                    "action": "stage",
                     "stage": str(folder / "prefix"),
-                    "folders": {each.name: folders[each.name] for each in packages},
+                    "folder": into,
+                    "name": package.name,
+                    "version": package.version,
                 },
                 seconds=_HELPER_LIMIT,
             )
-            return list(answer["shared"])
+            if "refused" in answer:
+                raise LabboxError(
+                    "invalid",
+                    f"cannot install {package.name}=={package.version}: {visible_line(answer['refused'])}",
+                    "its wheel is not what a wheel of that name may be: ask for another version",
+                )
 
     async def _compile(
         self, folders: Sequence[Path], target: PythonTarget, report: Report, elsewhere: CompileElsewhere
@@ -234,6 +240,12 @@ def _read_lock(text: str) -> tuple[Locked, ...]:
     """The packages of a pylock.toml (PEP 751), by name."""
     found = []
     for package in tomllib.loads(text).get("packages", []):
-        hashes = sorted({wheel["hashes"]["sha256"] for wheel in package.get("wheels", [])})
+        hashes = sorted({wheel["hashes"].get("sha256", "") for wheel in package.get("wheels", [])})
+        if "" in hashes:
+            raise LabboxError(
+                "invalid",
+                f"cannot install {package['name']}=={package['version']}: its index gives no sha256 of it",
+                "whoever runs the box can use an index that does",
+            )
         found.append(Locked(name=package["name"], version=package["version"], hashes=tuple(hashes)))
     return tuple(sorted(found, key=lambda each: each.name))

@@ -84,7 +84,9 @@ class Environments:
             network=settings.containers.build_network,
             owner=box,
         )
-        self._interpreters = Interpreters(connection, self._programs, self._folders, workers, box)
+        self._interpreters = Interpreters(
+            connection, self._programs, self._folders, workers, box, builder=builder
+        )
         self._ready: dict[str, Prepared] = {}
         self._plans = SharedWork[Prepared]()
         self._makes = SharedWork[Path]()
@@ -283,6 +285,7 @@ class Environments:
                 record={"image": image, "python": target.version, "lock": lock},
                 compile_elsewhere=compile_elsewhere,
                 links=links,
+                alone=image,
             )
 
         made = await self._makes.do(name, make, report)
@@ -293,7 +296,7 @@ class Environments:
         self, image: str, conda: CondaPlan, requirements: Requirements | None, report: Report
     ) -> Prepared:
         """A conda environment, with pip's packages on top where it names some."""
-        question = digest("conda", conda.key(), requirements.text() if requirements else "", image)
+        question = digest("conda-2", conda.key(), requirements.text() if requirements else "", image)
         known = self._folders.recall(question)
         path = self._folders.environment(known.name) if known else None
         if known is None or path is None or not _same_day(known.at) or not self._folders.stands(path):
@@ -338,7 +341,7 @@ class Environments:
                     "name them among conda's packages, or ask for versions that have wheels",
                 ) from error
         lock = solved.lock() + _lock_text(locked)
-        name = digest("conda-environment-1", image, lock)
+        name = digest("conda-environment-2", image, lock)
         path = self._folders.environment(name)
 
         async def make(tell: Report) -> Path:
@@ -357,6 +360,7 @@ class Environments:
                 record={"image": image, "lock": lock},
                 compile_elsewhere=compile_elsewhere,
                 prefix=prefix,
+                alone=name,
             )
 
         if not self._folders.stands(path):
@@ -378,7 +382,7 @@ class Environments:
     def _question(self, requirements: Requirements, target: PythonTarget, image: str) -> str:
         """A name for what is to be resolved: the same question has the same answer for a day."""
         texts = (requirements.text(), requirements.constraint_text(), str(requirements.prereleases))
-        return digest("question-1", *texts, target.tag, target.full_version, image, self._index_name)
+        return digest("question-2", *texts, target.tag, target.full_version, image, self._index_name)
 
 
 def _plan_key(plan: EnvironmentPlan) -> str:
@@ -396,7 +400,7 @@ def _plan_key(plan: EnvironmentPlan) -> str:
 
 
 def _environment_name(image: str, target: PythonTarget, locked: Sequence[Locked]) -> str:
-    return digest("environment-1", image, target.tag, target.executable, *(each.line() for each in locked))
+    return digest("environment-2", image, target.tag, target.executable, *(each.line() for each in locked))
 
 
 def _lock_text(locked: Sequence[Locked]) -> str:

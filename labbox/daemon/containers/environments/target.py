@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from importlib.util import MAGIC_NUMBER
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -27,14 +27,20 @@ _MANYLINUX: Final = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 
 
 class PythonTarget(Value):
-    """A Python in an image: what wheels fit it and what bytecode it reads."""
+    """A Python in an image: what wheels fit it and what bytecode it reads.
 
-    version: str  # "3.11.2"
-    executable: str  # in the image
-    machine: str
-    libc: str
-    libc_version: str
-    magic: str
+    An image says this of itself, and an image may be anybody's: the forms are checked when it is decoded, and
+    what is shared with others never rests on the rest being true (`reads_our_bytecode`, `Pythons.make`).
+    """
+
+    version: Annotated[
+        str, msgspec.Meta(pattern=r"^\d{1,2}\.\d{1,3}(\.\d{1,3})?([a-z]+\d{1,3})?\+?\Z")
+    ]  # "3.11.2"
+    executable: Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9._+/-]{1,200}\Z")]  # in the image
+    machine: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_]{1,20}\Z")]
+    libc: Annotated[str, msgspec.Meta(pattern=r"^[a-z]{0,10}\Z")]
+    libc_version: Annotated[str, msgspec.Meta(pattern=r"^(\d{1,3}(\.\d{1,4}){0,3})?\Z")]
+    magic: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{8}\Z")]
 
     @property
     def series(self) -> str:
