@@ -601,11 +601,16 @@ class AuditEntry(Value):
 
 
 class AuditPage(Value):
-    """The trail, newest first; `intact` is False where an entry was edited or removed."""
+    """The trail, newest first; `intact` is False where an entry was edited or removed, `trouble` says what.
+
+    Entries up to `unchecked` were written under a key that was lost: whether they were edited cannot be told.
+    """
 
     entries: tuple[AuditEntry, ...]
     next: int | None
     intact: bool = True
+    trouble: str = ""
+    unchecked: int = 0
 
 
 def encode(message: msgspec.Struct) -> bytes:

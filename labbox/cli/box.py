@@ -113,11 +113,14 @@ def audit(session: Session, limit: int, before: int | None) -> int:
             for e in page.entries
         ]
         print_table(("ID", "TIME", "WHO", "ACTION", "TARGET", "FROM", "DETAIL"), rows)
+        if page.unchecked:
+            told = f"entries up to {page.unchecked} cannot be checked: their key or mark was lost"
+            print(told, file=sys.stderr)
     if not page.intact:
         raise LabboxError(
             "conflict",
-            "cannot vouch for the audit trail: an entry was edited or removed",
-            "compare it with a backup of the state folder",
+            f"cannot vouch for the audit trail: {visible_line(page.trouble) or 'an entry was edited'}",
+            "compare it with a backup of the state folder; README.md says how to begin a new count",
         )
     return 0
 

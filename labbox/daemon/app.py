@@ -122,6 +122,7 @@ class _Box:
     ) -> None:
         settings = configuration.settings
         total = box_total(settings.jobs)
+        self._people = people
         self._processes = Processes(spawner)
         self._workers = Workers(start_through(self._processes))
         self._threads = ThreadPoolExecutor(_FOLDER_THREADS, thread_name_prefix="folders")
@@ -184,6 +185,7 @@ class _Box:
             ("engine", self._engine.run()),
             ("environments", self._environments.run()),
             ("jobs", self._jobs.run()),
+            ("people", self._people.run()),
         ):
             self._running.append(tasks.create_task(work, name=name))
 

@@ -54,6 +54,8 @@ class Health:
             problems.append(f"jobs do not start: {engine.reason}")
         if disk.free < self._floor and not numbers.problems:
             problems.append(f"the disk of {self._state} has only {format_bytes(disk.free)} free")
+        if self._people.trail.trouble:
+            problems.append(f"the audit trail is not intact: {self._people.trail.trouble}")
         if memory.available < _LITTLE_MEMORY * memory.total:
             problems.append(f"the machine has only {format_bytes(memory.available)} of memory free")
         return Status(

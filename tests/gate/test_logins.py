@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +249,32 @@ def test_host_keys_are_kept_and_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "secrets" / "host_ed25519_key").write_text("damaged")
     with pytest.raises(LabboxError, match="cannot read the host key"):
         hostkeys.load(tmp_path / "secrets")
+
+
+@pytest.mark.attack("S17")
+@pytest.mark.parametrize("gone", ["host_ed25519_key", "host_rsa_key", "*", "secrets"])
+def test_host_keys_that_are_gone_are_not_made_anew_unasked(
+    tmp_path: Path, tried: Callable[..., None], gone: str
+) -> None:
+    folder = tmp_path / "secrets"
+    first = {key.get_algorithm(): key.export_public_key() for key in hostkeys.load(folder)}
+    if gone == "secrets":
+        shutil.rmtree(folder)
+    for path in folder.glob(gone):
+        path.unlink()
+    for _ in range(2):
+        tried()
+        with pytest.raises(LabboxError, match="it was made before and is gone") as caught:
+            hostkeys.load(folder)
+    assert "everybody is warned" in caught.value.hint
+    while True:  # what the hint says, for each of them
+        try:
+            again = {key.get_algorithm(): key.export_public_key() for key in hostkeys.load(folder)}
+            break
+        except LabboxError as error:
+            subprocess.run(["sh", "-c", error.hint.rpartition("then: ")[2]], check=True)
+    assert again != first
+    assert not list(folder.glob("*.lost"))
 
 
 def test_process_that_has_gone_is_refused() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from labbox.custom import Configuration
 from labbox.daemon.people import Actor, People
 from labbox.daemon.store import Store, events, notices
+from labbox.daemon.store.audit import Trail
 from labbox.errors import LabboxError
 from labbox.model import Limits, Scope
 from labbox.protocol import InviteBody, PasswordBody, TokenBody, UserAdd
@@ -129,22 +132,189 @@ async def test_what_was_good_once_is_looked_at_again(people: People, state: Path
     assert not (await people.audit_page()).intact
 
 
-async def test_the_trail_goes_on_after_a_restart_and_shows_a_lost_key(
+async def restarted(store: Store, configuration: Configuration, state: Path) -> People:
+    again = People(store, configuration, state)
+    await again.start()
+    await again.close()
+    return again
+
+
+async def test_the_trail_goes_on_after_a_restart(
     people: People, store: Store, configuration: Configuration, state: Path
 ) -> None:
-    async def restart() -> bool:
-        again = People(store, configuration, state)
-        await again.start()
+    for _ in range(3):
+        again = await restarted(store, configuration, state)
         await again.audit("root", "test", "box", "local")
-        await again.close()
-        return (await again.audit_page()).intact
-
-    key = state / "secrets" / "audit.key"
-    assert key.stat().st_mode & 0o777 == 0o600
+        assert (await again.audit_page()).intact
+    for name in ("audit.key", "audit.mark", "hosts.key"):
+        assert (state / "secrets" / name).stat().st_mode & 0o777 == 0o600
     assert (state / "secrets").stat().st_mode & 0o777 == 0o700
-    assert await restart()
-    key.unlink()
-    assert not await restart()
+
+
+DELETIONS: dict[str, str] = {
+    "all": "DELETE FROM audit",
+    "all and the head": "DELETE FROM audit; DELETE FROM meta WHERE key = 'audit.head'",
+    "the table emptied and filled with nobody": "DELETE FROM audit; INSERT INTO audit"
+    " VALUES (1, 1, 'box', 'box create', '', 'box', '', '')",
+    "the end with the head of then": "DELETE FROM audit WHERE id > 4;"
+    " UPDATE meta SET value = (SELECT value FROM meta WHERE key = 'head of then') WHERE key = 'audit.head'",
+}
+
+
+@pytest.mark.attack("S17")
+@pytest.mark.parametrize("how", DELETIONS)
+async def test_a_trail_that_was_deleted_does_not_begin_anew_as_if_nothing_had_been(
+    people: People,
+    store: Store,
+    configuration: Configuration,
+    state: Path,
+    tried: Callable[..., None],
+    how: str,
+) -> None:
+    for number in range(3):
+        await people.audit("root", "test", str(number), "local")
+    keep = "INSERT INTO meta SELECT 'head of then', value FROM meta WHERE key = 'audit.head'"
+    await store.write(lambda db: db.execute(keep))
+    for number in range(3):
+        await people.audit("root", "test", str(number), "local")
+    await people.close()  # which marks how far it had come
+    with closing(sqlite3.connect(state / "labbox.db")) as stranger:
+        stranger.executescript(DELETIONS[how])
+    for _ in range(2):
+        tried()
+        again = await restarted(store, configuration, state)
+        page = await again.audit_page()
+        assert not page.intact and page.trouble
+        for number in range(12):
+            await again.audit("root", "test", str(number), "local")
+        tried()
+        assert not (await again.audit_page()).intact
+
+
+@pytest.mark.attack("S17")
+async def test_an_older_copy_of_the_store_shows(
+    people: People, configuration: Configuration, state: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "older.db"
+    await people.audit("root", "test", "before", "local")
+    with closing(sqlite3.connect(state / "labbox.db")) as live, closing(sqlite3.connect(older)) as copy:
+        live.backup(copy)
+    await people.audit("root", "test", "what is to be hidden", "local")
+    await people.close()
+    put_back = await Store.open(older)
+    again = await restarted(put_back, configuration, state)
+    page = await again.audit_page()
+    assert not page.intact
+    assert page.trouble.startswith("it had 3 entries and has 2: it was cut off or deleted, or an older copy")
+    await put_back.close()
+
+
+SECRETS = ("audit.key", "audit.mark", "hosts.key")
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "gone": lambda path: path.unlink(),
+    "the folder gone": lambda path: shutil.rmtree(path.parent),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:17]),
+    "one byte more": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "zeros": lambda path: path.write_bytes(bytes(31)),
+}
+
+
+@pytest.mark.attack("S17")
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("name", SECRETS)
+async def test_no_secret_is_silently_replaced(
+    people: People,
+    ada: Actor,
+    store: Store,
+    configuration: Configuration,
+    state: Path,
+    tried: Callable[..., None],
+    name: str,
+    how: str,
+) -> None:
+    await people.close()
+    path = state / "secrets" / name
+    DAMAGES[how](path)
+    left = path.read_bytes() if path.exists() else None
+    for _ in range(2):
+        tried()
+        with pytest.raises(LabboxError) as caught:
+            await restarted(store, configuration, state)
+        assert caught.value.code == "unavailable" and caught.value.message.startswith("cannot use the secret")
+        assert (path.read_bytes() if path.exists() else None) == left
+    if how == "the folder gone":
+        return
+    subprocess.run(["sh", "-c", caught.value.hint.rpartition("then: ")[2]], check=True)
+    again = await restarted(store, configuration, state)
+    page = await again.audit_page()
+    assert page.intact and not list(path.parent.glob("*.lost"))
+    if name != "hosts.key":
+        assert page.unchecked == 2
+        assert (page.entries[0].action, page.entries[0].who) == (f"{name.replace('.', ' ')} renewed", "box")
+    assert (await (await again_later(store, configuration, state)).audit_page()).intact
+
+
+async def again_later(store: Store, configuration: Configuration, state: Path) -> People:
+    again = await restarted(store, configuration, state)
+    await again.audit("root", "test", "later", "local")
+    return again
+
+
+@pytest.mark.attack("S17")
+async def test_another_key_of_the_right_size_shows(
+    people: People, store: Store, configuration: Configuration, state: Path
+) -> None:
+    await people.close()
+    (state / "secrets" / "audit.key").write_bytes(bytes(range(32)))
+    with pytest.raises(LabboxError, match="is not the one it was made with"):
+        await restarted(store, configuration, state)
+
+
+async def test_a_page_does_not_follow_the_whole_trail(
+    people: People, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a page looks at does not grow with the trail; the look at all of it goes in small pieces."""
+
+    def many(db: sqlite3.Connection) -> None:
+        for number in range(9_000):
+            people.trail.record(db, "root", "test", str(number), "local")
+
+    await store.write(many)
+    looked = 0
+    follow = Trail._link
+
+    def counting(self: Trail, before: str, fields: tuple[object, ...]) -> str:
+        nonlocal looked
+        looked += 1
+        return follow(self, before, fields)
+
+    monkeypatch.setattr(Trail, "_link", counting)
+    assert (await people.audit_page(limit=50)).intact
+    assert looked <= 2_050
+    looked = 0
+    await people._trailkeeping.look_at_all()
+    assert looked == 9_001
+    looked = 0
+    assert (await people.audit_page(limit=50)).intact
+    assert looked == 50
+
+
+@pytest.mark.attack("S17")
+async def test_an_edit_far_back_shows_with_the_next_look_at_all(
+    people: People, store: Store, state: Path
+) -> None:
+    def many(db: sqlite3.Connection) -> None:
+        for number in range(3_000):
+            people.trail.record(db, "root", "test", str(number), "local")
+
+    await store.write(many)
+    await people._trailkeeping.look_at_all()
+    with closing(sqlite3.connect(state / "labbox.db")) as stranger:
+        stranger.executescript("UPDATE audit SET who = 'eve' WHERE id = 700")
+    await people._trailkeeping.look_at_all()
+    page = await people.audit_page(limit=10)
+    assert (page.intact, page.trouble) == (False, "entry 700 is not as it was written")
 
 
 async def test_a_change_and_its_entry_stand_or_fall_together(

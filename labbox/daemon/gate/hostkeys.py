@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,15 +10,17 @@ from typing import Final
 import asyncssh
 
 from labbox.daemon.gate.algorithms import HOST_SIGNATURES
-from labbox.errors import LabboxError
+from labbox.daemon.people import ledger
 
 _KINDS: Final = {"ed25519": {}, "rsa": {"key_size": 3072}}  # RSA for clients that know nothing newer
+_COST: Final = "everybody is warned at their next login that the box has changed"
 
 
 def load(secrets: Path) -> list[asyncssh.SSHKey]:
     """The host keys in the folder, made where missing.
 
-    A key that is there but cannot be read is an error: a new one would look to everybody like an attack.
+    A key that was made before and is gone or cannot be read is an error: a new one would look to everybody
+    like an attack.
     """
     secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     return [_one(secrets / f"host_{kind}_key", kind, options) for kind, options in _KINDS.items()]
@@ -31,27 +32,13 @@ def modern(pairs: Mapping[bytes, asyncssh.SSHKeyPair]) -> OrderedDict[bytes, asy
 
 
 def _one(path: Path, kind: str, options: dict[str, int]) -> asyncssh.SSHKey:
-    if not path.exists():
+    def make() -> None:
         key = asyncssh.generate_private_key(f"ssh-{kind}", comment="labbox", **options)
-        _write(path, key.export_private_key())
-        _write(path.with_suffix(".pub"), key.export_public_key())
+        ledger.write(path, key.export_private_key())
+        ledger.write(path.with_suffix(".pub"), key.export_public_key())
+
+    ledger.take(path, make, _COST, made=path.with_suffix(".pub").exists())
     try:
         return asyncssh.read_private_key(path)
     except (OSError, asyncssh.KeyImportError) as error:
-        raise LabboxError(
-            "unavailable",
-            f"cannot read the host key {path}: {error}",
-            "restore it from a backup; if you remove it, everybody is warned that the box has changed",
-        ) from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and on the disk."""
-    made = path.with_name(f".{path.name}.new")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, data)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    made.rename(path)
+        raise ledger.refusal(path, str(error), _COST, "read the host key") from error

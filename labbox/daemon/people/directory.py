@@ -15,7 +15,8 @@ from labbox.daemon.people.accounts import Account, Actor
 from labbox.daemon.people.hostkeeping import HostKeeping
 from labbox.daemon.people.passwords import Passwords
 from labbox.daemon.people.sealing import Seal
-from labbox.daemon.store import Store, events, former, users
+from labbox.daemon.people.trailkeeping import TrailKeeping
+from labbox.daemon.store import Store, events, former, hosts, users
 from labbox.daemon.store.audit import Trail
 from labbox.daemon.store.times import now, stamp
 from labbox.errors import LabboxError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_HOSTS_LOST: Final = "the logins to other machines that people keep on the box have to be kept anew"
 _NSS_SECONDS: Final = 10.0  # the system's directory may be on the network
 _AUDIT_PAGE: Final = 1000  # entries of a page at most
 
@@ -45,6 +47,8 @@ class Directory:
         self._accounts: dict[str, Account] = {}
         self._by_uid: dict[int, Account] = {}
         self._taken: tuple[range, ...] = ()
+        self._closed = False
+        self._trailkeeping = TrailKeeping(store, state, self._on_disk)
         self.trail: Trail
         self.told: Callable[[], None] = lambda: None  # called when there are new events
         self.hosts: HostKeeping
@@ -54,22 +58,34 @@ class Directory:
 
         LabboxError "conflict" where an id belongs to somebody of the system too.
         """
-        self.trail = Trail(await self._on_disk(secrets.audit_key, self._state / "secrets"))
-        seal = Seal(await self._on_disk(secrets.kept_key, self._state / "secrets", "hosts.key"))
+        self.trail = await self._trailkeeping.open()
+        sealed = await self._store.read(hosts.any_kept)
+        seal = Seal(
+            await self._on_disk(
+                lambda: secrets.kept_key(self._state / "secrets", "hosts.key", _HOSTS_LOST, made=sealed)
+            )
+        )
         self.hosts = HostKeeping(self._store, self.trail, seal, lambda: self.told())
         if self._root:
             self._taken = await self._on_disk(uids.taken_ranges)
             allotted = await self._store.read(users.allotted)
             first = self._configuration.settings.people.first_uid
             await self._ask_system(uids.check_ids, first, allotted, self._taken)
-        await self._store.write(self._begin_trail)
         await self._load()
         await self._on_disk(homes.prepare, self._state, frozenset(self._accounts))
         for name, label in (await self._store.read(former.named)).items():
             await self._on_disk(homes.set_aside, self._state, name, label)
 
+    async def run(self) -> None:
+        """Keep the audit trail, until cancelled."""
+        await self._trailkeeping.run()
+
     async def close(self) -> None:
         """End the threads."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._trailkeeping.mark()
         self._passwords.close()
         self._disk.shutdown(wait=False, cancel_futures=True)
 
@@ -86,7 +102,7 @@ class Directory:
         await self._store.write(lambda db: self.trail.record(db, who, action, target, origin, detail))
 
     async def audit_page(self, limit: int = 100, before: int | None = None) -> AuditPage:
-        """The newest entries older than `before`, and whether the whole trail is as it was written."""
+        """The newest entries older than `before`, and whether the trail is as it was written."""
         limit = min(max(limit, 1), _AUDIT_PAGE)
         return await self._store.read(lambda db: self.trail.page(db, limit, before))
 
@@ -138,10 +154,6 @@ class Directory:
                 "not_found", f"cannot find a user “{visible_line(name[:80])}”", "labbox user list shows all"
             )
         return user
-
-    def _begin_trail(self, db: Connection) -> None:
-        if not self.trail.begun(db):
-            self.trail.record(db, "box", "box create", str(self._state), "box")
 
     async def _load(self) -> None:
         for user in sorted(await self._store.read(users.everyone), key=lambda user: user.uid):

@@ -1,13 +1,14 @@
-"""Secrets that labbox makes: tokens, one-time codes, the key of the audit trail."""
+"""Secrets that labbox makes: tokens, one-time codes, the keys that are kept."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import secrets
 from pathlib import Path
 from typing import Final
+
+from labbox.daemon.people import ledger
 
 TOKEN_PREFIX: Final = "lbx_"  # noqa: S105 - says that a token follows; programs that look for leaked ones know it
 _CODE_BYTES: Final = 15  # 120 bits: 24 letters of base32
@@ -36,26 +37,15 @@ def hash_code(code: str) -> str:
     return hashlib.sha256(b"code\0" + letters.encode()).hexdigest()
 
 
-def audit_key(folder: Path) -> bytes:
-    """The key of the audit trail."""
-    return kept_key(folder, "audit.key")
+def kept_key(folder: Path, name: str, cost: str, *, made: bool = False) -> bytes:
+    """A key in the folder `secrets`, made at the first start and kept.
 
-
-def kept_key(folder: Path, name: str) -> bytes:
-    """A key in the folder `secrets`, made at the first start and kept."""
+    `cost` and `made` as in `ledger.take`. LabboxError "unavailable" where it is damaged or has gone.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / name
-    try:
-        key = path.read_bytes()
-    except FileNotFoundError:
-        key = b""
-    if len(key) == _KEY_BYTES:
-        return key
-    key = secrets.token_bytes(_KEY_BYTES)
-    fresh = path.with_suffix(".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    ledger.take(path, lambda: ledger.write(path, secrets.token_bytes(_KEY_BYTES)), cost, made=made)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise ledger.refusal(path, f"it is damaged ({len(key)} bytes instead of {_KEY_BYTES})", cost)
     return key

@@ -61,6 +61,11 @@ def of_user(connection: Connection, owner: str) -> tuple[HostRow, ...]:
     return tuple(map(_host, rows))
 
 
+def any_kept(connection: Connection) -> bool:
+    """Whether anybody's secret is kept."""
+    return connection.execute("SELECT 1 FROM hosts LIMIT 1").fetchone() is not None
+
+
 def remove(connection: Connection, owner: str, name: str) -> bool:
     """Forget a host with its secret; False where there is none."""
     gone = connection.execute("DELETE FROM hosts WHERE owner = ? AND name = ?", (owner, name))

@@ -57,7 +57,7 @@ class AuditScreen(Pane):
         self._entries += page.entries
         self._next = page.next
         if not page.intact:
-            self.show_trouble("The trail is not intact: an entry was edited or removed.")
+            self.show_trouble(f"The trail is not intact: {page.trouble or 'an entry was edited or removed'}.")
         rows = [
             [
                 [(local_time(entry.at), "dim")],
