@@ -24,7 +24,7 @@ from labbox.errors import LabboxError
 from labbox.model import Role
 from labbox.protocol import Caller, Event, JobPage, Notice, Status
 from labbox.text import visible, visible_line
-from labbox.tui import look
+from labbox.tui import keys, look
 from labbox.tui.graphics import Graphics
 from labbox.tui.joblist import PAGE
 from labbox.tui.keyorder import KeyOrder
@@ -34,6 +34,7 @@ from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.jobs import JobsScreen
 from labbox.tui.settings import Settings, load_settings
 from labbox.tui.sparing import Sparing
+from labbox.tui.terminalkeys import EscapeDigits, function_key, read_as_sent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -90,6 +91,7 @@ class LabboxApp(App[int]):
         self.awake = asyncio.Event()  # set when there is a client to ask
         self.calls = Calls()
         self._key_order = KeyOrder(self)
+        self._escape_digits = EscapeDigits()
         self.graphics = Graphics()
         self._sparing = Sparing()
         self.caller: Caller | None = None
@@ -226,10 +228,10 @@ class LabboxApp(App[int]):
             self._feed.start(cursor)
 
     async def on_event(self, event: events.Event) -> None:
-        """One key after the other, and Esc and a key right after it are two keys.
+        """One key after the other; Esc and a digit are a function key, Esc and another key two keys.
 
         Terminals send Alt with a key as the same bytes, and a slow line puts Esc and the next key into one
-        packet. No Alt key is bound here, so both would be lost.
+        packet. Where no Alt key is bound both would be lost.
         """
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
@@ -238,6 +240,13 @@ class LabboxApp(App[int]):
         if not self.screen_stack or self._key_order.holds(event):  # without a screen the app is ending
             return
         screen = self.screen
+        if isinstance(event, events.Key):
+            wanted = self._escape_digits.key_for(event, screen)
+            if wanted is None:
+                return
+            event = wanted
+            if event.key == "escape" and isinstance(screen, Pane):
+                self._escape_digits.escaped(screen, screen.before_escape())
         if (
             isinstance(event, events.Key)
             and isinstance(screen, FilesScreen)
@@ -246,11 +255,17 @@ class LabboxApp(App[int]):
         ):
             return
         if isinstance(event, events.Key) and event.key.startswith("alt+"):
+            last = event.key.removeprefix("alt+")
             bound = self.screen.active_bindings
             escape = bound.get("escape")
-            if escape is not None and event.key not in bound and event.character is not None:
+            if len(last) == 1 and last.isdigit():
+                event = function_key(last)
+            elif isinstance(screen, Pane) and screen.KEYS in keys.TYPING and event.key not in bound:
+                self.say(f"{keys.key_name(event.key)} means nothing here. F1 lists the keys, F9 has the menu.")
+                return
+            elif escape is not None and event.key not in bound and event.character is not None:
                 await self.run_action(escape.binding.action, escape.node)
-                event = events.Key(event.key.removeprefix("alt+"), event.character)
+                event = events.Key(last, event.character)
         target = self.focused or self.screen
         self._key_order.begins()
         await super().on_event(event)
@@ -504,6 +519,8 @@ class LabboxApp(App[int]):
         """Ctrl+C is no way out by accident."""
         self.say("F10 quits. Jobs go on without you.")
 
+
+read_as_sent()
 
 _prepared: Prepared | None = None  # in the spawner, and so at the start of a session
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from textual.binding import Binding
@@ -109,13 +110,14 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("manager", "submit", "f2", "Submit this folder as a job", "Files", "Submit"),
     Action("manager", "view", "f3", "View", "Files", "View"),
     Action("manager", "edit", "f4", "Edit", "Files", "Edit"),
+    Action("manager", "external", "alt+e", "Edit in my own editor", "Files"),
     Action("manager", "copy", "f5", "Copy", "Files", "Copy"),
     Action("manager", "move", "f6", "Move or rename", "Files", "Move"),
     Action("manager", "make_folder", "f7", "Make a folder", "Files", "Mkdir"),
     Action("manager", "trash", "f8,delete", "Delete to the trash", "Files", "Delete"),
     Action("manager", "erase", "shift+f8,f20,shift+delete", "Delete for good", "Files"),
     Action("manager", "rename", "shift+f6,f18", "Rename in place", "Files"),
-    Action("manager", "rename_many", "ctrl+n,ctrl+m", "Rename many, with a preview", "Files"),
+    Action("manager", "rename_many", "ctrl+n", "Rename many, with a preview", "Files"),
     Action("manager", "new_file", "shift+f4,f16", "New file", "Files"),
     Action("manager", "undo", "alt+z", "Undo the last change", "Files"),
     Action("manager", "copy_path", "alt+p", "Copy the path to the clipboard", "Files"),
@@ -288,6 +290,9 @@ _NAMES: Final = {
 # Screens on which letters search: what the app does by a letter elsewhere is in menu and palette there.
 TYPING: Final = frozenset({"manager", "editor"})
 
+# What a screen has no use for, though a scope of its has it: the log of the job whose log is shown.
+_IDLE: Final = frozenset({("log", "log")})
+
 # How terminals send F-keys with Shift: the sequences are those of F13 to F24.
 _SHIFTED: Final = {
     "f14": "shift+f2",
@@ -301,7 +306,7 @@ _SHIFTED: Final = {
 def key_name(key: str) -> str:
     """A key as people call it: ``F8``, ``Ctrl+P``, ``[``, ``Ctrl+X D``."""
     first, _, then = key.partition(" ")
-    if then:
+    if first and then:
         return f"{key_name(first)} {then.upper()}"
     *modifiers, last = key.split("+")
     name = _NAMES.get(last, last.upper() if len(last) > 1 or modifiers else last)
@@ -315,13 +320,27 @@ def key_names(action: Action) -> str:
 
 
 def actions_of(screen: str, admin: bool = True) -> list[Action]:
-    """Every action that a screen offers; where two have a key in common, the nearer scope's comes first."""
-    return [
-        _without_letters(action) if screen in TYPING and scope == "app" else action
-        for scope in SCREENS[screen]
-        for action in ACTIONS
-        if action.scope == scope and (admin or not action.admin)
-    ]
+    """Every action that a screen offers, the nearer scope's first; no key stands at two of them.
+
+    A key that a nearer scope has taken means that alone: what else it means elsewhere is in menu and palette.
+    """
+    found: list[Action] = []
+    taken: set[str] = set()
+    for scope in SCREENS[screen]:
+        mine = [
+            _without_letters(action) if screen in TYPING and scope == "app" else action
+            for action in ACTIONS
+            if action.scope == scope and (admin or not action.admin) and (screen, action.name) not in _IDLE
+        ]
+        mine = [_without(action, taken) for action in mine]
+        taken.update(key for action in mine for key in action.keys.split(","))
+        found += mine
+    return found
+
+
+def _without(action: Action, taken: Collection[str]) -> Action:
+    keys = [key for key in action.keys.split(",") if key not in taken]
+    return action._replace(keys=",".join(keys))
 
 
 def _without_letters(action: Action) -> Action:
@@ -329,27 +348,25 @@ def _without_letters(action: Action) -> Action:
     return action._replace(keys=",".join(keys))
 
 
-def chords(screen: str) -> dict[str, dict[str, str]]:
-    """Keys of two strokes: by the first and then the second one, the action's name."""
-    found: dict[str, dict[str, str]] = {}
+def chords(screen: str) -> dict[str, dict[str, Action]]:
+    """Keys of two strokes: by the first and then the second one, what they do."""
+    found: dict[str, dict[str, Action]] = {}
     for action in actions_of(screen):
         for key in action.keys.split(","):
             first, _, then = key.partition(" ")
             if then:
-                found.setdefault(first, {})[then] = action.name
+                found.setdefault(first, {})[then] = action
     return found
 
 
 def bindings(screen: str) -> list[Binding]:
-    """The bindings of a screen; a key taken by a nearer scope is not bound again."""
-    taken: set[str] = set()
-    found: list[Binding] = []
-    for action in actions_of(screen):
-        keys = [key for key in action.keys.split(",") if key and " " not in key and key not in taken]
-        taken.update(keys)
-        where = "app." if action.scope == "app" else ""
-        found += [Binding(key, where + action.name, action.title, show=False) for key in keys]
-    return found
+    """The bindings of a screen."""
+    return [
+        Binding(key, ("app." if action.scope == "app" else "") + action.name, action.title, show=False)
+        for action in actions_of(screen)
+        for key in action.keys.split(",")
+        if key and " " not in key
+    ]
 
 
 def function_keys(screen: str, admin: bool = True) -> list[tuple[int, str]]:

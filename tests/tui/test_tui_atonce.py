@@ -171,9 +171,9 @@ async def test_a_key_that_means_something_else_moves_no_cursor(hands: Callable[.
         driver.process_message(events.Key("escape", None))
         await at.until(lambda: not table.searching)
         driver.process_message(events.Key("ctrl+x", None))
-        await at.until(lambda: table.deferring)
+        await at.until(lambda: at.app.screen is not at.files)
         driver.process_message(events.Key("down", None))  # no second stroke: it is used up
-        await at.until(lambda: not table.deferring)
+        await at.until(lambda: at.app.screen is at.files)
         assert "file-0001" in table.row.name
         assert at.painted == []
 

@@ -161,6 +161,10 @@ class Pane(LeavesOnce[None], Alike):
     def tick(self) -> None:
         """A second has passed, and the screen is in front."""
 
+    def before_escape(self) -> Callable[[], None] | None:
+        """What takes back what Esc is about to do here, if a digit behind it makes a function key of both."""
+        return None
+
     def action_back(self) -> None:
         """Return to the screen before; nothing stands beneath the first one."""
         if self.lab.panes()[:1] == [self]:

@@ -23,6 +23,7 @@ from labbox.tui import keys
 from labbox.tui.atonce import paint
 from labbox.tui.browsing import HOME, LOOK_EVERY
 from labbox.tui.filememory import FileMemory, Visits, load, memory_path, save
+from labbox.tui.screens.chord import ChordScreen
 from labbox.tui.screens.files_base import SIDES
 from labbox.tui.screens.files_going import FilesGoing
 from labbox.tui.screens.files_marks import FilesMarks
@@ -53,7 +54,6 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         self._awaited: set[int] = set()  # sums that are shown when they are there
         self._over: dict[int, Job] = {}  # the last that ended: one may end before its number is known here
         self._beside = ""  # what the other pane shows in place of files: "view", "info"
-        self._chord = ""
         self._ticks = 0
         self._keeping = False
         self._chords = keys.chords("manager")
@@ -294,20 +294,13 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
 
     async def on_key(self, event: events.Key) -> None:
         """Keys of two strokes."""
-        if self._chord:
-            first, self._chord = self._chord, ""
-            self.pane.table.deferring = False
-            self.tell_status(self.active)
+        if event.key in self._chords:
             event.stop()
-            name = self._chords[first].get(event.key.lower().removeprefix("ctrl+"))
-            if name is not None:
-                await self.run_action(name)
-        elif event.key in self._chords:
-            event.stop()
-            self._chord = event.key
-            self.pane.table.deferring = True
-            names = " ".join(key.upper() for key in self._chords[event.key])
-            self.pane.status.say(f"{keys.key_name(event.key)} …  {names}", "F9 has them all", "accent")
+            await self.app.push_screen(ChordScreen(event.key, self._chords[event.key]), self._second)
+
+    def _second(self, name: str | None) -> None:
+        if name is not None:
+            self.call_later(self.run_action, name)
 
     # Looking.
 
@@ -337,6 +330,18 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         """Edit the file under the cursor."""
         if location := self._file_here():
             self.edit(location)
+
+    def action_external(self) -> None:
+        """Edit the file under the cursor in the person's own editor, where the box allows that."""
+        if location := self._file_here():
+            self.attempt(self._edit_elsewhere(location), group="dialog")
+
+    async def _edit_elsewhere(self, location: Location) -> None:
+        from labbox.tui.external import edit
+
+        allowed = (await self.caller()).external_editor
+        await edit(self.lab, allowed, await self.here.system_path(location), location)
+        self.action_reread()
 
     def edit(self, location: Location) -> None:
         """Open the editor."""

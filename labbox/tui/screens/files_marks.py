@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from textual import on
@@ -185,6 +186,19 @@ class FilesMarks(FilesBase):
         await self.here.arrange(how)
         if row is not None and not table.stand_on(row.name):
             table.go(table.up)
+
+    def before_escape(self) -> Callable[[], None] | None:
+        """The marks come back."""
+        listing = self.here.listing
+        if listing is None:
+            return None
+        marks = set(listing.marks)
+
+        def undo() -> None:
+            listing.marks = marks
+            self._marks_changed()
+
+        return undo
 
     def action_escape(self) -> None:
         """End the search, the filter's line, the filter, the marks: one of them at a time."""

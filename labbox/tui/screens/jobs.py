@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -399,6 +399,19 @@ class JobsScreen(JobPane):
         self._filter_open = False
         self.query("#filter-row").remove()
         self.table.focus()
+
+    def before_escape(self) -> Callable[[], None] | None:
+        """Marks and filter come back."""
+        marks, words, inverse = set(self.table.marks), self.list.words, self.list.inverse
+
+        def undo() -> None:
+            if self.list.words != words:
+                self.list.words, self.list.inverse = words, inverse
+                self.reload()
+            self.table.marks = marks
+            self._marks_changed()
+
+        return undo
 
     def action_clear_filter(self) -> None:
         """Esc: close the filter's line, else clear the filter, else the marks."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from textual.binding import Binding
 from textual.widgets import Input
 
 from labbox.text import visible_line
@@ -11,6 +12,11 @@ from labbox.text import visible_line
 
 class Entry(Input):
     """One line high, its cursor still; control characters put or pasted into it are made visible."""
+
+    BINDINGS = [  # noqa: RUF012 - Textual declares it so
+        Binding("alt+b", "cursor_left_word", show=False),  # as shells have them
+        Binding("alt+f", "cursor_right_word", show=False),
+    ]
 
     def __init__(
         self, value: str = "", *, example: str = "", secret: bool = False, fresh: bool = False, id: str

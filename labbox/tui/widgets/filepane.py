@@ -140,7 +140,6 @@ class FileTable(Table, inherit_bindings=False):
         self.listing = Listing()
         self.up = 1  # rows before the first entry: the way up
         self.searching = False
-        self.deferring = False  # the next key is the second stroke of a chord: the screen's
         self._asked: set[int] = set()
         self._strips: dict[int, tuple[tuple[object, ...], Strip]] = {}  # of two pages at most
         self._now = clock.now().timestamp()
@@ -273,7 +272,7 @@ class FileTable(Table, inherit_bindings=False):
 
         No message tells of it: whoever calls this goes on himself.
         """
-        if self.searching or self.deferring:
+        if self.searching:
             return False
         if key in _STEPS:
             self._stand(self.cursor + _STEPS[key])
@@ -287,8 +286,6 @@ class FileTable(Table, inherit_bindings=False):
 
     def on_key(self, event: events.Key) -> None:
         """Letters search; while one searches, so does everything that can be typed."""
-        if self.deferring:
-            return
         what: str | None = None
         plain = event.is_printable and not event.key.startswith("alt+")  # which has its letter with it
         character = event.character if plain else None
