@@ -261,7 +261,9 @@ class LabboxApp(App[int]):
             if len(last) == 1 and last.isdigit():
                 event = function_key(last)
             elif isinstance(screen, Pane) and screen.KEYS in keys.TYPING and event.key not in bound:
-                self.say(f"{keys.key_name(event.key)} means nothing here. F1 lists the keys, F9 has the menu.")
+                self.say(
+                    f"{keys.key_name(event.key)} means nothing here. F1 lists the keys, F9 has the menu."
+                )
                 return
             elif escape is not None and event.key not in bound and event.character is not None:
                 await self.run_action(escape.binding.action, escape.node)

@@ -167,11 +167,7 @@ UNSURE = re.compile(r"(shift|alt|ctrl)\+f3|ctrl\+(m|i|j)|alt\+(enter|\W|\d)|ctrl
 def test_every_action_has_a_key_that_terminals_send_or_none(name: str) -> None:
     for action in keys.actions_of(name):
         strokes = [key.split(" ") for key in action.keys.split(",") if key]
-        fine = [
-            key
-            for key in strokes
-            if all(sent_as(part) and not UNSURE.fullmatch(part) for part in key)
-        ]
+        fine = [key for key in strokes if all(sent_as(part) and not UNSURE.fullmatch(part) for part in key)]
         assert fine or not strokes, f"{action.title}: {action.keys}"
         assert not any(part == "ctrl+m" for key in strokes for part in key), "Ctrl+M is Enter"
         assert action.menu or action.name in ("menu",), f"{action.title} is in no menu"

@@ -28,15 +28,15 @@ class Letters(Painted):
         """A line of the frame, or a letter."""
         room = self._room
         if y == 0:
-            return self.strip([("┌" + fit(self._title, len(self._title)).ljust(room, "─") + "┐", "bar-text")], room + 2)
+            return self.strip(
+                [("┌" + fit(self._title, len(self._title)).ljust(room, "─") + "┐", "bar-text")], room + 2
+            )
         if y > len(self._meanings):
             return self.strip([("└" + "─" * room + "┘", "bar-text")], room + 2)
         letter, action = list(self._meanings.items())[y - 1]
-        return self.strip(
-            [("│ ", "bar-text"), (letter.upper(), "bar-key"), (fit(f"  {action.title}", room - 2), "bar-text"),
-             ("│", "bar-text")],
-            room + 2,
-        )  # fmt: skip
+        title = fit(f"  {action.title}", room - 2)
+        line = [("│ ", "bar-text"), (letter.upper(), "bar-key"), (title, "bar-text"), ("│", "bar-text")]
+        return self.strip(line, room + 2)
 
     def on_click(self, event: events.Click) -> None:
         """Do it."""
