@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from contextlib import suppress
 from typing import Final
 
 import asyncssh
@@ -20,6 +23,16 @@ class Connection(Packets, SSHServerConnection):
     """A connection of one client."""
 
     _view = memoryview(_BUFFER)
+
+    def buffer_updated(self, count: int) -> None:
+        """So many bytes have been read.
+
+        A client that has two short packets to send during a login (its new keys, and what it asks for next)
+        sends the second when the first is acknowledged (RFC 896), which the kernel may put off by 40 ms.
+        """
+        if not self._auth_complete:
+            _acknowledge_now(self._transport)
+        super().buffer_updated(count)
 
     async def reload_config(self) -> None:
         """There is no configuration that depends on the user; asyncssh would build it anew in a thread."""
@@ -53,6 +66,13 @@ class Connection(Packets, SSHServerConnection):
         )
         check_library(self, channel)
         return channel
+
+
+def _acknowledge_now(transport: asyncio.Transport | None) -> None:
+    sock = None if transport is None else transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):  # it may have been closed
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 class Channel(PacketChannel, SSHServerChannel[bytes]):
