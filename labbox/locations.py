@@ -183,6 +183,11 @@ def parse(text: str, base: Location | None = None) -> Location:
             )
 
 
+def new_text(text: str) -> str:
+    """The text of something that may be made: a “!” at its end belongs to the name, and enters no archive."""
+    return rf"{text[:-1]}\x21" if text.endswith("!") else text
+
+
 def elsewhere(path: str | None) -> Location | None:
     """Where a study's folder is that has to be fetched before it can run; None for one in the home."""
     return parse(path) if path is not None and path.startswith(_ELSEWHERE) else None
@@ -200,6 +205,8 @@ def path_of(text: str) -> str:
 
 def name_of(location: Location) -> str:
     """What a source is called at the target and in reports: a root by what it is the root of."""
+    if location.inner == "":  # all that an archive holds: a folder beside it must not have its very name
+        return location.name[: -len(archive_ending(location.name) or "")] or location.name
     if location.name or location.host:
         return location.name or location.host.rpartition("@")[2].replace("/", "_")
     return "home" if location.path == "~" else location.kind.value

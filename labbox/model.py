@@ -237,6 +237,7 @@ class TransferSpec(Value):
     content: bool = False  # compare, sync: by content, not by size and time
     name: str | None = None  # find: a pattern for names
     text: str | None = None  # find: what a file must hold
+    match_case: bool = False  # find: capitals as they are written
     algorithm: str = "blake3"  # of checksums: blake3, sha256, md5…
     called: tuple[str, ...] = ()  # checksums: what each source is called in the lines, as it was typed
     undo: int | None = None  # the job whose transfer is to be taken back

@@ -15,11 +15,14 @@ from labbox.locations import (
     Location,
     archive_ending,
     check_name,
+    name_of,
+    new_text,
     parse,
     path_of,
     path_text,
 )
 from labbox.text import visible_line
+from labbox.tui.browsing import new_location_below
 
 _CHARACTERS = st.one_of(
     st.sampled_from("ab.~!:\\x5c/- \n\x1b\u202e'\"[]@#?%*"),
@@ -310,3 +313,12 @@ def test_holding_by_name() -> None:
 )
 def test_archives_are_known_by_their_ending(name: str, ending: str | None) -> None:
     assert archive_ending(name) == ending
+
+
+def test_a_mark_at_the_end_of_a_new_name_enters_no_archive() -> None:
+    for text in ("~/a.zip!", "a.tar.gz!", "shared:x/a.7z!", "~/plain!", "~/x/a!.zip!"):
+        found = parse(new_text(text))
+        assert found.inner is None and found.name == text.rpartition("/")[2]
+        assert parse(str(found)) == found == new_location_below(text, parse("~"))
+    assert parse(new_text("~/a.zip!/x")).inner == "x" and parse(new_text("~/a.zip!/")).inner == ""
+    assert name_of(parse("~/a.zip!/")) == "a" and name_of(parse("~/b.tar.gz!/x")) == "x"

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import click
 
-from labbox.cli import filelist, trash
+from labbox.cli import filechange, filecontent, filelist, filesize, trash
 from labbox.cli.completion import complete_jobs
-from labbox.cli.places import complete_locations, location, on_the_box, within
+from labbox.cli.places import complete_locations, location, new_location, on_the_box, sources, within
 from labbox.cli.session import Session, shared_options
-from labbox.cli.transfers import Wishes, transfer
+from labbox.cli.transfers import Wishes, asked_about_each, transfer
 from labbox.cli.values import DURATION, JOB, JOBS
 from labbox.errors import LabboxError
 from labbox.locations import Kind, Location, archive_ending, name_of, path_of, path_text
@@ -30,8 +30,12 @@ def file() -> None:
     """
 
 
-file.add_command(filelist.ls)
-file.add_command(filelist.mkdir)
+for _command in (
+    *(filelist.ls, filelist.mkdir, filesize.du),
+    *(filecontent.cat, filecontent.head, filecontent.tail),
+    *(filechange.chmod, filechange.ln),
+):
+    file.add_command(_command)
 file.add_command(trash.trash)
 
 _some = click.argument(
@@ -39,11 +43,11 @@ _some = click.argument(
 )
 
 
-def _handing_in(command: Callable[..., Any]) -> Callable[..., Any]:
+def _handing_in(command: Callable[..., Any], *short: str) -> Callable[..., Any]:
     """Options of everything that is a job."""
     options = (
         click.option(
-            "--follow", "-f", is_flag=True, help="Stay until it has ended, with a bar: the default."
+            "--follow", *short, is_flag=True, help="Stay until it has ended, with a bar: the default."
         ),
         click.option("--queue", is_flag=True, help="Hand it in, print the job's number, and leave."),
         click.option("--quiet", "-q", is_flag=True, help="Say nothing but what went wrong."),
@@ -55,6 +59,11 @@ def _handing_in(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _followed(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, where -f is not what people type to force something."""
+    return _handing_in(command, "-f")
 
 
 def _copying(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,10 +108,13 @@ def _policy(options: dict[str, Any]) -> Conflict:
     return Conflict(options.pop("policy") or "fail")
 
 
-def _locations(session: Session, texts: tuple[str, ...], least: int = 1) -> list[Location]:
-    if len(texts) < least:
-        raise LabboxError("usage", "cannot do that: what it goes to is missing", "name it last")
-    return [location(session, text) for text in texts]
+def _with_target(session: Session, texts: tuple[str, ...], into: str | None = None) -> list[Location]:
+    """The sources, wildcards and all, and what they go to, which is named last."""
+    if into is None:
+        if len(texts) < 2:
+            raise LabboxError("usage", "cannot do that: what it goes to is missing", "name it last")
+        *texts, into = texts  # type: ignore[assignment]  # both can be gone through
+    return [*sources(session, texts), new_location(session, into)]
 
 
 def _is_folder(session: Session, target: Location, text: str) -> bool:
@@ -137,29 +149,71 @@ def _is_folder(session: Session, target: Location, text: str) -> bool:
 def _copy_or_move(
     session: Session, verb: TransferVerb, texts: tuple[str, ...], options: dict[str, Any]
 ) -> int:
-    *sources, target = _locations(session, texts, 2)
-    exact = options.pop("exact") or (len(sources) == 1 and not _is_folder(session, target, texts[-1]))
+    into = options.pop("into")
+    *found, target = _with_target(session, texts, into)
+    exact = options.pop("exact")
+    if into is None and not exact:
+        exact = len(found) == 1 and len(texts) == 2 and not _is_folder(session, target, texts[-1])
+    asks, verbose = options.pop("asks"), options.pop("verbose")
     wishes = _wishes(options)
     spec = TransferSpec(
         verb=verb,
-        sources=tuple(map(str, sources)),
+        sources=tuple(map(str, found)),
         target=str(target),
         exact=exact,
         conflict=_policy(options),
         exclude=options["exclude"],
         verify=options["verify"],
     )
-    return transfer(session, spec, wishes)
+    if asks and not wishes.dry_run:
+        spec = asked_about_each(session, spec)
+    code = transfer(session, spec, wishes)
+    if verbose and not wishes.dry_run and not code and not session.json:
+        for one in found:
+            to = target if exact else target.joined(name_of(one))
+            print(f"{one.shown()} -> {to.shown()}")
+    return code
 
 
 _exact = click.option(
-    "--exact", "-T", is_flag=True, help="The last LOCATION is the new name itself, not a folder."
+    "--exact",
+    "--no-target-directory",
+    "-T",
+    is_flag=True,
+    help="The last LOCATION is the new name itself, not a folder.",
+)
+
+
+def _habits(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that people type with cp and mv out of habit."""
+    options = (
+        click.option("--force", "-f", "policy", flag_value="overwrite", help="As --overwrite."),
+        click.option("--update", "-u", "policy", flag_value="newer", help="As --newer."),
+        click.option("--no-clobber", "policy", flag_value="skip", help="As --skip."),
+        click.option("--interactive", "-i", "asks", is_flag=True, help="Ask about each that is in the way."),
+        click.option("--verbose", "-v", is_flag=True, help="Name what was copied or moved."),
+        click.option(
+            "--target-directory", "-t", "into", metavar="FOLDER", help="Where to; else it is named last."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+_as_always = click.option(
+    *("-r", "-R", "-a", "-p", "-d", "--recursive", "--archive", "--preserve", "always"),
+    is_flag=True,
+    expose_value=False,
+    help="Folders, times, modes and links: as always here.",
 )
 
 
 @file.command()
 @_some
 @_copying
+@_habits
+@_as_always
 @_exact
 @_excluding
 @_verifying
@@ -174,6 +228,7 @@ def cp(session: Session, texts: tuple[str, ...], **options: Any) -> int:
 @file.command()
 @_some
 @_copying
+@_habits
 @_exact
 @_excluding
 @_verifying
@@ -189,39 +244,102 @@ def mv(session: Session, texts: tuple[str, ...], **options: Any) -> int:
 @_some
 @click.option("--erase", is_flag=True, help="Delete for good, past the trash.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--force", "-f", is_flag=True, help="Do not ask, and say nothing of what is not there.")
+@click.option("--interactive", "-i", "-I", "asks", is_flag=True, help="Ask about each LOCATION.")
+@click.option(
+    "--recursive", "-r", "-R", "-d", is_flag=True, expose_value=False, help="Folders: as always here."
+)
+@click.option("--verbose", "-v", is_flag=True, help="Name what was deleted.")
 @click.option("--dry-run", "-n", is_flag=True, help="Show how much it is.")
 @_handing_in
 @shared_options
 @on_the_box
-def rm(session: Session, texts: tuple[str, ...], erase: bool, yes: bool, **options: Any) -> int:
+def rm(
+    session: Session,
+    texts: tuple[str, ...],
+    erase: bool,
+    yes: bool,
+    force: bool,
+    asks: bool,
+    verbose: bool,
+    **options: Any,
+) -> int:
     """Put files and folders into the trash; `labbox file trash restore` brings them back."""
-    sources = _locations(session, texts)
     wishes = _wishes(options)
-    if not yes and not wishes.dry_run:
-        asked = sys.stdin.isatty() and sys.stderr.isatty()
-        if erase and not asked:
-            raise LabboxError("usage", "cannot delete for good without a yes", "say --yes")
-        what = sources[0].shown() if len(sources) == 1 else f"{len(sources)} files and folders"
-        how = "Delete {} for good?" if erase else "Put {} into the trash?"
-        if asked and not click.confirm(how.format(what), default=False, err=True):
+    found = _those_there(session, texts) if force else sources(session, texts)
+    if asks and not wishes.dry_run:
+        found = _chosen(found, "Delete {} for good?" if erase else "Put {} into the trash?")
+    elif not (yes or force or wishes.dry_run) and not _may_delete(found, erase):
+        found = []
+    if not found:
+        if not force:
             print("nothing was deleted", file=sys.stderr)
-            return 1
+        return 0 if force else 1
     verb = TransferVerb.ERASE if erase else TransferVerb.TRASH
-    return transfer(session, TransferSpec(verb=verb, sources=tuple(map(str, sources))), wishes)
+    code = transfer(session, TransferSpec(verb=verb, sources=tuple(map(str, found))), wishes)
+    if verbose and not code and not wishes.dry_run and not session.json:
+        for one in found:
+            print(f"{'deleted' if erase else 'put into the trash:'} {one.shown()}")
+    return code
+
+
+def _may_delete(found: list[Location], erase: bool) -> bool:
+    asked = sys.stdin.isatty() and sys.stderr.isatty()
+    if erase and not asked:
+        raise LabboxError("usage", "cannot delete for good without a yes", "say --yes")
+    what = found[0].shown() if len(found) == 1 else f"{len(found)} files and folders"
+    how = "Delete {} for good?" if erase else "Put {} into the trash?"
+    return not asked or click.confirm(how.format(what), default=False, err=True)
+
+
+def _chosen(found: list[Location], how: str) -> list[Location]:
+    """Those that somebody says yes to."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise LabboxError(
+            "usage", "cannot ask about each: there is no terminal", "leave -i out, or use ssh -t"
+        )
+    return [one for one in found if click.confirm(how.format(one.shown()), default=False, err=True)]
+
+
+def _those_there(session: Session, texts: tuple[str, ...]) -> list[Location]:
+    """What of it is there; the rest is not missed."""
+    if session.act_as is not None:
+        return sources(session, texts)
+    wanted = [location(session, text) for text in texts]
+
+    async def look(places: Any) -> list[Location]:
+        from labbox.files.globbing import named
+
+        found: list[Location] = []
+        for one, text in zip(wanted, texts, strict=True):
+            try:
+                for each in await named(places, one, text):
+                    place, path = await places.get(each)
+                    await place.entry(path)
+                    found.append(each)
+            except LabboxError as error:
+                if error.code != "not_found":
+                    raise
+        return found
+
+    return within(session, look, *wanted)
 
 
 _nul = click.option(
-    "-0", "--null", "nul", is_flag=True, help="End each name with a zero byte, names as they are."
+    "-0", "--null", "-print0", "nul", is_flag=True, help="End each name with a zero byte, names as they are."
 )
 
 
 @file.command()
 @_some
-@click.option("--name", metavar="PATTERN", help="By name, as in *.csv or 'run{1..9}.csv;*.txt'.")
+@click.option(
+    "--name", "-name", "-iname", metavar="PATTERN", help="By name, as in *.csv or 'run{1..9}.csv;*.txt'."
+)
 @click.option("--text", metavar="TEXT", help="By what files hold.")
+@click.option("--match-case", is_flag=True, help="Capitals as they are written.")
 @_nul
 @_excluding
-@_handing_in
+@_followed
 @shared_options
 @on_the_box
 def find(
@@ -229,17 +347,20 @@ def find(
     texts: tuple[str, ...],
     name: str | None,
     text: str | None,
+    match_case: bool,
     exclude: tuple[str, ...],
     **options: Any,
 ) -> int:
     """Find files below the LOCATIONs, by name, by what they hold, or both; prints their locations.
 
-    Lower case finds capitals too; with a capital letter, case counts as written.
+    Case is put aside, as in the screens; --match-case takes it as written.
     """
     if not name and not text:
         raise LabboxError("usage", "cannot search for nothing", "say --name '*.csv', --text WORDS, or both")
-    sources = tuple(str(one) for one in _locations(session, texts))
-    spec = TransferSpec(verb=TransferVerb.FIND, sources=sources, name=name, text=text, exclude=exclude)
+    below = tuple(map(str, sources(session, texts)))
+    spec = TransferSpec(
+        verb=TransferVerb.FIND, sources=below, name=name, text=text, match_case=match_case, exclude=exclude
+    )
     return transfer(session, spec, _wishes(options))
 
 
@@ -253,7 +374,7 @@ _content = click.option("--content", is_flag=True, help="Compare what files hold
 @_to
 @_content
 @_excluding
-@_handing_in
+@_followed
 @shared_options
 @on_the_box
 def diff(
@@ -263,7 +384,7 @@ def diff(
 
     Each line: + what TARGET lacks, - what SOURCE lacks, ~ what is different, and how.
     """
-    here, there = _locations(session, (source, target))
+    here, there = location(session, source), location(session, target)
     spec = TransferSpec(
         verb=TransferVerb.COMPARE, sources=(str(here),), target=str(there), content=content, exclude=exclude
     )
@@ -273,12 +394,12 @@ def diff(
 @file.command()
 @_from
 @_to
-@click.option("--mirror", is_flag=True, help="What SOURCE lacks goes to the trash at TARGET.")
+@click.option("--mirror", "--delete", is_flag=True, help="What SOURCE lacks goes to the trash at TARGET.")
 @_content
 @click.option("--dry-run", "-n", is_flag=True, help="Show what would be copied, and what would go.")
 @_excluding
 @_verifying
-@_handing_in
+@_followed
 @shared_options
 @on_the_box
 def sync(
@@ -292,7 +413,7 @@ def sync(
     **options: Any,
 ) -> int:
     """Make the folder TARGET like the folder SOURCE: copy what is new or different."""
-    here, there = _locations(session, (source, target))
+    here, there = location(session, source), new_location(session, target)
     spec = TransferSpec(
         verb=TransferVerb.SYNC,
         sources=(str(here),),
@@ -309,12 +430,12 @@ def sync(
 @_some
 @_copying
 @_excluding
-@_handing_in
+@_followed
 @shared_options
 @on_the_box
 def pack(session: Session, texts: tuple[str, ...], **options: Any) -> int:
     """Pack LOCATIONs into the archive that is named last; its ending says the kind (.zip, .tar.zst, …)."""
-    *sources, target = _locations(session, texts, 2)
+    *found, target = _with_target(session, texts)
     if archive_ending(target.name) is None:
         raise LabboxError(
             "usage",
@@ -324,7 +445,7 @@ def pack(session: Session, texts: tuple[str, ...], **options: Any) -> int:
     wishes = _wishes(options)
     spec = TransferSpec(
         verb=TransferVerb.PACK,
-        sources=tuple(map(str, sources)),
+        sources=tuple(map(str, found)),
         target=str(target),
         exact=True,
         conflict=_policy(options),
@@ -340,7 +461,7 @@ def pack(session: Session, texts: tuple[str, ...], **options: Any) -> int:
 )
 @_copying
 @_excluding
-@_handing_in
+@_followed
 @shared_options
 @on_the_box
 def unpack(session: Session, texts: tuple[str, ...], to: str, **options: Any) -> int:
@@ -348,8 +469,8 @@ def unpack(session: Session, texts: tuple[str, ...], to: str, **options: Any) ->
     wishes = _wishes(options)
     spec = TransferSpec(
         verb=TransferVerb.UNPACK,
-        sources=tuple(str(one) for one in _locations(session, texts)),
-        target=str(location(session, to)),
+        sources=tuple(map(str, sources(session, texts))),
+        target=str(new_location(session, to)),
         conflict=_policy(options),
         exclude=options["exclude"],
     )
@@ -363,8 +484,13 @@ _ALGORITHMS: Final = {  # the programs that check them
 }  # fmt: skip
 
 
-def _as_given(text: str, found: Location) -> str:
+def _as_given(session: Session, text: str, found: Location) -> str:
     """What stands for a source in lines that a program reads where the command was given."""
+    if found != location(session, text):  # wildcards: the same folders, as they were typed
+        below = str(found).count("/") - str(location(session, text)).count("/")
+        parts = str(found).split("/")
+        count = len(text.rstrip("/").split("/")) + below
+        text = "/".join(parts[-count:]) if not text.startswith(("/", "~")) else str(found)
     if found.kind is not Kind.BOX or found.inner is not None:
         return path_text(name_of(found))
     path = path_of(text.removeprefix("box:"))
@@ -384,7 +510,7 @@ def _as_given(text: str, found: Location) -> str:
 )
 @_nul
 @_excluding
-@_handing_in
+@_followed
 @shared_options
 @on_the_box
 def sum_(
@@ -394,11 +520,11 @@ def sum_(
 
     Names stand as they were given. On a terminal, control characters in names are shown, not sent.
     """
-    found = _locations(session, texts)
+    given = [(text, one) for text in texts for one in sources(session, (text,))]
     spec = TransferSpec(
         verb=TransferVerb.CHECKSUM,
-        sources=tuple(map(str, found)),
-        called=tuple(_as_given(text, one) for text, one in zip(texts, found, strict=True)),
+        sources=tuple(str(one) for _, one in given),
+        called=tuple(_as_given(session, text, one) for text, one in given),
         algorithm=_ALGORITHMS.get(algorithm.lower(), algorithm.lower().replace("-", "")),
         exclude=exclude,
     )
@@ -407,7 +533,7 @@ def sum_(
 
 @file.command()
 @click.argument("number", metavar="ID", type=JOB, shell_complete=complete_jobs)
-@_handing_in
+@_followed
 @shared_options
 @on_the_box
 def undo(session: Session, number: int, **options: Any) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from labbox.cli.output import format_time, print_table
-from labbox.cli.places import complete_locations, listed, location, on_the_box, within
+from labbox.cli.places import complete_locations, listed, new_location, on_the_box, sources, within
 from labbox.cli.session import Session, shared_options
 from labbox.errors import LabboxError
 from labbox.locations import Location, path_text
@@ -63,7 +63,7 @@ def ls(session: Session, texts: tuple[str, ...], hidden: bool, long: bool, nul: 
 
     --json gives {"folders": [{"location", "entries"}]}.
     """
-    wanted = [location(session, text) for text in texts or (".",)]
+    wanted = sources(session, texts or (".",))
     failed = 0
 
     async def look(places: Places) -> list[tuple[Location, list[Entry]]]:
@@ -149,7 +149,7 @@ def _shown(entry: Entry) -> str:
 @on_the_box
 def mkdir(session: Session, texts: tuple[str, ...], parents: bool) -> int:
     """Make folders."""
-    wanted = [location(session, text) for text in texts]
+    wanted = [new_location(session, text) for text in texts]
 
     async def make(places: Places) -> int:
         failed = 0

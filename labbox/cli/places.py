@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from labbox.cli.session import Session
 from labbox.errors import LabboxError
-from labbox.locations import Kind, Location, parse, path_text
+from labbox.locations import Kind, Location, new_text, parse, path_text
 from labbox.protocol import Job
 from labbox.text import visible_line
 
@@ -44,6 +44,31 @@ def location(session: Session, text: str) -> Location:
         except LabboxError:
             return parse(text, whole)  # "../x" from the home
     return parse(text, whole)
+
+
+def new_location(session: Session, text: str) -> Location:
+    """What a person typed of something that may be made: a “!” at its end belongs to the name."""
+    return location(session, new_text(text))
+
+
+def sources(session: Session, texts: Sequence[str]) -> list[Location]:
+    """What a person named of what is there; wildcards and names are looked up where that tells more."""
+    wanted = [location(session, text) for text in texts]
+    if session.act_as is not None:
+        return wanted
+    from labbox.files.globbing import may_stand_for_others, named
+
+    unsure = [may_stand_for_others(one, text) for one, text in zip(wanted, texts, strict=True)]
+    if not any(unsure):
+        return wanted
+
+    async def look(places: Places) -> list[Location]:
+        found: list[Location] = []
+        for one, text, look_at_it in zip(wanted, texts, unsure, strict=True):
+            found += await named(places, one, text) if look_at_it else [one]
+        return found
+
+    return within(session, look, *(one for one, unknown in zip(wanted, unsure, strict=True) if unknown))
 
 
 def within(session: Session, work: Callable[[Places], Coroutine[Any, Any, T]], *wanted: Location) -> T:

@@ -18,7 +18,7 @@ from labbox.cli.session import Session
 from labbox.errors import LabboxError
 from labbox.files.sumlines import plain_sum_line
 from labbox.locations import parse, path_of
-from labbox.model import JobSpec, JobState, TransferSpec, TransferVerb, Value
+from labbox.model import Conflict, Decision, JobSpec, JobState, TransferSpec, TransferVerb, Value
 from labbox.protocol import Failure, Job, TransferSummary
 from labbox.text import format_bytes, visible, visible_line
 
@@ -213,6 +213,29 @@ def _print_line(line: str, verb: TransferVerb, *, nul: bool) -> None:
         text = path_of(str(parse(text)))
     sys.stdout.flush()
     sys.stdout.buffer.write(os.fsencode(text) + b"\0")
+
+
+def asked_about_each(session: Session, spec: TransferSpec) -> TransferSpec:
+    """The same with a decision for everything that is in the way; somebody at a terminal is asked."""
+    from labbox.files.transfer.planning import plan
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise LabboxError("usage", "cannot ask about each: there is no terminal", "say --skip or --overwrite")
+    assert spec.target is not None  # noqa: S101 - copies have one
+    wanted = [parse(text) for text in (*spec.sources, spec.target)]
+    found = within(session, lambda places: plan(spec, places), *wanted)
+    if found.conflict_count > len(found.conflicts):
+        raise LabboxError(
+            "limit", f"cannot ask about {found.conflict_count:,} files", "say --skip, --newer or --overwrite"
+        )
+    decisions = tuple(
+        Decision(path=clash.path, conflict=Conflict.OVERWRITE if yes else Conflict.SKIP)
+        for clash in found.conflicts
+        for yes in (
+            click.confirm(f"Overwrite {visible_line(path_of(clash.path))}?", default=False, err=True),
+        )
+    )
+    return msgspec.structs.replace(spec, decisions=decisions)
 
 
 def _show_plan(session: Session, spec: TransferSpec) -> int:

@@ -34,6 +34,7 @@ def gather(
     mask: str = "*",
     text: str = "",
     hidden: bool = False,
+    case: bool = False,
     folders: bool = False,
     tell: Callable[[Looked], None] = lambda _looked: None,
 ) -> bool:
@@ -42,7 +43,7 @@ def gather(
     `text`: only files that hold it, see `needles`. Links are not followed. `tell` hears now
     and then how far it is.
     """
-    fits, wanted = matcher(mask or "*"), Needle(text)
+    fits, wanted = matcher(mask or "*", case=case), Needle(text, case=case)
     waiting, batch, count = [""], list[Row](), 0
     gone_through = looked_at = read = unread = 0
     told = time.monotonic()

@@ -116,12 +116,13 @@ class Search:
         mask: str = "*",
         text: str = "",
         hidden: bool = False,
+        case: bool = False,
         folders: bool = False,
     ) -> None:
         """`found` gets entries in batches, their names relative to the folder; see `finding.gather`."""
         self._walk = _Walk(place, path, self._take)
         self._found, self._tell = found, tell
-        self._fits, self._text = matcher(mask or "*"), Needle(text)
+        self._fits, self._text = matcher(mask or "*", case=case), Needle(text, case=case)
         self._hidden, self._folders = hidden, folders
         self._batch: list[Entry] = []
         self._count = self._entries = self._read = self._unread = 0

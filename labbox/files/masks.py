@@ -1,9 +1,9 @@
 """The one matcher of names: filter, select by mask, find in the screens and in words, quick search, excludes.
 
 A mask has ``*``, ``?``, ranges ``[a-z0-9]`` and ``[!…]``, and braces: ``run{1..3}.{csv,tsv}``. A backslash
-before one of these signs makes it a plain one; ``;`` stands between several masks. Without a capital letter
-case is put aside, with one it counts as written (“smart case”). Names are compared composed, as Unicode's NFC
-has them: macOS writes ``é`` as two characters, and people type one.
+before one of these signs makes it a plain one; ``;`` stands between several masks. Case is put aside unless
+somebody wants it matched. Names are compared composed, as Unicode's NFC has them: macOS writes ``é`` as two
+characters, and people type one.
 """
 
 from __future__ import annotations
@@ -37,24 +37,19 @@ def has_wildcards(text: str) -> bool:
     return False
 
 
-def matcher(mask: str) -> Callable[[str], bool]:
+def matcher(mask: str, *, case: bool = False) -> Callable[[str], bool]:
     """Whether a name fits masks such as ``*.csv;*.txt``, or holds a text without wildcards."""
     patterns = []
     for one in filter(None, map(str.strip, split(mask))):
         wanted = expression(one) if has_wildcards(one) else f"(?s:.*{re.escape(composed(plain(one)))}.*)"
-        patterns.append(wanted if written(one) else f"(?i:{wanted})")
-    found = re.compile("|".join(patterns) or "(?!)").fullmatch
+        patterns.append(wanted)
+    found = re.compile("|".join(patterns) or "(?!)", 0 if case else re.IGNORECASE).fullmatch
     return lambda name: found(name if name.isascii() else unicodedata.normalize("NFC", name)) is not None
 
 
 def seeker(text: str) -> re.Pattern[str]:
     """What a quick search looks for in composed names, case aside; ``*`` and ``?`` may stand in it."""
     return re.compile(re.escape(composed(text)).replace(r"\*", ".*").replace(r"\?", "."), re.I | re.S)
-
-
-def written(text: str) -> bool:
-    """Whether case counts: somebody took the trouble of a capital letter."""
-    return text != text.lower()
 
 
 def split(mask: str) -> list[str]:

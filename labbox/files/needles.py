@@ -1,7 +1,7 @@
 """The one matcher of what files hold: find in the screens and in words, on every place.
 
-Without a capital letter case is put aside, with one it counts as written, as in `masks`. A text with other
-letters than ASCII is found in UTF-8, composed or not, and in the usual eight-bit encoding.
+Case is put aside unless somebody wants it matched. A text with other letters than ASCII is found in UTF-8,
+composed or not, and in the usual eight-bit encoding.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import unicodedata
 from typing import Final
 
 from labbox.errors import LabboxError
-from labbox.files.masks import composed, written
+from labbox.files.masks import composed
 
 MOST_BYTES: Final = 4096
 
@@ -19,15 +19,16 @@ MOST_BYTES: Final = 4096
 class Needle:
     """A text that is looked for in the bytes of files, which come in pieces."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, case: bool = False) -> None:
         """LabboxError "invalid" for a text that is too long."""
         if len(text.encode("utf-8", "surrogateescape")) > MOST_BYTES:
             raise LabboxError(
                 "invalid", f"cannot search for more than {MOST_BYTES} bytes", "give a part of it"
             )
         text = composed(text)
-        self._as_written = written(text)
-        self._plain = (max(re.findall(r"[\x00-\x7f]+", text), key=len, default="")).encode()
+        self._as_written = case
+        plain = max(re.findall(r"[\x00-\x7f]+", text), key=len, default="").encode()
+        self._plain = plain if case else plain.lower()
         self._pattern = None if text.isascii() else re.compile(b"".join(map(self._forms, text)))
         longest = [max(map(len, self._ways(one))) for one in text]
         shortest = [min(map(len, self._ways(one))) for one in text]
@@ -55,7 +56,7 @@ class Needle:
     def _ways(self, one: str) -> set[bytes]:
         """How a character of the text may stand in a file."""
         found: set[bytes] = set()
-        for form in {one} if self._as_written else {one, one.upper(), one.title()}:
+        for form in {one} if self._as_written else {one, one.lower(), one.upper(), one.title()}:
             for normal in (form, unicodedata.normalize("NFD", form)):
                 found.add(normal.encode("utf-8", "surrogateescape"))
             if not form.isascii():

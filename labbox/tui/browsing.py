@@ -16,7 +16,7 @@ from labbox.files.apart import Apart
 from labbox.files.directory import Arrangement, Kind, Listing, Row, Sort, row_at
 from labbox.files.places.base import Entry, EntryKind, Place
 from labbox.locations import Kind as PlaceKind
-from labbox.locations import Location, parse
+from labbox.locations import Location, new_text, parse
 from labbox.text import visible_line
 from labbox.tui.filememory import MOST_HISTORY, MOST_TABS, PaneMemory, TabMemory, location_of
 from labbox.tui.link import Calls
@@ -512,6 +512,11 @@ def refused(location: Location, error: OSError) -> LabboxError:
 def location_below(text: str, base: Location) -> Location:
     """What a person typed, from where they stand."""
     return parse(text.strip(), base)
+
+
+def new_location_below(text: str, base: Location) -> Location:
+    """The same of something that may be made: a “!” at its end belongs to the name."""
+    return parse(new_text(text.strip()), base)
 
 
 def _stamp(folder: str) -> int | None:

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from done import Done
+from harness import Box
+from person import Person
 from serving import Served
 
 from labbox import cli
@@ -37,3 +42,34 @@ def labbox(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Done]:
         return Done(code, out.decode("utf-8", "surrogateescape"), err.decode())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Box]:
+    folder = Path(tempfile.mkdtemp(prefix="labbox-files-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = f"unix://{folder}/no-engine.sock"  # transfers need none
+    running = Box(folder, ("ada", "grace"))
+    yield running
+    running.stop()
+    if before is None:
+        del os.environ["DOCKER_HOST"]
+    else:
+        os.environ["DOCKER_HOST"] = before
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def ada(box: Box) -> Person:
+    return Person(box, "ada")
+
+
+@pytest.fixture
+def home(box: Box, ada: Person) -> Path:
+    """Ada's home, empty but for what the box put there."""
+    found = box.state / "homes" / "ada"
+    for each in found.iterdir():
+        if not each.is_symlink():
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    return found

@@ -7,16 +7,15 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import Box
+from filing import ok, put
 from person import Person, wait_for
 from sshd import Sshd
 
@@ -30,54 +29,6 @@ if TYPE_CHECKING:
     from serving import Served
 
 Run = Callable[..., "Done"]
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[Box]:
-    folder = Path(tempfile.mkdtemp(prefix="labbox-files-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    before = os.environ.get("DOCKER_HOST")
-    os.environ["DOCKER_HOST"] = f"unix://{folder}/no-engine.sock"  # transfers need none
-    running = Box(folder, ("ada", "grace"))
-    yield running
-    running.stop()
-    if before is None:
-        del os.environ["DOCKER_HOST"]
-    else:
-        os.environ["DOCKER_HOST"] = before
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture
-def ada(box: Box) -> Person:
-    return Person(box, "ada")
-
-
-@pytest.fixture
-def home(box: Box, ada: Person) -> Path:
-    """Ada's home, empty but for what the box put there."""
-    found = box.state / "homes" / "ada"
-    for each in found.iterdir():
-        if not each.is_symlink():
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-    return found
-
-
-def put(home: Path, path: str, content: bytes | str = b"") -> Path:
-    made = home / path
-    owner = home.stat()
-    for folder in reversed([above for above in made.parents if above != home and home in above.parents]):
-        if not folder.exists():
-            folder.mkdir()
-            os.chown(folder, owner.st_uid, owner.st_gid)
-    made.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.chown(made, owner.st_uid, owner.st_gid)
-    return made
-
-
-def ok(done: subprocess.CompletedProcess[str], code: int = 0) -> str:
-    assert done.returncode == code, (done.stdout, done.stderr)
-    return done.stdout
 
 
 # ── here and now ──────────────────────────────────────────────────────────────────────────────────────────
@@ -404,7 +355,7 @@ def test_find_in_words_puts_case_aside_like_the_screens(ada: Person, home: Path,
     by_name = ada.json("file", "find", "f", "--name", asked)["lines"]
     assert (by_text, by_name) == {
         "needle": (["~/f/.two", "~/f/one.txt"], []),
-        "NEEDLE": (["~/f/one.txt"], []),
+        "NEEDLE": (["~/f/.two", "~/f/one.txt"], []),
     }.get(asked, ([], ["~/f/NOTES.CSV"]))
 
 

@@ -2,7 +2,8 @@
 
 The last pattern that fits decides; ``!`` before one takes back in what an earlier one kept out. A slash at
 the beginning or in the middle ties it to the path below the source, one at the end keeps it to folders. What
-stands in a folder that is kept out is kept out with it. Braces and case are as in every mask, see `masks`.
+stands in a folder that is kept out is kept out with it. Braces are as in every mask, and case is
+put aside, see `masks`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from labbox.files.masks import composed, expression, written
+from labbox.files.masks import composed, expression
 
 Rule = Callable[[str, str, bool], bool]
 """Whether it is kept out: (path below the source, name, is it a folder)."""
@@ -43,10 +44,9 @@ def _rule(pattern: str) -> tuple[bool, bool, bool, re.Pattern[str]] | None:
     stripped = pattern.strip("/")
     if not stripped:
         return None
-    flags = 0 if written(stripped) else re.IGNORECASE
     return (
         takes_back,
         only_folders,
         "/" in pattern.rstrip("/"),
-        re.compile(expression(stripped, path=True), flags),
+        re.compile(expression(stripped, path=True), re.IGNORECASE),
     )

@@ -19,10 +19,10 @@ Fits = Callable[[str], bool]
 
 async def find(one: Run) -> None:
     """Go through all sources; a line with the location of each thing that fits."""
-    text = Needle(one.spec.text or "")
+    text = Needle(one.spec.text or "", case=one.spec.match_case)
     if not one.spec.name and not text:
         raise LabboxError("invalid", "cannot search for nothing", "give a name or a text")
-    named = matcher(one.spec.name or "*")
+    named = matcher(one.spec.name or "*", case=one.spec.match_case)
     one.reporter.unit = "files"
     for source in sources_of(one.spec):
         called = name_of(source)

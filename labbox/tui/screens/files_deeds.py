@@ -11,7 +11,7 @@ from labbox.locations import Location, archive_ending, check_name, parse, path_t
 from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, Progress, TransferSpec, TransferVerb
 from labbox.protocol import Job
 from labbox.text import counted, format_bytes, restored, visible_line
-from labbox.tui.browsing import location_below
+from labbox.tui.browsing import new_location_below
 from labbox.tui.screens.files_hosts import FilesHosts
 from labbox.tui.screens.files_wishes import Outlook, TransferDialog, Wish
 from labbox.tui.widgets.dialog import Confirm, Prompt
@@ -85,7 +85,7 @@ class FilesDeeds(FilesHosts):
 
         def spec_of(wish: Wish) -> TransferSpec:
             text = restored(wish.target.strip(), target)
-            to = location_below(text, base)
+            to = new_location_below(text, base)
             exact = len(names) == 1 and not text.endswith("/") and not self._is_known_folder(to)
             if sources == [to]:
                 raise LabboxError(
@@ -234,7 +234,7 @@ class FilesDeeds(FilesHosts):
         answer = await self.app.push_screen_wait(Prompt("Make a folder", "Name", "", "raw/2026", verb="Make"))
         if answer is None or not str(answer["text"]).strip():
             return
-        wanted = location_below(str(answer["text"]), self.here.location)
+        wanted = new_location_below(str(answer["text"]), self.here.location)
         made: list[Location] = []
         missing = [wanted]
         while True:
@@ -356,7 +356,7 @@ class FilesDeeds(FilesHosts):
         answer = await self.app.push_screen_wait(Prompt("New file", "Name", "", "notes.txt", verb="Make"))
         if answer is None or not str(answer["text"]).strip():
             return
-        wanted = location_below(str(answer["text"]), self.here.location)
+        wanted = new_location_below(str(answer["text"]), self.here.location)
         place, path = await self.here.place_of(wanted)
         handle = await place.open(path, write=True, create=True, exclusive=True)
         await handle.close()
@@ -383,7 +383,7 @@ class FilesDeeds(FilesHosts):
         target = self.there.location if self.there.location.inner is None else self.here.location
 
         def spec_of(wish: Wish) -> TransferSpec:
-            to = location_below(wish.target, self.here.location)
+            to = new_location_below(wish.target, self.here.location)
             if not archive_ending(to.name):
                 raise LabboxError(
                     "invalid",
@@ -430,7 +430,7 @@ class FilesDeeds(FilesHosts):
             return TransferSpec(
                 verb=TransferVerb.UNPACK,
                 sources=tuple(map(str, sources)),
-                target=str(location_below(wish.target, self.here.location)),
+                target=str(new_location_below(wish.target, self.here.location)),
                 conflict=wish.conflict,
             )
 

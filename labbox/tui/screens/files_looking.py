@@ -98,6 +98,7 @@ class FilesLooking(FilesDeeds):
                     Field("mask", "Names", "*", "*.csv;run?.txt"),
                     Field("text", "That hold", "", "a text in the files"),
                     Field("hidden", "Hidden ones too", flag=True),
+                    Field("case", "Match case", flag=False),
                 ],
                 "Find",
                 note=note,
@@ -106,7 +107,14 @@ class FilesLooking(FilesDeeds):
         if answer is not None:
             mask, text = str(answer["mask"]) or "*", str(answer["text"])
             title = f"Found: {mask}" + (f" with “{text}”" if text else "")
-            self._start_gathering(title, mask=mask, text=text, hidden=bool(answer["hidden"]), folders=True)
+            self._start_gathering(
+                title,
+                mask=mask,
+                text=text,
+                hidden=bool(answer["hidden"]),
+                folders=True,
+                case=bool(answer["case"]),
+            )
 
     def action_flat(self) -> None:
         """Everything below in one list; once more: the folder again."""
@@ -116,8 +124,9 @@ class FilesLooking(FilesDeeds):
         else:
             self._start_gathering("", mask="*", text="", hidden=tab.arrangement.hidden, folders=False)
 
-    def _start_gathering(self, title: str, *, mask: str, text: str, hidden: bool, folders: bool) -> None:
-        work = self._gather(title, mask=mask, text=text, hidden=hidden, folders=folders)
+    def _start_gathering(self, title: str, **wanted: Any) -> None:
+        """`wanted`: as `finding.gather` takes it."""
+        work = self._gather(title, **wanted)
         self.attempt(work, group=f"go-{self.active}", exclusive=True)
 
     async def _gather(self, title: str, **wanted: Any) -> None:

@@ -11,7 +11,7 @@ from labbox.files.places.base import Attributes
 from labbox.locations import path_text
 from labbox.model import TransferSpec, TransferVerb
 from labbox.text import visible_line
-from labbox.tui.browsing import location_below
+from labbox.tui.browsing import new_location_below
 from labbox.tui.screens.files_looking import FilesLooking
 from labbox.tui.screens.files_wishes import TransferDialog, Wish
 from labbox.tui.widgets.dialog import Field, Form
@@ -57,7 +57,7 @@ class FilesTools(FilesLooking):
             return TransferSpec(
                 verb=TransferVerb.SYNC,
                 sources=(str(source),),
-                target=str(location_below(wish.target, source)),
+                target=str(new_location_below(wish.target, source)),
                 exact=True,
                 verify=wish.verify,
                 mirror=wish.flags["mirror"],
@@ -187,7 +187,7 @@ class FilesTools(FilesLooking):
         )
         if answer is None:
             return
-        at = location_below(str(answer["at"]), self.here.location)
+        at = new_location_below(str(answer["at"]), self.here.location)
         place, path = await self.here.place_of(at)
         from labbox.locations import path_of
 

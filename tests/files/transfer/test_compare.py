@@ -139,7 +139,7 @@ def test_find_by_name_and_by_text(both: Desk) -> None:
     both.write("t/skip/data3.csv", "needle")
     found = both.do("find", "~/t", name="data*.csv", exclude=("skip",)).lines
     assert set(found) == {"~/t/Data.csv", "~/t/sub/data2.csv"}
-    assert both.do("find", "~/t", name="Data*").lines == ("~/t/Data.csv",)
+    assert both.do("find", "~/t", name="Data*", match_case=True).lines == ("~/t/Data.csv",)
     assert set(both.do("find", "~/t", text="needle").lines) == {
         "~/t/Data.csv",
         "~/t/sub/data2.csv",
