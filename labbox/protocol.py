@@ -147,6 +147,7 @@ class Event(Value):
     """One change, in the order in which they became durable.
 
     `cursor` grows without gaps a caller could miss; pass the last one seen as `after`.
+    `job` is what it was at that moment.
     `kind`: "job" (something about a job changed), "progress" (not stored, cursor of the last stored event),
     "notice" (one came, or was looked at; only its person hears of it), "user", "project", "group", "host"
     (only its owner hears of it), "alive".

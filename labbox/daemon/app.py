@@ -65,6 +65,7 @@ def run(options: Options, spawner: socket.socket) -> int:
     set_up_log()
     os.umask(0o022)
     _allow_many_files()
+    signal.signal(signal.SIGHUP, lambda *_: _hung_up())
     state = StateFolder(options.state)
     try:
         asyncio.run(_serve(options, state, spawner))
@@ -79,11 +80,17 @@ def run(options: Options, spawner: socket.socket) -> int:
     return 0
 
 
+def _hung_up() -> None:
+    """A terminal that was closed, or somebody who expects a reload, must not end everybody's logins."""
+    log.info("SIGHUP is ignored: restart the box to read its configuration anew")
+
+
 async def _serve(options: Options, state: StateFolder, spawner: socket.socket) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    loop.add_signal_handler(signal.SIGHUP, _hung_up)
     configuration = _configure(options)
     async with AsyncExitStack() as stack:
         store = await Store.open(state.store)

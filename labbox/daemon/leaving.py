@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 _PATIENCE: Final = 120.0  # seconds for the last run to be collected
 _LOOK: Final = 0.2  # seconds between two looks
 _KINDS: Final = ("homes", "results", "snapshots", "git")
-_OUTPUTS: Final = ("*/*/*/*/output", "*/*/*/*/attempts/*/output")  # YYYY/MM/DD/ID
+_OUTPUTS: Final = tuple(  # YYYY/MM/DD/ID
+    f"*/*/*/*/{above}{name}" for above in ("", "attempts/*/") for name in ("output", "code", "project")
+)
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

@@ -200,3 +200,13 @@ def test_a_start_waits_for_no_library_that_only_the_engine_or_a_new_file_needs()
     )
     said = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
     assert said.stdout.strip() == ""
+
+
+def test_a_hang_up_is_ignored_and_said(start: Start) -> None:
+    box = start()
+    for _ in range(3):
+        box.process.send_signal(signal.SIGHUP)
+    with box.client() as client:
+        assert client.status().ready
+    assert box.end() == 0
+    assert "SIGHUP is ignored" in box.log.read_text()

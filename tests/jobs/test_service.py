@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from labbox.errors import LabboxError
-from labbox.model import GIB, JobKind, JobState, Limits, ReasonCode, Sweep
+from labbox.model import FINAL, GIB, JobKind, JobState, Limits, Progress, ReasonCode, Sweep
 from labbox.protocol import JobEdit
 
 Lab = Any  # conftest's; a fixture gives it
@@ -392,9 +392,48 @@ async def test_events_miss_nothing_and_follow(lab: Lab) -> None:
     cursors = [event.cursor for event in seen]
     assert cursors == sorted(cursors)
     assert len(cursors) == 5  # queued, preparing, running, collecting, succeeded
+    assert [event.job.state for event in seen if event.job is not None] == [
+        S.QUEUED,
+        S.PREPARING,
+        S.RUNNING,
+        S.COLLECTING,
+        S.SUCCEEDED,
+    ]
+    assert [event.job.ended_at is not None for event in seen if event.job is not None] == [False] * 4 + [True]
     rest = [event async for event in lab.jobs.events(lab.account("ada"), after=cursors[2])]
     assert [event.cursor for event in rest] == cursors[3:]
     assert not [event async for event in lab.jobs.events(lab.account("grace"), after=0, mine=True)]
+
+
+async def test_who_acts_on_an_end_acts_once_for_each(lab: Lab) -> None:
+    """Of a job that failed, was tried again and cancelled, and of an array: live, late, and with progress."""
+    ada = lab.account("ada")
+
+    async def ends(follow: bool) -> list[tuple[int, S, int]]:
+        found: list[tuple[int, S, int]] = []
+        async for event in lab.jobs.events(ada, after=0, follow=follow):
+            if event.job is not None and event.job.state in FINAL:
+                found.append((event.job.id, event.job.state, event.job.attempt))
+            if (array.id, S.SUCCEEDED, 0) in found:
+                break
+        return found
+
+    job = await lab.submit("false")
+    await lab.ended(job.id)
+    await lab.jobs.retry(ada, job.id, "local")
+    async with asyncio.timeout(20):
+        while (await lab.jobs.show(ada, job.id)).job.state is not S.FAILED:
+            await asyncio.sleep(0.01)
+    array = await lab.submit("true", array=(1, 2))
+    live = asyncio.create_task(ends(follow=True))
+    await lab.ended(array.id)
+    lab.jobs._parts.feed.report(job.id, Progress(phase="running", done=1.0, total=2.0))  # late
+    expected = [
+        (job.id, S.FAILED, 1), (job.id, S.FAILED, 2), (array.id + 1, S.SUCCEEDED, 1),
+        (array.id + 2, S.SUCCEEDED, 1), (array.id, S.SUCCEEDED, 0),
+    ]  # fmt: skip
+    assert sorted(await asyncio.wait_for(live, 20)) == sorted(expected)
+    assert sorted(await ends(follow=False)) == sorted(expected)
 
 
 async def test_history_usage_and_progress(lab: Lab) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HANG_UP_SECONDS: Final = 5.0  # between SIGHUP and SIGKILL for a login whose client has gone
+_SENT_AWAY: Final = 255  # the exit status of ssh where the connection ends
 _MAX_VARIABLES: Final = 64
 _MAX_VARIABLE: Final = 1024  # bytes
 _SIGNALS: Final = {"HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "TSTP", "KILL"}
@@ -138,6 +139,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is closed, in order or not."""
+        self._door.open.discard(self)
         self.gone.set()
         self._close()
 
@@ -250,7 +252,10 @@ class Session(asyncssh.SSHServerSession[bytes]):
             )
             while not gone.done() and (left := [out.finished for out in self._outflows if not out.ended]):
                 await asyncio.wait([gone, *left], return_when=asyncio.FIRST_COMPLETED)
-            return ended.result() if ended.done() else 128 + SIGHUP
+            status = ended.result() if ended.done() else 128 + SIGHUP
+            if status > 128 and self._term is not None and isinstance(self._wish, Screens):
+                self.send(terminal.restored(screens=True))  # ended by a signal: they could not do it
+            return status
         finally:
             gone.cancel()
             ended.cancel()
@@ -303,6 +308,21 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._channel is not None and not self.gone.is_set():
             with suppress(OSError):
                 self._channel.write(data)
+
+    def leave(self, sentence: str) -> bool:
+        """The connection is about to be closed: give the person a usable terminal, and say why.
+
+        Whether there is one. The channel is closed in order then: a client that is sent away by a disconnect
+        writes nothing of what came just before.
+        """
+        if self._term is None or self._channel is None or self._process is None or self.gone.is_set():
+            return False
+        self._close()  # nothing is drawn any more
+        self.send(terminal.restored(screens=isinstance(self._wish, Screens)))
+        self._say(sentence)
+        with suppress(OSError):
+            self._channel.exit(_SENT_AWAY)
+        return True
 
     def _pause(self) -> None:
         if self._channel is not None and not self.gone.is_set():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labbox.daemon.processes import Process
 
 MINUTE: Final = 60.0  # seconds
+PARTING_SECONDS: Final = 1.0  # for a client to close what it was told the end of
 MAX_CHANNELS: Final = 16  # sessions of one connection at once
 _SENTENCES: Final = 20  # refusals that one connection adds to the audit trail
 
@@ -45,6 +46,7 @@ class Door(asyncssh.SSHServer):
         self._candidate: tuple[Login, str, str | None] | None = None  # who, how, key
         self._login: Login | None = None
         self._sessions = 0
+        self.open: set[Session] = set()  # those whose channel is there
         self._silent = 0  # sessions without a terminal: they may say nothing for long and be no less alive
         self._last_active = time.monotonic()
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -78,6 +80,7 @@ class Door(asyncssh.SSHServer):
     def connection_lost(self, exc: Exception | None) -> None:
         """They have gone."""
         self._gate.doors.discard(self)
+        self._gate.left.set()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         self._leave()
@@ -88,8 +91,16 @@ class Door(asyncssh.SSHServer):
             self._gate.guard.leave(self._address)
 
     def disconnect(self, sentence: str) -> None:
-        """Close the connection and say why."""
-        if self._connection is not None:
+        """Leave the terminals of its sessions as they were, close the connection and say why."""
+        left = [session.leave(sentence) for session in list(self.open)]
+        if any(left):
+            asyncio.get_running_loop().call_later(PARTING_SECONDS, self.end, sentence)
+        else:
+            self.end(sentence)
+
+    def end(self, sentence: str) -> None:
+        """Close the connection now."""
+        if self._connection is not None and self in self._gate.doors:
             cast("Connection", self._connection).end(sentence)
 
     # The login.
@@ -196,7 +207,9 @@ class Door(asyncssh.SSHServer):
             raise asyncssh.ChannelOpenError(
                 asyncssh.OPEN_RESOURCE_SHORTAGE, f"cannot open more than {MAX_CHANNELS} sessions at once"
             )
-        return Session(self)
+        session = Session(self)
+        self.open.add(session)
+        return session
 
     def start(self, session: Session) -> None:
         """Run a session that the client has asked for."""

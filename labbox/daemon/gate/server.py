@@ -16,7 +16,7 @@ import asyncssh
 import labbox
 from labbox.custom.schema import split_address
 from labbox.daemon.gate import algorithms, hostkeys
-from labbox.daemon.gate.door import Door
+from labbox.daemon.gate.door import PARTING_SECONDS, Door
 from labbox.daemon.gate.guard import Guard
 from labbox.daemon.gate.launch import Launcher
 from labbox.daemon.gate.repositories import Repositories
@@ -61,6 +61,7 @@ class Gate:
         self._group: asyncio.TaskGroup | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self.left = asyncio.Event()  # a connection has ended
 
     async def start(self) -> tuple[str, int]:
         """Open the door and return where it is; LabboxError where address or keys cannot be used."""
@@ -95,6 +96,13 @@ class Gate:
             self._server = None
         for door in list(self.doors):
             door.disconnect("the box is being stopped")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PARTING_SECONDS):
+                while self.doors:
+                    self.left.clear()
+                    await self.left.wait()
+        for door in list(self.doors):
+            door.end("the box is being stopped")
         self._stopping.set()
         if self._keeper is not None:
             with suppress(asyncio.CancelledError):

@@ -23,6 +23,16 @@ _TRUE_COLOUR_TERMS: Final = re.compile(
 _TRUE_COLOUR_PROGRAMS: Final = frozenset({"iTerm2", "WezTerm", "ghostty", "kitty", "vscode"})
 _LARGEST: Final = 1000  # rows and columns; a larger screen would only cost memory
 
+# xterm's control sequences. ST ends what a sequence that was cut off would swallow; then off: synchronised
+# output, the mouse's modes, focus reports, bracketed paste, reports of the size, kitty's keyboard protocol.
+_RESTORED: Final = (
+    b"\x1b\\"
+    + b"".join(
+        b"\x1b[?%dl" % mode for mode in (2026, 1000, 1002, 1003, 1005, 1006, 1015, 1016, 1004, 2004, 2048, 1)
+    )
+    + b"\x1b[<u\x1b>"
+)
+
 # Opcodes of RFC 4254, section 8, that a client sends for its terminal.
 _CHARACTERS: Final = {
     1: termios.VINTR, 2: termios.VQUIT, 3: termios.VERASE, 4: termios.VKILL, 5: termios.VEOF, 6: termios.VEOL,
@@ -65,6 +75,14 @@ def resize(master: int, size: TermSize) -> None:
     columns, rows, width, height = (min(max(value, 0), 0xFFFF) for value in size)
     cells = (min(rows or 24, _LARGEST), min(columns or 80, _LARGEST))
     ioctl(master, termios.TIOCSWINSZ, struct.pack("4H", *cells, width, height))
+
+
+def restored(*, screens: bool) -> bytes:
+    """What brings a client's terminal back to how a shell wants it, whatever was being drawn.
+
+    `screens`: it shows the alternate screen for certain; else that is left without moving the cursor.
+    """
+    return _RESTORED + (b"\x1b[?1049l" if screens else b"\x1b[?47l") + b"\x1b[?25h\x1b[?7h\x1b[0m\x1b(B\r"
 
 
 def _set_modes(slave: int, modes: TermModes) -> None:

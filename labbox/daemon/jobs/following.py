@@ -11,10 +11,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from labbox.daemon.store import Store, jobs
 from labbox.daemon.store import events as stored
-from labbox.daemon.store.times import moment, now
-from labbox.model import Progress
+from labbox.daemon.store.times import moment, moment_or_none, now
+from labbox.model import ACTIVE, Progress
 from labbox.protocol import Event, Job
 
 if TYPE_CHECKING:
@@ -24,6 +26,23 @@ _PIECE = 500  # events read at once
 _CALM = 0.05  # seconds between two looks while much happens
 
 ToJobs = Callable[[Sequence[jobs.JobRow]], Awaitable[dict[int, Job]]]
+
+
+def _as_it_was(job: Job | None, was: stored.Was | None) -> Job | None:
+    """A job at the moment of an event; as it is now where nothing of that has changed since."""
+    if job is None or was is None or (job.state, job.attempt) == (was.state, was.attempt):
+        return job
+    return msgspec.structs.replace(
+        job,
+        state=was.state,
+        attempt=was.attempt,
+        reason=was.reason,
+        exit_code=was.exit_code,
+        started_at=moment_or_none(was.started_at),
+        ended_at=moment_or_none(was.ended_at),
+        progress=None,
+        where=job.where if was.state in ACTIVE else "",
+    )
 
 
 class Feed:
@@ -101,7 +120,7 @@ class Feed:
                 cursor=row.cursor,
                 at=moment(row.at),
                 kind=row.kind,
-                job=None if row.job is None else found.get(row.job),
+                job=_as_it_was(None if row.job is None else found.get(row.job), row.was),
                 text=row.text,
             )
             for row in rows
@@ -115,7 +134,7 @@ class Feed:
         return [
             (Event(cursor=cursor, at=now(), kind="progress", job=job), fresh[number])
             for number, job in found.items()
-            if owner is None or job.owner == owner
+            if (owner is None or job.owner == owner) and job.state in ACTIVE  # of its end an event tells
         ]
 
     async def _load(self, numbers: set[int], to_jobs: ToJobs) -> dict[int, Job]:

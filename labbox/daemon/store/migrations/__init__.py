@@ -21,6 +21,7 @@ from labbox.daemon.store.migrations import (
     m0006_hosts,
     m0007_names,
     m0008_former,
+    m0009_events,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ STEPS: Final[tuple[ModuleType, ...]] = (
     m0006_hosts,
     m0007_names,
     m0008_former,
+    m0009_events,
 )
 _SET: Final = "labbox"
 _RECORDED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
