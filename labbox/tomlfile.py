@@ -72,8 +72,8 @@ def parse(data: bytes) -> Document | Mistake:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return _syntax(error, text)
-    except RecursionError:
-        return Mistake(line=None, key="", text="the file is nested too deeply")
+    except (RecursionError, ValueError):  # an integer of thousands of digits is no TOML error of its own
+        return Mistake(line=None, key="", text="the file is nested too deeply, or holds a number without end")
     return Document(values=values, lines=find_lines(text))
 
 
@@ -145,9 +145,11 @@ class _Reading:
             return None
 
     def _wrong(self, path: Path, value: object, wanted: str) -> None:
-        shown = (
-            visible_line(decode(msgspec.json.encode(value))) if not isinstance(value, float) else str(value)
-        )
+        try:
+            shown = str(value) if isinstance(value, float) else decode(msgspec.json.encode(value))
+        except (OverflowError, RecursionError):  # beyond 64 bits, or nested without end
+            shown = "this value"
+        shown = visible_line(shown)
         self._mistake(path, f"cannot use {shown[:80]}: {wanted} is wanted")
 
     def _mistake(self, path: Path, text: str, hint: str = "") -> None:

@@ -66,7 +66,7 @@ def _wants_to_run(commit: str) -> bool:
     text = _git("cat-file", "blob", f"{commit}:{_SETTINGS}")
     try:
         table: Any = tomllib.loads((text or b"").decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors are such, and numbers without end
         raise LabboxError(
             "invalid", f"cannot read {_SETTINGS} of {commit[:10]}: {visible_line(str(error))}"
         ) from error

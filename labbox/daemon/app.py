@@ -135,6 +135,7 @@ class _Box:
         self._threads = ThreadPoolExecutor(_FOLDER_THREADS, thread_name_prefix="folders")
         self._logs = Logs()
         self._engine = Engine(box=state.box_id, gpu_count=total.gpus)
+        index = read_package_index(os.environ, settings.index)
         base = BaseImage(
             self._engine.connection,
             recipe=recipe(),
@@ -142,7 +143,7 @@ class _Box:
             name=settings.containers.base_image,
             pull=settings.containers.pull,
             build_network=settings.containers.build_network,
-            build_args=read_package_index(os.environ, settings.index).proxy_arguments(),
+            build_args=index.proxy_arguments(),
         )
         self._environments = Environments(
             self._engine.connection, base, configuration, state.path, box=state.box_id
@@ -152,7 +153,7 @@ class _Box:
             people,
             self._engine,
             self._environments,
-            WorkerFolders(self._workers, configuration, state.path, self._threads),
+            WorkerFolders(self._workers, configuration, state.path, self._threads, index.places()),
             self._logs,
             WorkerTransfers(self._workers, people),
             configuration,

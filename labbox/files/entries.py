@@ -93,11 +93,6 @@ def choose(
     return Choice(entry, words, template.name, (said,))
 
 
-def has_command(dockerfile: bytes) -> bool:
-    """Whether a Dockerfile says what its image runs; the shell that it may have from its base is no study."""
-    return re.search(rb"(?mi)^[ \t]*(?:CMD|ENTRYPOINT)[ \t]+\S", dockerfile) is not None
-
-
 def _claims(names: Collection[str], templates: Sequence[TemplateView]) -> list[tuple[TemplateView, str]]:
     """Which templates find a file of theirs; one that stands in for another of them does not compete."""
     found = [(one, name) for one in templates if (name := next((e for e in one.entries if e in names), None))]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from labbox.errors import LabboxError
 from labbox.files.masks import expression
 
 IGNORED_FOLDERS: Final = frozenset(
@@ -27,6 +28,8 @@ IGNORED_FILES: Final = frozenset(
 IGNORED_ENDINGS: Final = (".pyc", ".pyo", ".swp", ".swo", "~", ".asv", ".partial")
 VIRTUAL_ENVIRONMENT: Final = "pyvenv.cfg"  # a folder that holds it is one, made for another machine
 
+_MOST_WORDS: Final = 200_000  # characters of all expressions
+
 Ignore = Callable[[str, str, bool], bool]
 """Whether a path stays out: (path below the project, name, is it a folder)."""
 
@@ -40,6 +43,10 @@ def ignoring(patterns: Iterable[str] = ()) -> Ignore:
         stripped = pattern.strip("/")
         wanted = expression(stripped, path=True) + ("/" if only_folders else "/?")
         (by_path if "/" in pattern.rstrip("/") else by_name).append(wanted)
+    if sum(map(len, (*by_name, *by_path))) > _MOST_WORDS:
+        raise LabboxError(
+            "limit", "cannot leave out so many patterns at once", "ignore folders in job.toml instead of files"
+        )
     names = re.compile("|".join(by_name)) if by_name else None
     paths = re.compile("|".join(by_path)) if by_path else None
 

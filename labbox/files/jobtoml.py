@@ -49,6 +49,9 @@ NAME: Final = "job.toml"
 MAX_BYTES: Final = 256 * 1024
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _RESERVED: Final = "LABBOX_"
+_MOST_IGNORED: Final = 500
+_LONGEST_IGNORED: Final = 300  # characters
+_LARGEST: Final = 1 << 63
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000, description="a whole number from 0 up")]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="a whole number from 1 up")]
@@ -145,6 +148,8 @@ def read(data: bytes) -> tuple[JobFile, tuple[Finding, ...]]:
     found = list(mistakes)
     for table in ("sweep", "env"):
         found += _check_table(document, table)
+    if job is not None:
+        found += _check_ignore(document, job)
     found.sort(key=lambda one: one.line or 0)
     array = document.values.get("array")
     if job is not None and job.parallel is None and isinstance(array, str):
@@ -166,6 +171,14 @@ def _check_table(document: Document, table: str) -> list[Mistake]:
     return found
 
 
+def _check_ignore(document: Document, job: JobFile) -> list[Mistake]:
+    if len(job.ignore) <= _MOST_IGNORED and all(len(one) <= _LONGEST_IGNORED for one in job.ignore):
+        return []
+    text = f"at most {_MOST_IGNORED} patterns of {_LONGEST_IGNORED} characters are wanted"
+    line = document.line(("ignore",))
+    return [Mistake(line=line, key="ignore", text=text, hint="name folders instead of files")]
+
+
 def _wrong_name(name: str) -> tuple[str, str] | None:
     if not _VARIABLE.fullmatch(name):
         return "it cannot be the name of an environment variable", "use letters, digits and _"
@@ -177,6 +190,8 @@ def _wrong_name(name: str) -> tuple[str, str] | None:
 def _wrong_text(value: object) -> tuple[str, str] | None:
     if not isinstance(value, str | int | float):
         return "text or a number is wanted", 'write it in quotes: "2"'
+    if _is_huge(value):
+        return "it is too large a number", "write it in quotes"
     if "\0" in str(value):
         return "it holds a NUL character", "remove it"
     return None
@@ -186,7 +201,7 @@ def _wrong_values(value: object) -> tuple[str, str] | None:
     if isinstance(value, list):
         if not value or not all(isinstance(one, str | int | float) for one in value):
             return "a list of texts or numbers is wanted", 'write [0.1, 0.2] or "1:5"'
-        return None
+        return ("it holds too large a number", "write it in quotes") if any(map(_is_huge, value)) else None
     if not isinstance(value, str):
         return "a list or a range is wanted", 'write [0.1, 0.2] or "1:5"'
     try:
@@ -194,6 +209,10 @@ def _wrong_values(value: object) -> tuple[str, str] | None:
     except LabboxError as error:
         return error.message, error.hint
     return None
+
+
+def _is_huge(value: object) -> bool:
+    return isinstance(value, int) and abs(value) >= _LARGEST
 
 
 def _values(value: Any) -> tuple[str, ...]:

@@ -189,6 +189,9 @@ def _series(series: re.Match[str]) -> list[str] | None:
 
 # Wildcards.
 
+_FOLDERS: Final = "(?:.*/)?"
+_FEWEST: Final = {".*": ".*?", _FOLDERS: "(?:.*?/)??"}
+
 
 def _translated(pattern: str, path: bool) -> str:
     """One mask without braces. Stars take as little as they can and give nothing back: no mask is slow."""
@@ -200,9 +203,11 @@ def _translated(pattern: str, path: bool) -> str:
             double = path and pattern.startswith("**", at)
             while at < len(pattern) and pattern[at] == "*":
                 at += 1
-            if double and pattern.startswith("/", at):  # any folders, or none
+            begins = pieces[-1][1].endswith("/") or (not pieces[-1][1] and pieces[-1][0] in ("", _FOLDERS))
+            if double and begins and pattern.startswith("/", at):  # any folders, or none
                 at += 1
-                pieces.append(("(?:.*/)?", ""))
+                if pieces[-1] != (_FOLDERS, ""):
+                    pieces.append((_FOLDERS, ""))
             else:
                 pieces.append((".*" if double or not path else "[^/]*", ""))
             continue
@@ -218,14 +223,32 @@ def _translated(pattern: str, path: bool) -> str:
         star, behind = pieces[-1]
         pieces[-1] = star, behind + word
         at += 1
-    whole = pieces[0][1]
-    only = not any(star == ".*" or star.startswith("(?:") for star, _ in pieces) or not path
+    return f"(?s:{_joined(pieces)})"
+
+
+def _joined(pieces: list[tuple[str, str]]) -> str:
+    """Stars and what stands behind each, the first piece without a star.
+
+    What stands between two stars is looked for once and then kept (an atomic group): its first place leaves most
+    room to what follows, so a later one need never be tried. A star that crosses slashes gives all that follows
+    it, up to the next such star, a new start.
+    """
+    groups: list[tuple[str, str]] = []
+    crossing, inside = "", pieces[0][1]
     for number, (star, behind) in enumerate(pieces[1:], 2):
-        if number == len(pieces) or not behind or not only:
-            whole += star + behind
+        last = number == len(pieces)
+        if star != "[^/]*":
+            groups.append((crossing, inside))
+            crossing, inside = star, behind
+        elif last or not behind:
+            inside += star + behind
         else:
-            whole += f"(?>{star}?{behind})"
-    return f"(?s:{whole})"
+            inside += f"(?>{star}?{behind})"
+    groups.append((crossing, inside))
+    words = groups[0][1]
+    for number, (star, group) in enumerate(groups[1:], 2):
+        words += star + group if number == len(groups) else f"(?>{_FEWEST[star]}{group})"
+    return words
 
 
 def _end_of_set(pattern: str, start: int) -> int | None:

@@ -19,8 +19,7 @@ from typing import Final, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from labbox.files import jobtoml
-from labbox.files.dependencies import ProjectFile, find_dependencies
-from labbox.files.entries import Choice, choose, has_command
+from labbox.files.entries import Choice, choose
 from labbox.files.entries import TemplateView as TemplateView
 from labbox.files.following import Meter
 from labbox.files.ignoring import Ignore, ignoring
@@ -28,7 +27,10 @@ from labbox.files.jobtoml import JobFile
 from labbox.files.listing import FOLDER_FLAGS, Listing, shown, walk
 from labbox.files.naming import names_from
 from labbox.files.reading import names_in, read_plain
+from labbox.files.software.asked import ProjectFile, Recipe, Software
+from labbox.files.software.finding import Found
 from labbox.files.tree import Half
+from labbox.files.understanding import understand_folder
 from labbox.model import MIB, JobSpec, Resources, Value
 from labbox.protocol import Finding, Inspection
 from labbox.text import format_bytes, visible_line
@@ -84,6 +86,7 @@ class ProjectPlan(Value):
     entry: str | None = None  # relative to the code
     template: str | None = None
     files: tuple[ProjectFile, ...] = ()
+    software: Software = Software()
     submit_on_push: bool = False
     at_top: bool = False  # the command starts in the folder that `code/` stands in
 
@@ -132,9 +135,13 @@ def look(
     defaults: Defaults,
     meter: Meter,
     stack: ExitStack,
+    places: Sequence[str] = (),
 ) -> Look:
-    """Look at an open project folder, called `path` by people; what is opened for it `stack` closes."""
-    return _Looking(descriptor, path, spec, templates, defaults, meter, stack).run()
+    """Look at an open project folder, called `path` by people; what is opened for it `stack` closes.
+
+    `places`: the addresses of the box's own package indexes.
+    """
+    return _Looking(descriptor, path, spec, templates, defaults, meter, stack, places).run()
 
 
 class _Looking:
@@ -147,7 +154,9 @@ class _Looking:
         defaults: Defaults,
         meter: Meter,
         stack: ExitStack,
+        places: Sequence[str],
     ) -> None:
+        self._places = frozenset(places)
         self._top, self._path, self._spec = descriptor, path, spec
         self._templates, self._defaults = templates, defaults
         self._meter, self._stack = meter, stack
@@ -156,15 +165,16 @@ class _Looking:
 
     def run(self) -> Look:
         self._meter.begin("looking", unit="files")
-        job = self._job_file()
-        ignore = ignoring(job.ignore)
         halves = self._open(CODE) if self._is_halves() else None
+        understood = understand_folder(self._top, halves, self._places, self._meter.tick)
+        job = understood.job
+        self._findings += understood.job_findings
+        ignore = ignoring(job.ignore)
         code_at = self._top if halves is None else halves
         prefix = "" if halves is None else f"{CODE}/"
         code = self._half(code_at, ignore, prefix, frozenset() if prefix else self._beside_code())
         data = self._input(ignore)
         top = code.listing.folders[0]
-        files, findings = find_dependencies(self._top, code_at if prefix else None)
         choice = choose(
             top,
             [folder for folder in code.listing.folders if folder.depth == 1],
@@ -172,17 +182,18 @@ class _Looking:
             self._spec,
             job,
             self._templates,
-            image_made_by=self._made_by(files),
+            image_made_by=self._made_by(understood.found.software.recipe),
         )
         self._findings += choice.findings
         self._check_code(code.listing, choice, code_at, prefix)
-        self._findings += findings
+        self._findings += understood.found.findings
+        files = understood.found.files
         beside, at_top = None, False
         if halves is not None:
             at_top = names_from(choice.command, self._top, halves, aside=(INPUT, OUTPUT))
             beside = self._beside(ignore, {jobtoml.NAME, *(file.name for file in files)}, at_top)
         self._say_what_is_left()
-        return self._look(job, choice, files, (code, data, beside), prefix, at_top)
+        return self._look(job, choice, understood.found, (code, data, beside), prefix, at_top)
 
     def _beside(self, ignore: Ignore, ours: set[str], at_top: bool) -> Half | None:
         """What stands beside `code/` and `input/`; None where that is but what labbox itself reads."""
@@ -205,28 +216,9 @@ class _Looking:
         if self._left:
             self._ok(f"left out: {_named(self._left)}")
 
-    def _made_by(self, files: tuple[ProjectFile, ...]) -> str | None:
+    def _made_by(self, recipe: Recipe | None) -> str | None:
         """The Dockerfile whose own command may run, where the box builds such files."""
-        if not self._defaults.dockerfiles:
-            return None
-        return next(
-            (file.name for file in files if file.kind == "dockerfile" and has_command(file.content)), None
-        )
-
-    def _job_file(self) -> JobFile:
-        data = self._read(jobtoml.NAME, jobtoml.MAX_BYTES)
-        if data is None:
-            return JobFile()
-        job, findings = jobtoml.read(data)
-        self._findings += findings
-        return job
-
-    def _read(self, name: str, limit: int) -> bytes | None:
-        try:
-            return read_plain(self._top, name, limit)
-        except PermissionError:
-            self._error(f"cannot read {name}: you may not", f"make it readable: chmod u+r {name}", name)
-            return None
+        return recipe.file if recipe is not None and recipe.command and self._defaults.dockerfiles else None
 
     def _is_halves(self) -> bool:
         """Whether `code/` is the code: not where an entry stands in the top folder alone."""
@@ -338,7 +330,7 @@ class _Looking:
         self,
         job: JobFile,
         choice: Choice,
-        files: tuple[ProjectFile, ...],
+        found: Found,
         halves: tuple[Half, Half | None, Half | None],
         prefix: str,
         at_top: bool,
@@ -357,7 +349,7 @@ class _Looking:
             entry=None if choice.entry is None else prefix + choice.entry,
             command=choice.command,
             template=choice.template,
-            dependencies=tuple(file.name for file in files),
+            dependencies=tuple(file.name for file in found.files),
             code_files=code.listing.total,
             code_bytes=code.listing.size,
             input_files=0 if data is None else data.listing.total,
@@ -375,13 +367,14 @@ class _Looking:
             command=choice.command,
             entry=choice.entry,
             template=choice.template,
-            files=files,
+            files=found.files,
+            software=found.software,
             submit_on_push=job.git.submit,
             at_top=at_top,
         )
-        found = os.fstat(self._top)
+        status = os.fstat(self._top)
         wrong = any(finding.level == "error" for finding in self._findings)
-        return Look(inspection, None if wrong else plan, (found.st_dev, found.st_ino), code, data, beside)
+        return Look(inspection, None if wrong else plan, (status.st_dev, status.st_ino), code, data, beside)
 
     def _ok(self, text: str) -> None:
         self._findings.append(Finding(level="ok", text=text))

@@ -18,6 +18,7 @@ from labbox.errors import Code
 from labbox.files.leavings import Leavings
 from labbox.files.project import Defaults, ProjectPlan, TemplateView
 from labbox.files.removing import Usage
+from labbox.files.software.asked import ProjectFile, Software
 from labbox.files.tree import Tree
 from labbox.model import JobSpec, Progress, TransferSpec, Value
 from labbox.protocol import HostSecret, Inspection, TransferSummary
@@ -34,6 +35,7 @@ class Inspect(Value, tag="inspect"):
     spec: JobSpec
     templates: tuple[TemplateView, ...]
     defaults: Defaults
+    places: tuple[str, ...] = ()  # the addresses of the box's own package indexes
 
 
 class HandIn(Value, tag="hand_in"):
@@ -80,6 +82,20 @@ class CopyTree(Value, tag="copy_tree"):
     most_bytes: int
 
 
+class Understand(Value, tag="understand"):
+    """Say what files ask for that an earlier version of labbox handed in."""
+
+    files: tuple[ProjectFile, ...]
+    places: tuple[str, ...] = ()
+
+
+class Pack(Value, tag="pack"):
+    """Make a build context of a snapshot. Descriptors: its tree, an empty file to write into."""
+
+    recipe: str
+    beside: dict[str, bytes] = msgspec.field(default_factory=dict)
+
+
 class Transfer(Value, tag="transfer"):
     """Do a transfer, or go on with it where its folder holds a journal.
 
@@ -94,7 +110,9 @@ class Transfer(Value, tag="transfer"):
     paused: bool = False  # begin so
 
 
-Request = Inspect | HandIn | Prune | Measure | Remove | Export | BringBack | CopyTree | Transfer
+Request = (
+    Inspect | HandIn | Understand | Pack | Prune | Measure | Remove | Export | BringBack | CopyTree | Transfer
+)
 
 
 class Looked(Value, tag="looked"):
@@ -112,6 +130,16 @@ class HandedIn(Value, tag="handed_in"):
     code: Tree | None = None
     input: Tree | None = None
     beside: Tree | None = None
+
+
+class UnderstoodFiles(Value, tag="understood"):
+    """What they ask for; LabboxError in words instead where they cannot be used."""
+
+    software: Software
+
+
+class Packed(Value, tag="packed"):
+    """It is written."""
 
 
 class Pruned(Value, tag="pruned"):
@@ -156,7 +184,19 @@ class Transferred(Value, tag="transferred"):
     summary: TransferSummary | None
 
 
-Result = Looked | HandedIn | Pruned | Measured | Removed | Exported | BroughtBack | CopiedTree | Transferred
+Result = (
+    Looked
+    | HandedIn
+    | UnderstoodFiles
+    | Packed
+    | Pruned
+    | Measured
+    | Removed
+    | Exported
+    | BroughtBack
+    | CopiedTree
+    | Transferred
+)
 
 
 class Ask(Value, tag="ask"):

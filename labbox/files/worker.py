@@ -20,6 +20,7 @@ from labbox.files.following import Meter
 from labbox.files.known import Known
 from labbox.files.project import Look, look
 from labbox.files.removing import remove_below, usage_below
+from labbox.files.understanding import understand_files
 from labbox.files.work import (
     Ask,
     BringBack,
@@ -37,6 +38,8 @@ from labbox.files.work import (
     Looked,
     Measure,
     Measured,
+    Pack,
+    Packed,
     Prune,
     Pruned,
     Remove,
@@ -44,6 +47,8 @@ from labbox.files.work import (
     Report,
     Result,
     Transfer,
+    Understand,
+    UnderstoodFiles,
 )
 from labbox.text import visible_line
 
@@ -122,6 +127,10 @@ def _do(sock: socket.socket, ask: Ask, descriptors: Sequence[int], meter: Meter)
                 return Looked(inspection=seen.inspection, plan=seen.plan)
         case HandIn():
             return _hand_in(ask.request, ask.home, descriptors, meter)
+        case Understand():
+            return _understand(ask.request, meter)
+        case Pack():
+            return _pack(ask.request, descriptors, meter)
         case Prune():
             with snapshot.opened(descriptors[0], meter, alone=True) as snapshots:
                 keep = frozenset(ask.request.keep)
@@ -159,7 +168,26 @@ def _look(request: Inspect, home: str, descriptors: Sequence[int], meter: Meter,
     else:
         folder = open_project(home, request.path)
         stack.callback(os.close, folder)
-    return look(folder, request.path, request.spec, request.templates, request.defaults, meter, stack)
+    return look(
+        folder, request.path, request.spec, request.templates, request.defaults, meter, stack, request.places
+    )
+
+
+def _understand(request: Understand, meter: Meter) -> UnderstoodFiles:
+    found = understand_files(request.files, frozenset(request.places), meter.tick)
+    wrong = next((one for one in found.findings if one.level == "error"), None)
+    if wrong is not None:
+        line = f", line {wrong.line}" if wrong.line is not None else ""
+        raise LabboxError("invalid", f"{wrong.text}{line}", wrong.hint)
+    return UnderstoodFiles(software=found.software)
+
+
+def _pack(request: Pack, descriptors: Sequence[int], meter: Meter) -> Packed:
+    from labbox.files import contexts  # most workers never make one
+
+    with os.fdopen(os.dup(descriptors[1]), "wb") as target:
+        contexts.pack(descriptors[0], target, request.recipe, request.beside, meter)
+    return Packed()
 
 
 def _hand_in(request: HandIn, home: str, descriptors: Sequence[int], meter: Meter) -> HandedIn:

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from labbox.custom import Configuration, JobSettings, Settings
-from labbox.daemon.containers.environments import EnvironmentPlan, Prepared, Report
+from labbox.daemon.containers.environments import Context, EnvFile, EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs.clock import Clock
@@ -30,6 +30,7 @@ from labbox.errors import LabboxError
 from labbox.files import leavings, work
 from labbox.files.following import Meter
 from labbox.files.leavings import Leavings
+from labbox.files.software.asked import Software
 from labbox.model import FINAL, GIB, JobSpec, JobState, Limits, Progress, Resources
 from labbox.protocol import Finding, HostSecret, Inspection, Job, TransferSummary
 
@@ -283,6 +284,12 @@ class FakeFolders:
         cpus, deliver = spec.cpus or toml.cpus, spec.deliver or toml.deliver
         asked = msgspec.structs.replace(spec, deliver=deliver, cpus=cpus, array=toml.array or spec.array)
         return msgspec.structs.replace(project, asked=asked)
+
+    async def understand(self, account: Account, files: Sequence[EnvFile]) -> Software:
+        return Software(packages=tuple(file.name for file in files))
+
+    def context(self, account: Account, code: str) -> Context:
+        raise AssertionError(f"no test here builds {code}")
 
     async def remove(self, account: Account, folder: int, name: str) -> None:
         os.fstat(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from labbox.custom import Configuration, Template
+from labbox.custom import Template
 from labbox.daemon.containers.environments import EnvironmentPlan, Prepared
 from labbox.daemon.containers.layers import Layer
 from labbox.daemon.containers.run import Bind, RunSpec, make_spool
@@ -17,6 +17,7 @@ from labbox.daemon.people.accounts import Account
 from labbox.daemon.store.attempts import AttemptRow
 from labbox.daemon.store.jobs import JobRow
 from labbox.errors import LabboxError
+from labbox.files.software.asked import Software as Wishes
 from labbox.model import Value
 
 _PARAMETERS: Final = "/labbox/params.json"
@@ -30,8 +31,9 @@ class Software(Value):
     prepared: Prepared
 
 
-def plan_of(configuration: Configuration, handed: Handed, state: Path, owner: str) -> EnvironmentPlan:
+async def plan_of(parts: Parts, handed: Handed, account: Account) -> EnvironmentPlan:
     """The environment that a run needs; LabboxError where its template is no longer there."""
+    configuration = parts.configuration
     template = _PLAIN if handed.template is None else configuration.template(handed.template)
     if template is None:
         raise LabboxError(
@@ -39,10 +41,17 @@ def plan_of(configuration: Configuration, handed: Handed, state: Path, owner: st
             f"cannot run with the template {handed.template}: this box no longer has it",
             "labbox job submit the folder again",
         )
+    asked = handed.software
+    if asked is None:
+        asked = await parts.folders.understand(account, handed.files) if handed.files else Wishes()
+    context = None
+    if asked.recipe is not None and handed.code is not None:
+        context = parts.folders.context(account, handed.code)
     return EnvironmentPlan(
         template=template,
+        software=asked,
         files=handed.files,
-        context=tree(state, owner, handed.code),
+        context=context,
         image=handed.image,
     )
 

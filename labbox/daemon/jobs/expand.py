@@ -29,6 +29,9 @@ from labbox.errors import LabboxError
 from labbox.model import JobSpec, Value
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_LONGEST_NUMBER: Final = 400  # characters
+_WORDS: Final = {"true": True, "false": False, "null": None}
 
 
 class Element(Value):
@@ -106,11 +109,12 @@ def parameters_file(row: JobRow, count: int | None) -> bytes:
 
 def _typed(value: str) -> object:
     """A number, true, false or null as such; every other text as it was written."""
-    try:
-        found = json.loads(value, parse_constant=lambda _: value)
-    except ValueError:
+    if value in _WORDS:
+        return _WORDS[value]
+    if len(value) > _LONGEST_NUMBER or not _NUMBER.fullmatch(value):
         return value
-    return value if isinstance(found, list | dict | str) else found
+    found: int | float = json.loads(value)
+    return found if math.isfinite(found) else value
 
 
 def _invalid(what: str, hint: str) -> LabboxError:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import IO, Final, Protocol, cast
 
 from labbox.custom import Configuration
-from labbox.daemon.containers.environments import EnvFile
+from labbox.daemon.containers.environments import Context, EnvFile
 from labbox.daemon.jobs import results
 from labbox.daemon.jobs.handed import Handed, Project
 from labbox.daemon.people.accounts import Account
@@ -20,6 +21,7 @@ from labbox.errors import LabboxError
 from labbox.files import work
 from labbox.files.leavings import Leavings
 from labbox.files.project import Defaults, ProjectPlan, template_view
+from labbox.files.software.asked import ProjectFile, Software
 from labbox.files.tree import MANIFEST
 from labbox.model import JobSpec, Progress, Resources
 from labbox.protocol import Inspection
@@ -44,9 +46,15 @@ class WorkerFolders:
     """Implements `ports.Folders`."""
 
     def __init__(
-        self, workers: Workers, configuration: Configuration, state: Path, threads: ThreadPoolExecutor
+        self,
+        workers: Workers,
+        configuration: Configuration,
+        state: Path,
+        threads: ThreadPoolExecutor,
+        places: Collection[str] = (),
     ) -> None:
-        """`threads`: where this makes folders and opens them."""
+        """`threads`: where this makes folders and opens them; `places`: the box's own package indexes."""
+        self._places = tuple(places)
         self._workers = workers
         self._state = state
         self._threads = threads
@@ -116,6 +124,18 @@ class WorkerFolders:
             raise _strange(result)
         return result.leavings
 
+    async def understand(self, account: Account, files: Sequence[EnvFile]) -> Software:
+        """What files ask for that an earlier labbox handed in; LabboxError where they are wrong."""
+        named = tuple(ProjectFile(kind=one.kind, name=one.name, content=one.content) for one in files)
+        result = await self._workers.call(account, work.Understand(files=named, places=self._places))
+        if not isinstance(result, work.UnderstoodFiles):
+            raise _strange(result)
+        return result.software
+
+    def context(self, account: Account, code: str) -> Context:
+        """A snapshot's code, to be packed for its Dockerfile."""
+        return _SnapshotContext(self._workers, account, self._state / "snapshots" / account.name / code)
+
     async def output_bytes(self, account: Account, *folders: int) -> int:
         """The bytes on disk below open folders."""
         result = await self._workers.call(account, work.Measure(), folders)
@@ -184,7 +204,13 @@ class WorkerFolders:
         )
 
     def _look(self, path: str, spec: JobSpec) -> work.Inspect:
-        return work.Inspect(path=path, spec=spec, templates=self._templates, defaults=self._defaults)
+        return work.Inspect(
+            path=path,
+            spec=spec,
+            templates=self._templates,
+            defaults=self._defaults,
+            places=self._places,
+        )
 
     def _snapshots(self, account: Account) -> Path:
         """The person's snapshots: reached by nobody by its path but root, and theirs through a descriptor."""
@@ -215,12 +241,38 @@ class WorkerFolders:
         return self._state / "git" / account.name / f"{name}.git"
 
 
+class _SnapshotContext:
+    """Implements `environments.Context`; a snapshot's name is that of its content."""
+
+    def __init__(self, workers: Workers, account: Account, tree: Path) -> None:
+        self._workers, self._account, self._tree = workers, account, tree
+
+    @property
+    def name(self) -> str:
+        """The snapshot's."""
+        return self._tree.name
+
+    async def pack(self, recipe: str, beside: Mapping[str, bytes]) -> IO[bytes]:
+        """Have a process of the person's write it into a file of ours, which the caller closes."""
+        packed = cast(IO[bytes], tempfile.TemporaryFile())
+        try:
+            with _opened(self._tree) as tree:
+                request = work.Pack(recipe=recipe, beside=dict(beside))
+                await self._workers.call(self._account, request, (tree, packed.fileno()))
+            packed.seek(0)
+        except BaseException:
+            packed.close()
+            raise
+        return packed
+
+
 def _handed(plan: ProjectPlan, *, code: str | None, data: str | None, beside: str | None) -> Handed:
     return Handed(
         command=plan.command,
         entry=plan.entry,
         template=plan.template,
         files=tuple(EnvFile(kind=one.kind, name=one.name, content=one.content) for one in plan.files),
+        software=plan.software,
         code=code,
         input=data,
         beside=beside,

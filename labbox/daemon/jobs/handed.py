@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from labbox.daemon.containers.environments import EnvFile
+from labbox.files.software.asked import Software
 from labbox.model import JobSpec, Value
 from labbox.protocol import Inspection
 
@@ -24,13 +25,15 @@ class Handed(Value):
     `code`, `input` and `beside` name trees below the owner's snapshots; None where there is no such folder.
     `template` is None for a command that runs in the base image or in `image`. `only` is a transfer's: what
     its last attempt could not do, in the form of `TransferSpec.only`; empty: all of it. `fetched`: the folder
-    is not here yet, and nothing else is known.
+    is not here yet, and nothing else is known. `software` is what `files` ask for; None where an earlier
+    version of labbox took them in.
     """
 
     command: tuple[str, ...]
     entry: str | None = None
     template: str | None = None
     files: tuple[EnvFile, ...] = ()
+    software: Software | None = None
     image: str | None = None
     env: dict[str, str] = msgspec.field(default_factory=dict)
     network: bool = False

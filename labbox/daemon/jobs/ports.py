@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from labbox.daemon.containers.environments import EnvironmentPlan, Prepared, Report
+from labbox.daemon.containers.environments import Context, EnvFile, EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs.handed import Project
 from labbox.daemon.people.accounts import Account
 from labbox.files import work
 from labbox.files.leavings import Leavings
+from labbox.files.software.asked import Software
 from labbox.model import JobSpec, Progress, Value
 from labbox.protocol import HostSecret, Inspection, LogRecord, TransferSummary
 
@@ -134,6 +135,12 @@ class Folders(Protocol):
         `folder`: the open folder itself, where `path` is no path of the person's.
         `room`: bytes that may be added; LabboxError "limit" where they are too few.
         """
+
+    async def understand(self, account: Account, files: Sequence[EnvFile]) -> Software:
+        """What files ask for that an earlier version of labbox handed in."""
+
+    def context(self, account: Account, code: str) -> Context:
+        """A snapshot's code, to be packed for its Dockerfile."""
 
     async def remove(self, account: Account, folder: int, name: str) -> None:
         """Remove what stands in an open folder, with everything below it."""

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from labbox.daemon.containers.layers import Layer
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
-from labbox.daemon.jobs import collecting
+from labbox.daemon.jobs import collecting, preparing
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs.bringing_up import Software, plan_of, run_spec
 from labbox.daemon.jobs.handed import Handed
@@ -116,8 +116,11 @@ class Run(Try):
         """Make environment and container; an outcome where that cannot be done or is no longer wanted."""
         code = ReasonCode.ENVIRONMENT
         try:
-            plan = plan_of(self._parts.configuration, handed, self._parts.state, self.row.owner)
-            prepared = await self._unless_asked(self._parts.environments.prepare(plan, self._report_or_say))
+            plan = await plan_of(self._parts, handed, account)
+            async with self._prudently():
+                prepared = await self._unless_asked(
+                    self._parts.environments.prepare(plan, self._report_or_say)
+                )
             if prepared is None:
                 return self._asked
             await self._note_software(prepared.name or None, prepared.digest or prepared.image)
@@ -187,6 +190,25 @@ class Run(Try):
         for one in said:
             log.say(one)
         return size
+
+    @contextlib.asynccontextmanager
+    async def _prudently(self) -> AsyncIterator[None]:
+        """Note that this prepares; LabboxError where the daemon has died over it too often.
+
+        What brings the daemon down when it prepares a job would do so again after each start.
+        """
+        deaths = await self._parts.in_thread(preparing.begin, self._spool)
+        if deaths >= preparing.MOST_DEATHS:
+            await self._parts.in_thread(preparing.end, self._spool)
+            raise LabboxError(
+                "invalid",
+                f"cannot prepare it: the box ended {deaths} times while it was preparing this job",
+                "tell an administrator: the journal of the box says how it ended; then submit it again",
+            )
+        try:
+            yield
+        finally:
+            await asyncio.shield(self._parts.in_thread(preparing.end, self._spool))
 
     async def _count(self) -> int | None:
         array = self.row.array

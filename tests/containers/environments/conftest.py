@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from made_packages import make_source, make_wheel
+from wishes import NAMES, Tree, asked
 
 from labbox.custom import Configuration, ContainerSettings, Settings, Template, recipe
 from labbox.daemon.containers.base import BaseImage
@@ -54,17 +55,11 @@ class Box:
         template: Template = PYTHON,
         image: str | None = None,
     ) -> Prepared:
-        names = {
-            "requirements": "requirements.txt",
-            "pyproject": "pyproject.toml",
-            "conda": "environment.yml",
-            "apt": "apt.txt",
-            "dockerfile": "Dockerfile",
-        }
         plan = EnvironmentPlan(
             template=template,
-            files=tuple(EnvFile(kind=kind, name=names[kind], content=text.encode()) for kind, text in files),
-            context=context,
+            files=tuple(EnvFile(kind=kind, name=NAMES[kind], content=text.encode()) for kind, text in files),
+            software=asked(*files),
+            context=None if context is None else Tree(context),
             image=image,
         )
         async with asyncio.timeout(110):

@@ -301,7 +301,8 @@ from pathlib import Path
 from labbox.custom import Configuration, Template, recipe
 from labbox.daemon.containers.base import BaseImage
 from labbox.daemon.containers.connection import Connection
-from labbox.daemon.containers.environments import EnvFile, EnvironmentPlan, Environments
+from labbox.daemon.containers.environments import EnvironmentPlan, Environments
+from labbox.files.software.asked import Line, Requirements, Software
 
 async def main(url, state, text):
     connection = Connection(url)
@@ -309,8 +310,8 @@ async def main(url, state, text):
     base = BaseImage(connection, recipe=recipe(), scratch=Path(state))
     environments = Environments(connection, base, Configuration(), Path(state), box="killed")
     python = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
-    file = EnvFile(kind="requirements", name="r.txt", content=text.encode())
-    plan = EnvironmentPlan(template=python, files=(file,))
+    wanted = Requirements(requirements=tuple(Line(text=one, file="r.txt", number=0) for one in text.split()))
+    plan = EnvironmentPlan(template=python, software=Software(requirements=wanted))
     async with asyncio.TaskGroup() as group:
         running = group.create_task(environments.run())
         await environments.prepare(plan, lambda what: print(getattr(what, "phase", what), flush=True))

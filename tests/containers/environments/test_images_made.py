@@ -11,8 +11,7 @@ import pytest
 
 from labbox.custom import ContainerSettings, Settings, Template
 from labbox.daemon.containers.environments.interpreters import Interpreters
-from labbox.daemon.containers.environments.plan import EnvFile
-from labbox.daemon.containers.environments.software import LABEL, check_bases, read_packages
+from labbox.daemon.containers.environments.software import LABEL, check_bases
 from labbox.errors import LabboxError
 
 
@@ -79,14 +78,12 @@ async def test_a_debian_package_that_does_not_exist(box: Any) -> None:
 @pytest.mark.parametrize("line", ["$(id)", "-o", "a;b", "A", "--help", "x|y", "ü"])
 def test_what_is_no_package_name_never_reaches_a_shell(line: str) -> None:
     with pytest.raises(LabboxError, match=r"line 2 of apt\.txt"):
-        read_packages(EnvFile(kind="apt", name="apt.txt", content=f"ffmpeg\n{line}\n".encode()))
+        asked(("apt", f"ffmpeg\n{line}\n"))
 
 
 def test_several_names_versions_and_comments() -> None:
-    file = EnvFile(
-        kind="apt", name="apt.txt", content=b"libgdal-dev g++ # compilers\nr-cran-mass=7.3-58.2-1\n"
-    )
-    assert read_packages(file) == ("libgdal-dev", "g++", "r-cran-mass=7.3-58.2-1")
+    text = "libgdal-dev g++ # compilers\nr-cran-mass=7.3-58.2-1\n"
+    assert asked(("apt", text)).packages == ("libgdal-dev", "g++", "r-cran-mass=7.3-58.2-1")
 
 
 async def test_a_dockerfile_needs_the_boxs_leave(box: Any) -> None:
@@ -184,14 +181,20 @@ async def test_what_a_step_writes_in_pieces_is_one_line_of_the_log(dockerfiles: 
 )
 def test_bases_that_are_not_allowed(text: str) -> None:
     with pytest.raises(LabboxError, match="does not allow to start from"):
-        check_bases(text, ("labbox/base",), "Dockerfile")
+        check_bases(recipe_of(text), ("labbox/base",))
+
+
+def recipe_of(text: str) -> Recipe:
+    recipe = asked(("dockerfile", text)).recipe
+    assert recipe is not None
+    return recipe
 
 
 def test_bases_that_are_allowed() -> None:
     stages = "FROM python:3.12 AS one\nFROM labbox/base\n"
     copies = "COPY --from=one /x /y\nCOPY --from=0 /x /z\nFROM scratch\n"
-    check_bases(stages + copies, ("labbox/base", "python:*"), "Dockerfile")
-    check_bases("FROM anything\n", (), "Dockerfile")
+    check_bases(recipe_of(stages + copies), ("labbox/base", "python:*"))
+    check_bases(recipe_of("FROM anything\n"), ())
 
 
 async def test_images_go_by_names_not_by_ids(open_box: Callable[..., Any], small_image: str) -> None:

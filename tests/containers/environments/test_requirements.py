@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from wishes import asked
 
 from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain
-from labbox.daemon.containers.environments.conda import read_environment_yml
-from labbox.daemon.containers.environments.plan import EnvFile
-from labbox.daemon.containers.environments.requirements import (
-    Requirements,
-    parse_pyproject,
-    parse_requirements,
-    satisfies,
-)
+from labbox.daemon.containers.environments.wishes import satisfies
 from labbox.errors import LabboxError
+from labbox.files.software.asked import CondaPlan, Requirements
 
 
 def read(
     content: str | bytes, others: dict[str, bytes] | None = None, **settings: frozenset[str]
 ) -> Requirements:
-    data = content.encode() if isinstance(content, str) else content
-    file = EnvFile(kind="requirements", name="code/requirements.txt", content=data)
-    return parse_requirements(file, (others or {}).get, **settings)
+    found = asked(("requirements", content), lookup=(others or {}).get, prefix="code/", **settings)
+    return found.requirements or Requirements(requirements=())
 
 
 def refusal(content: str | bytes, others: dict[str, bytes] | None = None) -> LabboxError:
@@ -117,7 +111,7 @@ def test_control_characters_reach_no_message() -> None:
 
 
 def pyproject(text: str) -> Requirements | None:
-    return parse_pyproject(EnvFile(kind="pyproject", name="pyproject.toml", content=text.encode()))
+    return asked(("pyproject", text)).requirements
 
 
 def test_pyproject_gives_its_dependencies_and_its_python() -> None:
@@ -162,8 +156,10 @@ def test_requires_python(specifier: str, fits: bool) -> None:
     assert satisfies("3.11.2", specifier) is fits
 
 
-def conda(text: str) -> object:
-    return read_environment_yml(EnvFile(kind="conda", name="environment.yml", content=text.encode()))
+def conda(text: str) -> CondaPlan:
+    plan = asked(("conda", text)).conda
+    assert plan is not None
+    return plan
 
 
 @pytest.mark.parametrize(
@@ -177,7 +173,7 @@ def conda(text: str) -> object:
     ],
 )
 def test_what_an_environment_yml_needs_conda_for(text: str, needs: bool, python: str) -> None:
-    plan = read_environment_yml(EnvFile(kind="conda", name="environment.yml", content=text.encode()))
+    plan = conda(text)
     assert (plan.needs_conda, plan.requires_python) == (needs, python)
 
 

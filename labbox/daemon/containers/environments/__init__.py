@@ -1,6 +1,7 @@
 """Environments: the software of a run, named by what it is made from, made once, shared by whoever asks."""
 
 from labbox.daemon.containers.environments.plan import (
+    Context,
     EnvFile,
     EnvironmentPlan,
     FileKind,
@@ -9,4 +10,4 @@ from labbox.daemon.containers.environments.plan import (
 )
 from labbox.daemon.containers.environments.service import Environments
 
-__all__ = ["EnvFile", "EnvironmentPlan", "Environments", "FileKind", "Prepared", "Report"]
+__all__ = ["Context", "EnvFile", "EnvironmentPlan", "Environments", "FileKind", "Prepared", "Report"]

@@ -5,23 +5,26 @@ from __future__ import annotations
 import re
 from typing import Final, NoReturn
 
-from labbox.daemon.containers.environments.requirements import Line, Requirements
 from labbox.errors import LabboxError
+from labbox.files.software.asked import Line, Requirements
 from labbox.text import visible_line
 
-_NAME: Final = r"([A-Za-z0-9][A-Za-z0-9._-]*)"
+_NAME: Final = r"(?<![A-Za-z0-9._-])([A-Za-z0-9][A-Za-z0-9._-]{0,200})"
 _NOT_FOUND: Final = re.compile(
     rf"{_NAME} was not found in the (?:package registry|provided package locations)"
 )
-_NO_VERSION: Final = re.compile(rf"there (?:is|are) no versions? of {_NAME}(\[[^]]*\])?\s*([=<>!~][^ ,]*)")
+_NO_VERSION: Final = re.compile(
+    rf"there (?:is|are) no versions? of {_NAME}(\[[^]]{0, 200}\])?\s*([=<>!~][^ ,]{0, 200})"
+)
 _ONLY: Final = re.compile(
-    rf"only {_NAME}([=<>!~][^ ]*) (?:is|are) available and you require {_NAME}([=<>!~][^ ,]*)"
+    rf"only {_NAME}([=<>!~][^ ]{0, 200}) (?:is|are) available and you require {_NAME}([=<>!~][^ ,]{0, 200})"
 )
 _NO_WHEEL: Final = re.compile(
-    r"no usable wheels|no wheels with a matching|no `?[\w.-]+`? wheels|building from source is disabled"
+    r"no usable wheels|no wheels with a matching|no `?[\w.-]{1,200}`? wheels|building from source is disabled"
     r"|Building source distributions is disabled|no (?:binary|compatible wheel)",
     re.IGNORECASE,
 )
+_MOST_TEXT: Final = 20_000  # characters of what uv says that are looked at
 _POSITION: Final = re.compile(r"at position (\d+)")
 _NETWORK: Final = re.compile(
     r"error sending request|dns error|Failed to fetch|timed out|Connection (?:refused|reset)"
@@ -47,6 +50,7 @@ def explain(text: str, requirements: Requirements, where: str) -> NoReturn:
     NeedsBuildError where only source distributions exist; LabboxError("unavailable") where it may be gone the
     next time (network, disk), "invalid" where the person must change something. `where` names the file.
     """
+    text = text if len(text) <= _MOST_TEXT else text[: _MOST_TEXT // 2] + "\n" + text[-_MOST_TEXT // 2 :]
     flat = " ".join(text.split())
     where = visible_line(where)
     if _DISK.search(flat):

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from labbox.daemon.containers.environments.folders import Folders, digest
+from labbox.daemon.containers.environments.folders import Folders
 from labbox.daemon.containers.environments.index import PackageIndex
-from labbox.daemon.containers.environments.plan import EnvFile, Report
+from labbox.daemon.containers.environments.plan import Report
 from labbox.daemon.containers.environments.programs import Programs, disk_error
 from labbox.daemon.containers.environments.target import OUR_SERIES, PythonTarget
 from labbox.errors import LabboxError
+from labbox.files.software.asked import CondaPlan
 from labbox.model import Progress, Value
 from labbox.text import visible_line
 
@@ -23,39 +24,6 @@ _INSTALL_SECONDS: Final = 3600.0
 _SUBDIRS: Final = {"x86_64": "linux-64", "aarch64": "linux-aarch64", "ppc64le": "linux-ppc64le"}
 _DEFAULT_CHANNEL: Final = "conda-forge"
 _OPEN: Final = (_DEFAULT_CHANNEL, "bioconda")  # where the lab names none
-_PIP_ALONE: Final = frozenset({"python", "pip"})
-_MAX_SIZE: Final = 1 << 20  # bytes of an environment.yml
-
-
-class CondaPlan(Value):
-    """What an environment.yml asks for."""
-
-    file: str
-    specs: tuple[str, ...]
-    channels: tuple[str, ...]
-    pip: tuple[str, ...]
-
-    @property
-    def needs_conda(self) -> bool:
-        """Whether there is anything that pip does not do: more than a Python and pip."""
-        return any(_name(spec) not in _PIP_ALONE for spec in self.specs)
-
-    @property
-    def requires_python(self) -> str:
-        """What Python it asks for, in pip's words: "==3.11.*" for conda's "python=3.11"."""
-        for spec in self.specs:
-            version = spec.removeprefix("python").strip()
-            if _name(spec) == "python" and version:
-                return (
-                    f"=={version.strip('= ').removesuffix('.*')}.*"
-                    if version[0] in "=0123456789"
-                    else version
-                )
-        return ""
-
-    def key(self) -> str:
-        """A name for what is asked."""
-        return digest("conda-plan-1", *self.specs, "", *self.channels, "", *self.pip)
 
 
 class Solved(Value):
@@ -203,57 +171,3 @@ class Condas:
             f"cannot install the conda packages: {flat}"[:600],
             "it is tried again; else check the network, proxy and channels of the box",
         )
-
-
-def read_environment_yml(file: EnvFile) -> CondaPlan:
-    """What an environment.yml asks for; LabboxError names what is wrong and where."""
-    import yaml  # not at the top: few projects have such a file, and every start of the box would pay
-
-    name = visible_line(file.name)
-    if len(file.content) > _MAX_SIZE:
-        raise LabboxError(
-            "invalid", f"cannot read {name}: it is larger than 1 MiB", "list only what is needed"
-        )
-    try:
-        document = yaml.safe_load(file.content)
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1} of " if error.problem_mark else ""
-        raise LabboxError(
-            "invalid", f"cannot read {line}{name}: {visible_line(str(error.problem))}", "correct that line"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise LabboxError(
-            "invalid", f"cannot read {name}: {visible_line(str(error))[:300]}", "save it as UTF-8"
-        ) from error
-    if not isinstance(document, dict):
-        raise LabboxError(
-            "invalid", f"cannot read {name}: it has no dependencies", 'write "dependencies:" and a list'
-        )
-    specs: list[str] = []
-    pip: list[str] = []
-    for entry in _list(document, "dependencies", name):
-        if isinstance(entry, str):
-            specs.append(entry.strip())
-        elif isinstance(entry, dict) and set(entry) == {"pip"}:
-            pip += [str(each) for each in entry["pip"] or ()]
-        else:
-            raise LabboxError(
-                "invalid",
-                f"cannot read {name}: {visible_line(str(entry))[:80]} is no package",
-                'write "- name", "- name=1.2" or a list under "- pip:"',
-            )
-    channels = [str(each) for each in _list(document, "channels", name) if each != "nodefaults"]
-    return CondaPlan(file=file.name, specs=tuple(specs), channels=tuple(channels), pip=tuple(pip))
-
-
-def _name(spec: str) -> str:
-    return re.split(r"[\s=<>!~\[;]", spec.rpartition("::")[2], maxsplit=1)[0].lower()
-
-
-def _list(document: dict[Any, Any], key: str, name: str) -> list[Any]:
-    value = document.get(key) or []
-    if not isinstance(value, list):
-        raise LabboxError(
-            "invalid", f"cannot read {name}: {key} is not a list", f'write "{key}:" and "- …" lines'
-        )
-    return value

@@ -29,6 +29,8 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 _REPORT_EVERY = 50  # files
 _LONGEST_METADATA = 1 << 20  # bytes
+_MAX_LOCK = 8 << 20  # bytes
+_MAX_HASHES = 2_000  # wheels of one version
 _LONGEST_SHEBANG = 120  # bytes; older kernels cut at 127
 
 
@@ -347,6 +349,34 @@ def take(request: dict[str, Any]) -> dict[str, Any]:
     return {"taken": taken}
 
 
+def lock(request: dict[str, Any]) -> dict[str, Any]:
+    """Tell of each package of a pylock.toml (PEP 751): what an index or a build wrote is read here."""
+    import tomllib  # not at the top: the Pythons of images that compile may be older
+
+    descriptor = os.open(request["path"], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        text = file.read(_MAX_LOCK).decode("utf-8", "replace")
+    try:
+        packages = tomllib.loads(text).get("packages", [])
+    except (ValueError, RecursionError):
+        return {"packages": 0}
+    told = 0
+    for package in packages if isinstance(packages, list) else ():
+        wheels = package.get("wheels") or []
+        hashes = {str(wheel.get("hashes", {}).get("sha256", "")) for wheel in wheels}
+        _say(
+            {
+                "package": str(package.get("name", "")),
+                "version": str(package.get("version", "")),
+                "wheels": len(wheels),
+                "hashes": sorted(hashes - {""})[:_MAX_HASHES],
+                "unhashed": "" in hashes,
+            }
+        )
+        told += 1
+    return {"packages": told}
+
+
 def _die_with_parent() -> None:
     """Nothing goes on writing when the daemon was killed: the next one clears away what was unfinished."""
     with contextlib.suppress(OSError, AttributeError):  # a C library without prctl: nothing is lost but this
@@ -369,6 +399,7 @@ _ACTIONS = {
     "assemble": assemble,
     "remove": remove,
     "take": take,
+    "lock": lock,
 }
 
 if __name__ == "__main__":

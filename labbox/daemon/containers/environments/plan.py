@@ -2,44 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import IO, Protocol
 
 import msgspec
 
 from labbox.custom import Template
+from labbox.files.software.asked import FileKind as FileKind
+from labbox.files.software.asked import Software
 from labbox.model import Progress, Value
-
-FileKind = Literal["requirements", "pyproject", "conda", "apt", "dockerfile"]
 
 Report = Callable[[Progress | str], None]
 """Follows a build: a `Progress` moves its bar, a `str` is one line for the log of the job that asked."""
 
 
 class EnvFile(Value):
-    """One file that describes a project's software; `name` is its path: "code/requirements.txt"."""
+    """One file that describes a project's software; `name` is its path: "code/requirements.txt".
+
+    It is kept for the record, and stands beside a Dockerfile in its build; nobody here reads what it says.
+    """
 
     kind: FileKind
     name: str
     content: bytes
 
 
+class Context(Protocol):
+    """A snapshot's code tree, for a Dockerfile; packed by a process of the person's."""
+
+    @property
+    def name(self) -> str:
+        """The same for the same content."""
+
+    async def pack(self, recipe: str, beside: Mapping[str, bytes]) -> IO[bytes]:
+        """The tree as a build context with this Dockerfile; the files `beside` go with a `code/`."""
+
+
 class EnvironmentPlan(Value):
     """All that decides what software a run gets.
 
-    `context` is the snapshot's code tree, for a Dockerfile; `image` is one that the job itself asks for and
-    goes before the template's.
+    `software` is what the project's `files` say, as a process of the person's understood them; `image` is one
+    that the job itself asks for and goes before the template's.
     """
 
     template: Template
+    software: Software = Software()
     files: tuple[EnvFile, ...] = ()
-    context: Path | None = None
+    context: Context | None = None
     image: str | None = None
-
-    def file(self, kind: FileKind) -> EnvFile | None:
-        """The plan's file of a kind."""
-        return next((file for file in self.files if file.kind == kind), None)
 
 
 class Prepared(Value):

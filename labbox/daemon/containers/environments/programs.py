@@ -27,6 +27,7 @@ from labbox.text import decode, visible_line
 
 _KEPT: Final = 256 * 1024  # bytes of output kept for messages, from the end
 _READ: Final = 64 * 1024
+_LOCK_SECONDS: Final = 120.0
 _HELPERS: Final = Path(__file__).parent
 
 Listen = Callable[[str], None]
@@ -97,6 +98,14 @@ class Programs:
     ) -> dict[str, Any]:
         """Let the conda client do one request; its answer may be an ``error`` in its own words."""
         return await self._ask("conda_helper.py", request, seconds, on_message, ("-I",))
+
+    async def lock(self, path: Path) -> list[dict[str, Any]]:
+        """The packages of a pylock.toml, as the helper tells of them: package, version, wheels, hashes."""
+        found: list[dict[str, Any]] = []
+        await self.helper(
+            {"action": "lock", "path": str(path)}, seconds=_LOCK_SECONDS, on_message=found.append
+        )
+        return found
 
     def helper_source(self) -> Path:
         """The helper as a file, for containers that compile with a Python of their own."""

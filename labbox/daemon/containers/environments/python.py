@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import tempfile
-import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,9 +15,9 @@ from labbox.daemon.containers.environments.complaints import explain
 from labbox.daemon.containers.environments.folders import Folders, digest
 from labbox.daemon.containers.environments.plan import Report
 from labbox.daemon.containers.environments.programs import Programs
-from labbox.daemon.containers.environments.requirements import Line, Requirements
 from labbox.daemon.containers.environments.target import PythonTarget
 from labbox.errors import LabboxError
+from labbox.files.software.asked import Line, Requirements
 from labbox.model import Progress, Value
 from labbox.text import visible_line
 
@@ -75,7 +74,7 @@ class Pythons:
             if ended.code != 0:
                 first = requirements.requirements[0].file if requirements.requirements else "the project"
                 explain(ended.err, requirements, first)
-            return _read_lock((folder / "pylock.toml").read_text("utf-8"))
+            return _locked(await self._programs.lock(folder / "pylock.toml"))
 
     async def resolve_patiently(
         self, requirements: Requirements, target: PythonTarget, report: Report, links: Path | None = None
@@ -236,16 +235,15 @@ def _for(target: PythonTarget) -> list[str]:
     return [*words, "--python-platform", target.platform] if target.platform else words
 
 
-def _read_lock(text: str) -> tuple[Locked, ...]:
-    """The packages of a pylock.toml (PEP 751), by name."""
+def _locked(packages: Sequence[dict[str, Any]]) -> tuple[Locked, ...]:
+    """The packages of a lock, by name."""
     found = []
-    for package in tomllib.loads(text).get("packages", []):
-        hashes = sorted({wheel["hashes"].get("sha256", "") for wheel in package.get("wheels", [])})
-        if "" in hashes:
+    for one in packages:
+        if one["unhashed"]:
             raise LabboxError(
                 "invalid",
-                f"cannot install {package['name']}=={package['version']}: its index gives no sha256 of it",
+                f"cannot install {one['package']}=={one['version']}: its index gives no sha256 of it",
                 "whoever runs the box can use an index that does",
             )
-        found.append(Locked(name=package["name"], version=package["version"], hashes=tuple(hashes)))
+        found.append(Locked(name=one["package"], version=one["version"], hashes=tuple(one["hashes"])))
     return tuple(sorted(found, key=lambda each: each.name))

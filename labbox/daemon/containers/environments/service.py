@@ -18,23 +18,20 @@ from labbox.custom import Configuration, Template
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments import throwaway
 from labbox.daemon.containers.environments.complaints import NeedsBuildError
-from labbox.daemon.containers.environments.conda import CondaPlan, Condas
+from labbox.daemon.containers.environments.conda import Condas
 from labbox.daemon.containers.environments.folders import Folders, Known, digest
 from labbox.daemon.containers.environments.index import read_package_index
 from labbox.daemon.containers.environments.interpreters import Interpreters
 from labbox.daemon.containers.environments.plan import EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.python import Locked, Pythons
-from labbox.daemon.containers.environments.requirements import (
-    Requirements,
-    satisfies,
-)
 from labbox.daemon.containers.environments.shared import SharedWork
-from labbox.daemon.containers.environments.software import BaseImage, Images, read_packages
+from labbox.daemon.containers.environments.software import BaseImage, Images
 from labbox.daemon.containers.environments.sources import Builder
 from labbox.daemon.containers.environments.target import FALLBACK, PythonTarget
-from labbox.daemon.containers.environments.wishes import check_python, read_wishes
+from labbox.daemon.containers.environments.wishes import check_python, satisfies
 from labbox.errors import LabboxError
+from labbox.files.software.asked import CondaPlan, Requirements
 from labbox.text import visible_line
 
 _log = logging.getLogger(__name__)
@@ -42,7 +39,6 @@ _log = logging.getLogger(__name__)
 _START_LIMIT: Final = 30.0  # seconds until run() must have opened the folders
 _HELPER_LIMIT: Final = 900.0  # seconds
 _COMPILE_SECONDS: Final = 900.0
-_MAX_INCLUDED: Final = 1 << 20  # bytes of a file that a requirements.txt includes
 
 
 class Environments:
@@ -68,7 +64,6 @@ class Environments:
         self._connection = connection
         self._configuration = configuration
         self._box = box
-        self._places = index.places()
         self._index_name = digest(*(f"{key}={value}" for key, value in sorted(index.for_uv().items())))
         self._folders = Folders(state, installer)
         self._programs = Programs(state, installer, index)
@@ -112,7 +107,6 @@ class Environments:
                     await self._settle()
         finally:
             self._open.clear()
-            self._images.close()
 
     async def _settle(self) -> None:
         """Have what was made flushed, off the way of whoever waits for it."""
@@ -163,14 +157,14 @@ class Environments:
     async def _prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         image = await self._image(plan, report)
         prepared = await self._furnished(plan, image, report)
-        if plan.file("dockerfile") is None:
+        if plan.software.recipe is None:
             return prepared
         command, cwd = await self._images.own_command(image)
         return msgspec.structs.replace(prepared, command=command, cwd=cwd)
 
     async def _furnished(self, plan: EnvironmentPlan, image: str, report: Report) -> Prepared:
         """The environment of what the files ask for, on top of an image."""
-        requirements, conda = read_wishes(plan, self._places)
+        requirements, conda = plan.software.requirements, plan.software.conda
         if conda is not None and await self._needs_conda(image, conda, report):
             return await self._with_conda(image, conda, requirements, report)
         if requirements is None:
@@ -193,12 +187,10 @@ class Environments:
     async def _image(self, plan: EnvironmentPlan, report: Report) -> str:
         """The image: by the project's Dockerfile, else the job's, the template's, the base; with packages."""
         template = plan.template
-        dockerfile = plan.file("dockerfile")
-        apt = plan.file("apt")
-        extra = read_packages(apt) if apt else ()
-        if dockerfile is not None:
-            base = await self._images.base(report) if b"labbox/base" in dockerfile.content else ""
-            image = await self._images.from_dockerfile(dockerfile, plan.context, plan.files, base, report)
+        recipe, extra = plan.software.recipe, plan.software.packages
+        if recipe is not None:
+            base = await self._images.base(report) if len(recipe.pieces) > 1 else ""
+            image = await self._images.from_dockerfile(recipe, plan.context, plan.files, base, report)
             self._folders.use_image(image)  # also where packages come on top
         elif plan.image is not None:
             image = await self._images.named(plan.image, report)
@@ -296,7 +288,7 @@ class Environments:
         self, image: str, conda: CondaPlan, requirements: Requirements | None, report: Report
     ) -> Prepared:
         """A conda environment, with pip's packages on top where it names some."""
-        question = digest("conda-2", conda.key(), requirements.text() if requirements else "", image)
+        question = digest("conda-2", *conda.key(), requirements.text() if requirements else "", image)
         known = self._folders.recall(question)
         path = self._folders.environment(known.name) if known else None
         if known is None or path is None or not _same_day(known.at) or not self._folders.stands(path):
@@ -391,12 +383,14 @@ def _plan_key(plan: EnvironmentPlan) -> str:
     parts: list[str | bytes] = [
         datetime.now(UTC).date().isoformat(),
         plan.image or "",
-        str(plan.context or ""),
+        plan.context.name if plan.context is not None else "",
+        plan.software.key(),
     ]
     parts += [template.name, template.image or "", *template.apt]
-    for file in plan.files:
-        parts += [file.kind, file.name, file.content]
-    return digest("plan-1", *parts)
+    if plan.software.recipe is not None:
+        for file in plan.files:
+            parts += [file.name, file.content]
+    return digest("plan-2", *parts)
 
 
 def _environment_name(image: str, target: PythonTarget, locked: Sequence[Locked]) -> str:

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import fnmatch
-import io
 import re
-import tarfile
-import tempfile
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import IO, Final, Protocol, cast
+from collections.abc import Sequence
+from typing import IO, Final, Protocol
 
 from labbox.custom import ContainerSettings
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments.folders import digest
 from labbox.daemon.containers.environments.index import PackageIndex
-from labbox.daemon.containers.environments.plan import EnvFile, Report
+from labbox.daemon.containers.environments.plan import Context, EnvFile, Report
 from labbox.daemon.containers.images import build_image, context_of, find_image, pull_image
 from labbox.errors import LabboxError
+from labbox.files.software.asked import Recipe
 from labbox.model import Progress
-from labbox.text import decode, visible_line
+from labbox.text import visible_line
 
 OWN_REPOSITORY: Final = "labbox/environment"
 LABEL: Final = "labbox.environment"
-_PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,127}(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]{1,128})?", re.ASCII)
 _REFERENCE: Final = re.compile(r"[a-z0-9][a-z0-9._:/@-]{0,254}", re.ASCII | re.IGNORECASE)
-_MAX_PACKAGES: Final = 500
-_BLOCK: Final = 1 << 20  # bytes
+_DOCKERFILE: Final = "Dockerfile"
 
 
 class BaseImage(Protocol):
@@ -49,7 +42,6 @@ class Images:
         self._base = base
         self._settings = settings
         self._index = index
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="build-context")
 
     async def base(self, report: Report) -> str:
         """The id of the job base image."""
@@ -91,7 +83,7 @@ class Images:
         return await self._id(tag)
 
     async def from_dockerfile(
-        self, file: EnvFile, context: Path | None, others: Sequence[EnvFile], base: str, report: Report
+        self, recipe: Recipe, context: Context | None, others: Sequence[EnvFile], base: str, report: Report
     ) -> str:
         """The id of the image that a project's Dockerfile makes, where the box allows that.
 
@@ -100,32 +92,29 @@ class Images:
         if not self._settings.dockerfiles:
             raise LabboxError(
                 "forbidden",
-                f"cannot build {visible_line(file.name)}: this box does not allow Dockerfiles",
+                f"cannot build {visible_line(recipe.file)}: this box does not allow Dockerfiles",
                 "use requirements.txt, environment.yml or apt.txt, or ask whoever runs the box to allow them",
             )
-        text = _recipe_text(file)
-        check_bases(text, self._settings.bases, file.name)
+        check_bases(recipe, self._settings.bases)
         # A name that only this box has: no registry may give us another image of that name.
-        content = re.sub(
-            r"(?mi)^(\s*FROM\s+(?:--\S+\s+)*)labbox/base(?::latest)?(?=\s|$)", rf"\g<1>{base}", text
-        )
-        loop = asyncio.get_running_loop()
-        tree = await loop.run_in_executor(self._pool, _digest_tree, context) if context else ""
-        beside = None
-        if _beside(file, context):
-            beside = {one.name: one.content for one in others if "/" not in one.name and one is not file}
-        known = [part for name, data in sorted((beside or {}).items()) for part in (name, data)]
-        layout = "dockerfile-1" if beside is None else "dockerfile-beside-1"
-        tag = f"{OWN_REPOSITORY}:{digest(layout, content, tree, *known)}"
+        content = recipe.text(base)
+        beside = {}
+        if recipe.file == _DOCKERFILE:
+            beside = {
+                one.name: one.content for one in others if "/" not in one.name and one.name != recipe.file
+            }
+        known = [part for name, data in sorted(beside.items()) for part in (name, data)]
+        tree = "" if context is None else context.name
+        tag = f"{OWN_REPOSITORY}:{digest('dockerfile-2', recipe.file, content, tree, *known)}"
         found = await find_image(self._connection, tag)
         if found is not None:
             return str(found["Id"])
         if context is None:
-            archive = context_of({"Dockerfile": content.encode()})
+            archive = context_of({_DOCKERFILE: content.encode()})
         else:
-            archive = await loop.run_in_executor(self._pool, _pack, context, content, beside)
+            archive = await context.pack(content, beside)
         with archive:
-            await self._build_theirs(archive, tag, file.name, report)
+            await self._build_theirs(archive, tag, recipe.file, report)
         return await self._id(tag)
 
     async def own_command(self, image: str) -> tuple[tuple[str, ...], str]:
@@ -157,10 +146,6 @@ class Images:
                 raise
             return error.code == "not_found"
         return True
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _find_by_name(self, name: str) -> str | None:
         image = await find_image(self._connection, name)
@@ -241,45 +226,13 @@ class Images:
             ) from error
 
 
-def read_packages(file: EnvFile) -> tuple[str, ...]:
-    """The Debian packages of an apt.txt; LabboxError names the line that is none."""
-    found: list[str] = []
-    for number, raw in enumerate(decode(file.content).splitlines(), start=1):
-        for word in raw.split("#", 1)[0].split():
-            if not _PACKAGE.fullmatch(word):
-                raise LabboxError(
-                    "invalid",
-                    f"cannot use line {number} of {visible_line(file.name)}: "
-                    f"{visible_line(word)} is no package name",
-                    "write the names of Debian packages, such as ffmpeg",
-                )
-            found.append(word)
-    if len(found) > _MAX_PACKAGES:
-        raise LabboxError(
-            "invalid", f"cannot use {visible_line(file.name)}: it names over {_MAX_PACKAGES} packages"
-        )
-    return tuple(found)
-
-
-def check_bases(text: str, allowed: Sequence[str], name: str) -> None:
+def check_bases(recipe: Recipe, allowed: Sequence[str]) -> None:
     """Refuse images that the box does not allow builds to start or copy from; an empty list allows all."""
-    if not allowed:
-        return
-    stages = {"scratch"}
-    count = 0
-    joined = re.sub(r"\\[ \t]*\n", lambda match: " " * len(match.group()), text)
-    for line in joined.splitlines():
-        if match := re.match(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", line, re.IGNORECASE):
-            _check_base(match[1], stages, allowed, name)
-            stages |= {str(count), (match[2] or str(count)).lower()}
-            count += 1
-        elif match := re.match(r"\s*(?:COPY|ADD|ONBUILD)\b.*--from=(\S+)", line, re.IGNORECASE):
-            _check_base(match[1], stages, allowed, name)
+    for image in recipe.images if allowed else ():
+        _check_base(image, allowed, recipe.file)
 
 
-def _check_base(image: str, stages: set[str], allowed: Sequence[str], name: str) -> None:
-    if image.lower() in stages:
-        return
+def _check_base(image: str, allowed: Sequence[str], name: str) -> None:
     names = {image, image if _has_tag(image) else f"{image}:latest", image.split(":")[0]}
     if "$" in image or not any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in allowed):
         raise LabboxError(
@@ -291,15 +244,6 @@ def _check_base(image: str, stages: set[str], allowed: Sequence[str], name: str)
 
 def _has_tag(name: str) -> bool:
     return "@" in name or ":" in name.rpartition("/")[2]
-
-
-def _recipe_text(file: EnvFile) -> str:
-    try:
-        return file.content.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise LabboxError(
-            "invalid", f"cannot read {visible_line(file.name)}: it is not text", "save it as UTF-8"
-        ) from error
 
 
 def _apt_recipe(image: str, packages: Sequence[str]) -> str:
@@ -354,60 +298,3 @@ def _apt_error(said: Sequence[str]) -> LabboxError:
     return LabboxError(
         "invalid", f"cannot install the Debian packages: {end}", "correct apt.txt and submit again"
     )
-
-
-def _digest_tree(context: Path) -> str:
-    """A name for the content of a folder: paths, modes, bytes."""
-    parts: list[str | bytes] = []
-    for path in sorted(context.rglob("*")):
-        status = path.lstat()
-        parts += [str(path.relative_to(context)), oct(status.st_mode)]
-        if path.is_symlink():
-            parts.append(str(path.readlink()))
-        elif path.is_file():
-            with path.open("rb") as file:
-                while block := file.read(_BLOCK):
-                    parts.append(digest(block))
-    return digest(*parts)
-
-
-def _beside(file: EnvFile, context: Path | None) -> bool:
-    """Whether a Dockerfile stands beside `code/`: then its paths begin there, as in `COPY code/ /srv/`."""
-    return context is not None and file.name == "Dockerfile" and not (context / file.name).is_file()
-
-
-def _pack(context: Path, dockerfile: str, beside: Mapping[str, bytes] | None) -> IO[bytes]:
-    """A folder as a build context, less what its .dockerignore names.
-
-    `beside`: the files that stand with the Dockerfile beside `code/`; the folder is `code/` then.
-    """
-    import docker.utils.build
-
-    ignore = context / ".dockerignore"
-    lines = decode(ignore.read_bytes()).splitlines() if ignore.is_file() and not ignore.is_symlink() else []
-    exclude = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    packed: IO[bytes]
-    if beside is None:
-        packed = docker.utils.build.tar(
-            str(context),
-            exclude=[*exclude, "!Dockerfile"] if exclude else None,
-            dockerfile=("Dockerfile", dockerfile),
-        )
-        return packed
-    packed = cast(IO[bytes], tempfile.TemporaryFile())  # the caller closes it
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name in sorted(docker.utils.build.exclude_paths(str(context), exclude)):
-            entry = archive.gettarinfo(str(context / name), arcname=f"code/{name}")
-            entry.uid = entry.gid = 0
-            entry.uname = entry.gname = ""
-            if entry.isreg():
-                with (context / name).open("rb") as file:
-                    archive.addfile(entry, file)
-            else:
-                archive.addfile(entry)
-        for name, content in {**beside, "Dockerfile": dockerfile.encode()}.items():
-            made = tarfile.TarInfo(name)
-            made.size, made.mode = len(content), 0o644
-            archive.addfile(made, io.BytesIO(content))
-    packed.seek(0)
-    return packed

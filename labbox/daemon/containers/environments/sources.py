@@ -12,8 +12,7 @@ import asyncio
 import os
 import re
 import shutil
-import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,16 +24,15 @@ from labbox.daemon.containers.environments.folders import Folders
 from labbox.daemon.containers.environments.index import PackageIndex
 from labbox.daemon.containers.environments.plan import Report
 from labbox.daemon.containers.environments.programs import Programs
-from labbox.daemon.containers.environments.requirements import Requirements
 from labbox.daemon.containers.environments.target import PythonTarget
 from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
 from labbox.errors import LabboxError
+from labbox.files.software.asked import Requirements
 from labbox.model import Progress
 from labbox.text import visible_line
 
 _BUILD_SECONDS: Final = 3600.0
 _TAKE_SECONDS: Final = 300.0
-_MAX_LOCK: Final = 8 << 20  # bytes
 _CERTIFICATES: Final = "/labbox/ca.pem"
 
 _RESOLVE: Final = (
@@ -93,7 +91,7 @@ class Builder:
             outcome = await self._run(room, image, _RESOLVE, (), requirements, report)
             if outcome.code != 0:
                 self._explain(outcome, requirements)
-            wanted = await asyncio.to_thread(_without_wheels, room)
+            wanted = _without_wheels(await self._programs.lock(room / "pylock.toml"))
             if not wanted:
                 raise LabboxError(
                     "invalid",
@@ -201,20 +199,9 @@ class Builder:
             ) from error
 
 
-def _without_wheels(room: Path) -> tuple[str, ...]:
-    """``name==version`` of what the lock has only as source; the lock is the builder's word, no more."""
-    descriptor = os.open(room / "pylock.toml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        text = file.read(_MAX_LOCK).decode("utf-8", "replace")
-    try:
-        packages: list[dict[str, Any]] = tomllib.loads(text).get("packages", [])
-    except tomllib.TOMLDecodeError:
-        return ()
-    found = [
-        f"{package.get('name')}=={package.get('version')}"
-        for package in packages
-        if not package.get("wheels")
-    ]
+def _without_wheels(packages: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """``name==version`` of what a lock has only as source; the lock is the builder's word, no more."""
+    found = [f"{one['package']}=={one['version']}" for one in packages if not one["wheels"]]
     return tuple(
         each for each in found if re.fullmatch(r"[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.!+-]*", each, re.ASCII)
     )
