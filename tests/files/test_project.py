@@ -239,7 +239,6 @@ def test_what_pip_understands_is_no_broken_line(lab: Any) -> None:
         "numpy==2.1.*",
         "scipy >= 1.1, < 2",
         "requests[socks,use-chardet] ~= 2.0 ; python_version < '3.14'",
-        "pip @ https://example.org/pip.whl",
         "a==1 \\",
         "  --hash=sha256:00",
         "--no-binary :all:",
@@ -247,9 +246,8 @@ def test_what_pip_understands_is_no_broken_line(lab: Any) -> None:
         "zope.interface===1.0+local",
         "x (>=1.0)",
         "torch!=2.0.0",
-        "https://example.org/a.whl",
     ]
-    lab.project({**APP, "requirements.txt": "\r\n".join(good)})
+    lab.project({**APP, "requirements.txt": "\r\n".join(good), "more.txt": "six\n"})
     assert not lab.errors()
 
 

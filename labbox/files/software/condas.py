@@ -38,7 +38,7 @@ def read_environment_yml(
         reading.error(name, error.args[2], error.args[0], error.args[1])
         return None
     if not isinstance(document, dict):
-        reading.error(name, None, "it has no dependencies: it says nothing about packages", _EXAMPLE)
+        reading.error(name, None, "it says nothing about packages", _EXAMPLE)
         return None
     entries = _list(document, "dependencies", name, reading)
     channels = _list(document, "channels", name, reading)

@@ -109,7 +109,15 @@ def _read(descriptor: int, name: str, shown: str, reading: Reading) -> bytes | N
     if content is not None and len(content) > MAX_FILE:
         reading.error(shown, None, f"it is larger than {MAX_FILE >> 20} MiB", "list only what is needed")
         return None
-    return content
+    return None if content is None else in_utf8(content)
+
+
+def in_utf8(data: bytes) -> bytes:
+    """A text in UTF-8 without a mark: PowerShell writes UTF-16, editors of Windows put a mark in front."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
+        if data.startswith(mark):
+            return data.decode(encoding, "replace").encode("utf-8", "replace")
+    return data
 
 
 def _below(folders: list[tuple[int, str]]) -> Lookup:

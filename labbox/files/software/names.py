@@ -30,7 +30,8 @@ WINDOWS: Final = frozenset(
 GONE: Final = frozenset(
     {
         "pkg-resources", "ubuntu-advantage-tools", "ubuntu-pro-client", "ubuntu-drivers-common",
-        "language-selector", "command-not-found", "unattended-upgrades", "screen-resolution-extra", "xkit", "ufw",
-        "python-apt", "cupshelpers", "usb-creator", "brlapi", "louis", "defer", "ubuntu-release-upgrader-core",
+        "language-selector", "command-not-found", "unattended-upgrades", "screen-resolution-extra",
+        "xkit", "ufw", "python-apt", "cupshelpers", "usb-creator", "brlapi", "louis", "defer",
+        "ubuntu-release-upgrader-core",
     }
 )  # fmt: skip

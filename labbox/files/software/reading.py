@@ -90,7 +90,7 @@ class Reading:
             text = content.decode(encoding)
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1 if encoding == "utf-8-sig" else None
-            self.error(name, line, "it is not UTF-8", "save it as UTF-8")
+            self.error(name, line, "it is not text in UTF-8", "save it as UTF-8")
             return None
         if "\0" in text:
             line = text[: text.index("\0")].count("\n") + 1

@@ -59,6 +59,7 @@ _REQUIREMENT: Final = re.compile(
 )
 _ONE_EQUALS: Final = re.compile(rf"({_NAME}) ?= ?([0-9][^ =]*)", re.ASCII)
 _CONDAS: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*)==?([0-9][^ =]*)=([A-Za-z0-9_.]+)", re.ASCII)
+_TURNED_SIGN: Final = re.compile(rf"({_NAME}) ?(=>|=<|=~) ?([0-9][^ ]*)", re.ASCII)
 _MISSING_SIGN: Final = re.compile(rf"({_NAME}) v?([0-9][0-9A-Za-z.]*)", re.ASCII)
 _INSTALL: Final = re.compile(r"(?:!|%)?(?:python3? -m )?(?:pip3?|conda) install (.+)")
 _WHEEL: Final = re.compile(r"([A-Za-z0-9_.]+)-([0-9][A-Za-z0-9_.!+]*)-[^/]*\.whl", re.ASCII)
@@ -224,7 +225,7 @@ class RequirementsReader:
                 f"“{shown(bare)}” is a file or folder, and packages come from the box's index",
                 f"write {shown(wheel[1])}=={shown(wheel[2])}"
                 if wheel
-                else "remove the line; the code in your folder is importable as it is",
+                else "put its code into the project; here stand packages of an index",
             )
             return True
         return False
@@ -261,7 +262,7 @@ class RequirementsReader:
             why = (
                 f"“-e {shown(value)}”: -e installs a folder, and what a run uses is not installed from there"
             )
-            hint = "remove the line and list what the project needs; its code is importable as it is"
+            hint = "put its code into the project; here stand packages of an index"
             self._refuse(file, number, why, hint)
 
     def _include(self, value: str, file: str, number: int, *, constraint: bool) -> None:
@@ -302,6 +303,8 @@ def _why_not(text: str) -> str:
 def _mend(text: str) -> str:
     if match := _CONDAS.fullmatch(text):
         return f"write {match[1]}=={match[2]}, or put conda's packages into an environment.yml"
+    if match := _TURNED_SIGN.fullmatch(text):
+        return f"write {match[1]}{match[2][::-1]}{match[3]}"
     for pattern in (_ONE_EQUALS, _MISSING_SIGN):
         if match := pattern.fullmatch(text):
             return f"write {match[1]}=={match[2]}"

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wishes import asked
 
 from labbox.custom import ContainerSettings, Settings, Template
 from labbox.daemon.containers.environments.interpreters import Interpreters
 from labbox.daemon.containers.environments.software import LABEL, check_bases
 from labbox.errors import LabboxError
+from labbox.files.software.asked import Recipe
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ _NOT_FOUND: Final = re.compile(
     rf"{_NAME} was not found in the (?:package registry|provided package locations)"
 )
 _NO_VERSION: Final = re.compile(
-    rf"there (?:is|are) no versions? of {_NAME}(\[[^]]{0, 200}\])?\s*([=<>!~][^ ,]{0, 200})"
+    rf"there (?:is|are) no versions? of {_NAME}(\[[^]]{{0,200}}\])?\s*([=<>!~][^ ,]{{0,200}})"
 )
 _ONLY: Final = re.compile(
-    rf"only {_NAME}([=<>!~][^ ]{0, 200}) (?:is|are) available and you require {_NAME}([=<>!~][^ ,]{0, 200})"
+    rf"only {_NAME}([=<>!~][^ ]{{0,200}}) (?:is|are) available and you require {_NAME}([=<>!~][^ ,]{{0,200}})"
 )
 _NO_WHEEL: Final = re.compile(
     r"no usable wheels|no wheels with a matching|no `?[\w.-]{1,200}`? wheels|building from source is disabled"
