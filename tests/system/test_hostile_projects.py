@@ -1,4 +1,4 @@
-"""Small files that ask a parser for hours: their owner is told so, and everybody else's box answers as ever."""
+"""Small files that ask a parser for hours: their owner is told so, and others are answered as ever."""
 
 from __future__ import annotations
 
