@@ -45,7 +45,9 @@ def ignoring(patterns: Iterable[str] = ()) -> Ignore:
         (by_path if "/" in pattern.rstrip("/") else by_name).append(wanted)
     if sum(map(len, (*by_name, *by_path))) > _MOST_WORDS:
         raise LabboxError(
-            "limit", "cannot leave out so many patterns at once", "ignore folders in job.toml instead of files"
+            "limit",
+            "cannot leave out so many patterns at once",
+            "ignore folders in job.toml instead of files",
         )
     names = re.compile("|".join(by_name)) if by_name else None
     paths = re.compile("|".join(by_path)) if by_path else None

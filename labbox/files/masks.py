@@ -229,9 +229,9 @@ def _translated(pattern: str, path: bool) -> str:
 def _joined(pieces: list[tuple[str, str]]) -> str:
     """Stars and what stands behind each, the first piece without a star.
 
-    What stands between two stars is looked for once and then kept (an atomic group): its first place leaves most
-    room to what follows, so a later one need never be tried. A star that crosses slashes gives all that follows
-    it, up to the next such star, a new start.
+    What stands between two stars is looked for once and then kept (an atomic group): its first place leaves
+    most room to what follows, so a later one need never be tried. A star that crosses slashes gives all that
+    follows it, up to the next such star, a new start.
     """
     groups: list[tuple[str, str]] = []
     crossing, inside = "", pieces[0][1]
