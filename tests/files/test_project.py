@@ -251,6 +251,25 @@ def test_what_pip_understands_is_no_broken_line(lab: Any) -> None:
     assert not lab.errors()
 
 
+def test_files_that_requirements_include_are_taken_too(lab: Any) -> None:
+    lab.project(
+        {
+            **APP,
+            "code/requirements.txt": "-r ../base.txt\n-c constraints.txt\n-r more/extra.txt\n",
+            "base.txt": "six\n-r code/more/extra.txt\n",
+            "code/constraints.txt": "numpy<2\n",
+            "code/more/extra.txt": "scipy\n",
+        }
+    )
+    asked = lab.plan().plan.software.requirements
+    assert asked.text() == "six\nscipy\n"
+    assert asked.constraint_text() == "numpy<2\n"
+    (lab.home / "study/code/link.txt").symlink_to("/etc/passwd")
+    lab.project({"code/requirements.txt": "-r link.txt\n"})
+    (error,) = lab.errors()
+    assert "there is no file “link.txt” in the project" in error.text
+
+
 def test_requirements_from_powershell_are_read(lab: Any) -> None:
     lab.project({**APP, "requirements.txt": "numpy==2.1\r\n".encode("utf-16")})
     found = lab.plan()

@@ -26,6 +26,7 @@ from labbox.daemon.containers.environments import (
     throwaway,
 )
 from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
+from labbox.files.software.asked import Software
 from labbox.model import Progress
 
 RUN_UID = 70001
@@ -54,11 +55,12 @@ class Box:
         context: Path | None = None,
         template: Template = PYTHON,
         image: str | None = None,
+        software: Software | None = None,
     ) -> Prepared:
         plan = EnvironmentPlan(
             template=template,
             files=tuple(EnvFile(kind=kind, name=NAMES[kind], content=text.encode()) for kind, text in files),
-            software=asked(*files),
+            software=asked(*files) if software is None else software,
             context=None if context is None else Tree(context),
             image=image,
         )
