@@ -309,7 +309,8 @@ async def main(url, state, text):
     base = BaseImage(connection, recipe=recipe(), scratch=Path(state))
     environments = Environments(connection, base, Configuration(), Path(state), box="killed")
     python = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
-    wanted = Requirements(requirements=tuple(Line(text=one, file="r.txt", number=0) for one in text.splitlines()))
+    lines = tuple(Line(text=one, file="r.txt", number=0) for one in text.splitlines())
+    wanted = Requirements(requirements=lines)
     plan = EnvironmentPlan(template=python, software=Software(requirements=wanted))
     async with asyncio.TaskGroup() as group:
         running = group.create_task(environments.run())
