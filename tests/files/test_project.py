@@ -264,7 +264,7 @@ def test_files_that_requirements_include_are_taken_too(lab: Any) -> None:
     asked = lab.plan().plan.software.requirements
     assert asked.text() == "six\nscipy\n"
     assert asked.constraint_text() == "numpy<2\n"
-    (lab.home / "study/code/link.txt").symlink_to("/etc/passwd")
+    (lab.home / "study/code/link.txt").symlink_to("constraints.txt")
     lab.project({"code/requirements.txt": "-r link.txt\n"})
     (error,) = lab.errors()
     assert "there is no file “link.txt” in the project" in error.text
