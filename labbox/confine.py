@@ -9,19 +9,25 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import struct
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from labbox import seccomp
 from labbox.spawning import Mount, SpawnRequest
 
 # <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWPID: Final = 0x20000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
-_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 32, 4096, 16384, 1 << 19
+_MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SLAVE = 32, 4096, 16384, 1 << 18, 1 << 19
+_MOUNT_SETATTR, _RECURSIVE, _RDONLY, _NOSUID = 442, 0x8000, 1, 2
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 
+_SCRATCH: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - each process has its own
+_SCRATCH_FILES: Final = 100_000
 OPEN_FILES: Final = 4096  # descriptors that one process may hold
 OUT_OF_MEMORY_SCORE: Final = (
     500  # a login is ended before the daemon is, where the machine runs out of memory
@@ -56,9 +62,10 @@ def end_with_parent(signal_number: int) -> None:
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "follow the parent")
 
 
-def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
     arguments = (os.fsencode(source), os.fsencode(target), kind.encode() if kind else None)
-    _check(_libc.mount(*arguments, ctypes.c_ulong(flags), None), f"mount on {target}")
+    data = options.encode() if options else None
+    _check(_libc.mount(*arguments, ctypes.c_ulong(flags), data), f"mount on {target}")
 
 
 def _bind(mount: Mount) -> None:
@@ -68,13 +75,14 @@ def _bind(mount: Mount) -> None:
 
 
 def private_mounts(request: SpawnRequest, workshop: Path) -> None:
-    """A mount namespace with the user in passwd and group, an own /proc, and the request's mounts.
+    """A mount namespace with the user in passwd and group, an own /proc and /tmp, and the request's mounts.
 
-    Mounts made outside later are seen here and unmounted here too (slave), so that a session pins no stick.
+    Mounts made outside later are seen here and unmounted here too (slave), so that a session pins no stick;
+    where it is sealed they are not seen, for they could be written to.
     `workshop` is a folder of root's for the moment between writing a file and binding it.
     """
     unshare(CLONE_NEWNS)
-    _mount("none", "/", None, _MS_REC | _MS_SLAVE)
+    _mount("none", "/", None, _MS_REC | (_MS_PRIVATE if request.sealed else _MS_SLAVE))
     for name, text in (("passwd", _passwd(request)), ("group", _group(request))):
         made = workshop / f"{name}.{request.id}"
         descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -84,8 +92,57 @@ def private_mounts(request: SpawnRequest, workshop: Path) -> None:
         _bind(Mount(source=str(made), target=f"/etc/{name}"))
         made.unlink()  # the mount keeps it
     _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    if request.scratch is not None:
+        _private_scratch(request, request.scratch)
     for mount in request.mounts:
         _bind(mount)
+    if request.sealed:
+        _set_attributes("/", _RECURSIVE, add=_RDONLY | _NOSUID)
+        for folder in _SCRATCH if request.scratch is not None else ():
+            if Path(folder).is_dir():
+                _set_attributes(folder, 0, clear=_RDONLY)
+
+
+def _private_scratch(request: SpawnRequest, size: int) -> None:
+    """One small file system in memory under the three folders that everybody may write to.
+
+    Where the box itself, or the person's home, stands below one of them, that stays in sight.
+    """
+    kept = _kept_in_sight(request)
+    first = _SCRATCH[0]
+    options = f"size={size},nr_inodes={_SCRATCH_FILES},mode=0755"
+    _mount("labbox", first, "tmpfs", _MS_NOSUID | _MS_NODEV, options)
+    made = [(folder, Path(first, str(number))) for number, folder in enumerate(_SCRATCH)]
+    for folder, part in reversed(made):  # the first is covered last
+        if not Path(folder).is_dir():
+            continue
+        part.mkdir()
+        part.chmod(0o1777)
+        _mount(str(part), folder, None, _MS_BIND)
+    for path, descriptor in kept:
+        place = Path(path)
+        place.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _mount(f"/proc/self/fd/{descriptor}", path, None, _MS_BIND | _MS_REC)
+        os.close(descriptor)
+
+
+def _kept_in_sight(request: SpawnRequest) -> list[tuple[str, int]]:
+    """The outermost folders below the scratch folders that the process needs, opened."""
+    wanted = {*request.keep, request.home, request.cwd or "/", sys.prefix, *sys.path}
+    below = sorted(path for path in wanted if path.startswith(tuple(f"{one}/" for one in _SCRATCH)))
+    found: list[tuple[str, int]] = []
+    for path in below:
+        if not any(path == outer or path.startswith(f"{outer}/") for outer, _ in found):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                found.append((path, os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)))
+    return found
+
+
+def _set_attributes(path: str, flags: int, *, add: int = 0, clear: int = 0) -> None:
+    """mount_setattr(2), whose number is the same on every machine; Linux 5.12."""
+    wanted = struct.pack("QQQQ", add, clear, 0, 0)
+    result = _libc.syscall(_MOUNT_SETATTR, -100, os.fsencode(path), flags, wanted, len(wanted))
+    _check(result, f"seal {path}")
 
 
 def _entries(path: str, name: str, number: int) -> list[str]:
@@ -139,20 +196,28 @@ def drop_root(request: SpawnRequest) -> None:
         raise PermissionError("cannot give up root")
 
 
+def refuse_calls() -> None:
+    """The system calls that no login and no worker needs, namespaces of their own among them."""
+    seccomp.install(_libc, seccomp.Filter(seccomp.SESSION, guarded=True))
+
+
 def expect_to_be_ended_first() -> None:
     """Tell the kernel which to end where the machine runs out of memory."""
     Path("/proc/self/oom_score_adj").write_text(str(OUT_OF_MEMORY_SCORE))
 
 
 class ControlGroups:
-    """A control group per forked process, version 1 or 2, where this process may make them.
+    """A control group per forked process inside one per person, version 1 or 2, where they can be made.
 
+    Logins, workers and transfers of a person stand side by side in the person's group, whose limits hold for
+    all of them together, and which has a share of the processors like anybody else's.
     `controllers` are those that work here; the others' limits fall back to `set_limits`.
     """
 
     def __init__(self) -> None:
         """Make this box's own group beneath the one that the spawner runs in."""
         self._parents: dict[str, Path] = {}  # controller -> the folder that the groups are made in
+        self._people: dict[int, int] = {}  # id of a request -> uid
         self._unified = False
         with suppress(OSError):  # no control groups, or not ours: limits per process remain
             self._find()
@@ -196,33 +261,53 @@ class ControlGroups:
                     (folder / "cgroup.subtree_control").write_text(f"+{name}")
                 self._parents[name] = parent
 
-    def _folders(self, number: int) -> dict[Path, set[str]]:
+    def _folders(self, uid: int) -> dict[Path, set[str]]:
         folders: dict[Path, set[str]] = {}
         for controller, parent in self._parents.items():
-            folders.setdefault(parent / str(number), set()).add(controller)
+            folders.setdefault(parent / f"person-{uid}", set()).add(controller)
         return folders
 
     def make(self, request: SpawnRequest) -> None:
-        """Make the group of this request with its limits."""
-        for folder, controllers in self._folders(request.id).items():
+        """Make the group of this request with its limits, in that of its person."""
+        self._people[request.id] = request.uid
+        for person, controllers in self._folders(request.uid).items():
+            if not person.is_dir():
+                person.mkdir()
+                self._prepare(person, controllers)
+            self._limit(person, controllers, request.person_memory, request.person_processes)
+            folder = person / str(request.id)
             folder.mkdir()
-            if "pids" in controllers and request.processes is not None:
-                (folder / "pids.max").write_text(str(request.processes))
-            if "memory" in controllers and request.memory is not None:
-                (folder / ("memory.max" if self._unified else "memory.limit_in_bytes")).write_text(
-                    str(request.memory)
-                )
+            self._limit(folder, controllers, request.memory, request.processes)
+
+    def _prepare(self, person: Path, controllers: set[str]) -> None:
+        """Have what a person's group limits hold for all the groups in it."""
+        if self._unified:
+            for name in controllers:
+                (person / "cgroup.subtree_control").write_text(f"+{name}")
+        elif "memory" in controllers:
+            with suppress(OSError):  # always so from Linux 5.11 on
+                (person / "memory.use_hierarchy").write_text("1")
+
+    def _limit(self, folder: Path, controllers: set[str], memory: int | None, processes: int | None) -> None:
+        if "pids" in controllers and processes is not None:
+            (folder / "pids.max").write_text(str(processes))
+        if "memory" in controllers and memory is not None:
+            (folder / ("memory.max" if self._unified else "memory.limit_in_bytes")).write_text(str(memory))
 
     def join(self, request: SpawnRequest) -> None:
         """Move the calling process into the group of this request."""
-        for folder in self._folders(request.id):
-            (folder / "cgroup.procs").write_text("0")
+        for person in self._folders(request.uid):
+            (person / str(request.id) / "cgroup.procs").write_text("0")
 
     def remove(self, number: int) -> None:
         """Remove the group of a request that has ended; where the kernel still holds it, `close` does."""
-        for folder in self._folders(number):
+        uid = self._people.pop(number, None)
+        for person in self._folders(uid) if uid is not None else ():
             with suppress(OSError):
-                folder.rmdir()
+                (person / str(number)).rmdir()
+            if uid not in self._people.values():
+                with suppress(OSError):
+                    person.rmdir()
 
     def close(self) -> None:
         """Remove all groups."""
@@ -248,7 +333,6 @@ def _remove_group(group: Path) -> None:
     """Remove a group and those in it; one that still holds a process stays."""
     for folder in group.iterdir():
         if folder.is_dir():
-            with suppress(OSError):
-                folder.rmdir()
+            _remove_group(folder)
     with suppress(OSError):
         group.rmdir()

@@ -256,3 +256,10 @@ class Scope(StrEnum):
 
     READ = "read"
     SUBMIT = "submit"
+
+
+def narrower(one: Scope | None, other: Scope | None) -> Scope | None:
+    """What both allow; None where nothing limits it."""
+    if Scope.READ in (one, other):
+        return Scope.READ
+    return one or other

@@ -39,6 +39,7 @@ from labbox.confine import (
     enter_namespace,
     expect_to_be_ended_first,
     private_mounts,
+    refuse_calls,
     set_limits,
     unshare,
 )
@@ -232,8 +233,8 @@ class Spawner:
             if self._groups:
                 _stand_before()
                 self._groups.join(request)
-                private_mounts(request, self._workshop)
                 expect_to_be_ended_first()
+                private_mounts(request, self._workshop)
             _become(request, self._groups.controllers if self._groups else frozenset())
             code = _run(self._runners[request.kind], request)
         except (OSError, ValueError, TypeError) as error:
@@ -324,6 +325,7 @@ def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
     os.umask(0o027)
     if os.geteuid() == 0:
         drop_root(request)
+        refuse_calls()
     os.chdir(request.cwd or request.home)
     os.environ.clear()
     os.environ.update({"HOME": request.home, "USER": request.name, "LOGNAME": request.name, **request.env})

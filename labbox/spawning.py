@@ -48,6 +48,11 @@ class SpawnRequest(Value):
     memory: int | None = None  # bytes
     processes: int | None = None
     mounts: tuple[Mount, ...] = ()
+    sealed: bool = False  # as root: nothing on any disk can be written, whatever runs
+    scratch: int | None = None  # bytes of its own /tmp, /var/tmp and /dev/shm together; None: the machine's
+    keep: tuple[str, ...] = ()  # folders that stay in sight where they stand below one of those
+    person_memory: int | None = None  # bytes of all processes of this uid together
+    person_processes: int | None = None  # the same, counted
     wildcards: bool = False  # kind "exec": words with * ? [ that name files become their names, as in a shell
     descriptors: int = 0  # how many were sent along: the kernel drops those that the receiver has no room for
 

@@ -76,6 +76,9 @@ class PeopleSettings(Value, forbid_unknown_fields=True):
         int, msgspec.Meta(ge=1002, le=_LAST_UID, description=f"a number from 1002 to {_LAST_UID}")
     ] = _FIRST_UID
     limits: Limits = Limits()  # of new users
+    memory: SomeSize = 4 * GIB  # of all logins and file work of one person together
+    processes: Positive = 1024  # the same
+    scratch: SomeSize = GIB // 2  # /tmp, /var/tmp and /dev/shm of one login together
 
 
 class JobSettings(Value, forbid_unknown_fields=True):

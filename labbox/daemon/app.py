@@ -33,7 +33,7 @@ from labbox.daemon.jobs.logs import Logs
 from labbox.daemon.jobs.service import Jobs
 from labbox.daemon.leaving import Leaving
 from labbox.daemon.people import People
-from labbox.daemon.processes import Processes
+from labbox.daemon.processes import Allowance, Processes
 from labbox.daemon.reporting import notify_systemd, set_up_log
 from labbox.daemon.state import StateFolder
 from labbox.daemon.store import Store
@@ -130,7 +130,16 @@ class _Box:
         settings = configuration.settings
         total = box_total(settings.jobs)
         self._people = people
-        self._processes = Processes(spawner)
+        people_may = settings.people
+        self._processes = Processes(
+            spawner,
+            Allowance(
+                memory=people_may.memory,
+                processes=people_may.processes,
+                scratch=people_may.scratch,
+                keep=(str(state.path),),
+            ),
+        )
         self._workers = Workers(start_through(self._processes))
         self._threads = ThreadPoolExecutor(_FOLDER_THREADS, thread_name_prefix="folders")
         self._logs = Logs()

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from labbox import spawning
 from labbox.errors import LabboxError
+from labbox.model import Value
 from labbox.spawning import Ended, Mount, Request, SignalRequest, SpawnRequest, Started
 
 START_SECONDS: Final = 20.0  # a fork takes milliseconds; a machine that swaps, seconds
@@ -85,12 +86,26 @@ def _gone() -> LabboxError:
     )
 
 
+class Allowance(Value):
+    """What each person's processes may take together; None: what the machine has.
+
+    `memory` in bytes and `processes` are of all logins and workers of a person, `scratch` is the bytes of one
+    process's own /tmp, /var/tmp and /dev/shm. `keep`: folders that stay in sight below those.
+    """
+
+    memory: int | None = None
+    processes: int | None = None
+    scratch: int | None = None
+    keep: tuple[str, ...] = ()
+
+
 class Processes:
     """All processes of the box that run as a user."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        """Take the daemon's end of the spawner's socket."""
+    def __init__(self, sock: socket.socket, allowance: Allowance | None = None) -> None:
+        """Take the daemon's end of the spawner's socket; `allowance` holds for everybody."""
         sock.setblocking(False)
+        self._allowance = allowance or Allowance()
         self._sock = sock
         self._alive: dict[int, Process] = {}
         self._ids = itertools.cycle(range(1, _HIGHEST_ID))
@@ -132,6 +147,7 @@ class Processes:
         processes: int | None = None,
         mounts: Sequence[Mount] = (),
         wildcards: bool = False,
+        sealed: bool = False,
     ) -> Process:
         """Fork a process; what the arguments mean stands at `spawning.SpawnRequest`.
 
@@ -144,7 +160,9 @@ class Processes:
         request = SpawnRequest(
             id=number, kind=kind, name=name, uid=uid, gid=gid, groups=tuple(groups), home=home,
             argv=tuple(argv), env=dict(env or {}), cwd=cwd, pty=pty, memory=memory, processes=processes,
-            mounts=tuple(mounts), wildcards=wildcards, descriptors=len(fds),
+            mounts=tuple(mounts), wildcards=wildcards, sealed=sealed, descriptors=len(fds),
+            scratch=self._allowance.scratch, keep=self._allowance.keep,
+            person_memory=self._allowance.memory, person_processes=self._allowance.processes,
         )  # fmt: skip
         process = self._alive[number] = Process(self, number)
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from labbox.errors import LabboxError
+from labbox.model import Scope
 
 _FOLDERS: Final = {
     "secrets": 0o700,
@@ -23,6 +24,8 @@ _FOLDERS: Final = {
     "wheels": 0o755,
     "scratch": 0o700,
 }
+# Where the API answers as a token allows at most; bound over `api.sock` in the namespace of a token's login.
+SCOPED_SOCKETS: Final = {Scope.READ: "r.sock", Scope.SUBMIT: "s.sock"}
 _SOCKET_PATH: Final = 107  # bytes; sun_path of unix(7)
 
 

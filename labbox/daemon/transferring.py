@@ -31,6 +31,12 @@ class WorkerTransfers:
 
     async def logins(self, account: Account, hosts: Sequence[str]) -> tuple[HostSecret, ...]:
         """How the person logs in to these hosts; one that nothing is kept for fails where it is reached."""
+        if account.bound is not None and hosts:
+            raise LabboxError(
+                "forbidden",
+                "cannot log in elsewhere for a token: it has none of its owner's stored logins",
+                "ask for it again, logged in with a key or a password",
+            )
         found: list[HostSecret] = []
         for host in hosts:
             try:

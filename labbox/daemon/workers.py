@@ -20,7 +20,7 @@ from labbox.daemon.processes import Processes
 from labbox.errors import LabboxError
 from labbox.files import work
 from labbox.files.work import Ask, Done, Failed, Report, Request, Result, Steer
-from labbox.model import GIB, Progress
+from labbox.model import GIB, Progress, Scope
 from labbox.protocol import TransferSummary
 from labbox.text import visible_line
 
@@ -60,7 +60,7 @@ def start_through(processes: Processes) -> Start:
         return await processes.spawn(
             kind="worker", name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
             home=str(account.home), env={"LANG": "C.UTF-8"}, cwd="/", fds=descriptors,
-            memory=_MEMORY, processes=_PROCESSES,
+            memory=_MEMORY, processes=_PROCESSES, sealed=account.bound is Scope.READ,
         )  # fmt: skip
 
     return start
@@ -204,6 +204,13 @@ class Dedicated:
             await self._worker.steer(wish)
 
 
+_Key = tuple[str, int, Scope | None]  # no worker serves two scopes
+
+
+def _key(account: Account) -> _Key:
+    return account.name, account.uid, account.bound
+
+
 class _Crew:
     """One person's workers."""
 
@@ -219,7 +226,7 @@ class Workers:
     def __init__(self, start: Start) -> None:
         """`start` forks one; see `start_through`."""
         self._start = start
-        self._crews: dict[tuple[str, int], _Crew] = {}
+        self._crews: dict[_Key, _Crew] = {}
         self._ending: asyncio.Queue[_Worker] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -275,7 +282,7 @@ class Workers:
 
     @contextmanager
     def _crew(self, account: Account) -> Iterator[_Crew]:
-        key = (account.name, account.uid)
+        key = _key(account)
         crew = self._crews.setdefault(key, _Crew())
         crew.callers += 1
         try:
@@ -284,7 +291,7 @@ class Workers:
             crew.callers -= 1
             self._forget(key, crew)
 
-    def _forget(self, key: tuple[str, int], crew: _Crew) -> None:
+    def _forget(self, key: _Key, crew: _Crew) -> None:
         if not crew.callers and not crew.idle:
             self._crews.pop(key, None)
 
@@ -333,9 +340,9 @@ class Workers:
     def _keep(self, account: Account, crew: _Crew, worker: _Worker) -> None:
         crew.idle.append(worker)
         loop = asyncio.get_running_loop()
-        worker.idle = loop.call_later(IDLE_SECONDS, self._retire, (account.name, account.uid), crew, worker)
+        worker.idle = loop.call_later(IDLE_SECONDS, self._retire, _key(account), crew, worker)
 
-    def _retire(self, key: tuple[str, int], crew: _Crew, worker: _Worker) -> None:
+    def _retire(self, key: _Key, crew: _Crew, worker: _Worker) -> None:
         crew.idle.remove(worker)
         worker.close()
         self._ending.put_nowait(worker)

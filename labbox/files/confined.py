@@ -1,8 +1,8 @@
 """Tying up a process that parses outside formats: nothing to open, nobody to talk to, little to use.
 
-Called in a child that was just forked. Namespaces and the empty root are taken where the kernel allows them
-to this user; the rest always holds: no descriptor but those that are named, and none that could be opened,
-no new processes, no written byte on any disk, so much memory and processor time and no more.
+Called in a child that was just forked. No descriptor but those that are named, and none that could be opened,
+no path (Landlock) and no socket (seccomp), no new processes, no written byte on any disk, so much memory and
+processor time and no more. None of it needs a namespace, which logins may not make.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import fcntl
 import os
 import resource
 import signal
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from labbox.files.landlock import hide_files
 from labbox.files.refusing import refuse_calls
 
-# <linux/sched.h>, <linux/prctl.h>
-_NEW_NET, _NEW_IPC, _NEW_UTS, _NEW_USER = 0x40000000, 0x08000000, 0x04000000, 0x10000000
+# <linux/prctl.h>
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _MOST_DESCRIPTORS: Final = 1 << 20
 _SPARE_SECONDS: Final = 2  # between the signal of the processor limit and the end
@@ -53,14 +52,8 @@ def tie_up(memory: int, cpu_seconds: int | None) -> None:
     """After all imports: `memory` is in bytes above what the process already has."""
     _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    empty = _empty_folder()
     used = _address_space()
-    leave_namespaces()
-    if empty is not None:
-        with suppress(OSError):
-            os.fchdir(empty)
-            os.chroot(".")
-        os.close(empty)
+    hide_files(_libc)
     limit(resource.RLIMIT_AS, used + memory)
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_FSIZE, 0)
@@ -72,25 +65,6 @@ def tie_up(memory: int, cpu_seconds: int | None) -> None:
     _drop_capabilities()
     refuse_calls(_libc)
     limit(resource.RLIMIT_NOFILE, 0)  # what is open stays open; nothing more can be opened
-
-
-def leave_namespaces() -> None:
-    """No network, where the kernel allows that to this user."""
-    # Root has no need of a user namespace, and where users may not make one the limits remain.
-    flags = _NEW_NET | _NEW_IPC | _NEW_UTS
-    if _libc.unshare(flags | _NEW_USER) != 0:
-        _libc.unshare(flags)
-
-
-def _empty_folder() -> int | None:
-    """A folder that is no more: as a root it holds nothing, and nothing can be made in it."""
-    try:
-        made = tempfile.mkdtemp(prefix="labbox-view-")
-        descriptor = os.open(made, os.O_PATH | os.O_DIRECTORY)
-        Path(made).rmdir()
-    except OSError:
-        return None
-    return descriptor
 
 
 def _drop_capabilities() -> None:

@@ -10,18 +10,14 @@ import ctypes
 import os
 import resource
 import signal
-import struct
 import threading
 from contextlib import suppress
 from typing import Final
 
 from labbox.files import confined
+from labbox.files.landlock import hide_files
 from labbox.files.refusing import refuse_calls
 
-# <linux/landlock.h>; the numbers of its three calls are the same on every machine
-_CREATE, _ADD, _RESTRICT, _BENEATH = 444, 445, 446, 1
-_EXECUTE, _READ_FILE, _READ_FOLDER = 1, 4, 8
-_RIGHTS: Final = (13, 14, 15, 15, 16)  # how many rights on files its versions know
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _LIBRARIES: Final = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/libexec", "/etc/ld.so.cache")
 FILE: Final = "{}"
@@ -72,10 +68,9 @@ def _become(words: list[str], file: int, out: int, memory: int, seconds: int) ->
         os.dup2(written, 1)
         os.close(written)
         os.set_inheritable(kept, True)
-        confined.leave_namespaces()
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        _hide_files(libc, words[0], kept)
+        hide_files(libc, (*_LIBRARIES, *_SYSTEM, words[0]), kept)
         for which, most in (
             (resource.RLIMIT_AS, memory),
             (resource.RLIMIT_CPU, seconds),
@@ -89,29 +84,3 @@ def _become(words: list[str], file: int, out: int, memory: int, seconds: int) ->
         os.execve(words[0], [path if word == FILE else word for word in words], environment)  # noqa: S606
     finally:
         os._exit(127)
-
-
-def _hide_files(libc: ctypes.CDLL, program: str, file: int) -> None:
-    """Whatever the kernel can deny: everything but the program, its libraries and the file."""
-    version = libc.syscall(_CREATE, None, 0, 1)
-    if version < 1:
-        return  # a kernel without it: the calls that write are refused all the same
-    rights = (1 << _RIGHTS[min(version, len(_RIGHTS)) - 1]) - 1
-    network = 3 if version >= 4 else 0  # binding and connecting
-    wanted = struct.pack("QQ", rights, network) if version >= 4 else struct.pack("Q", rights)
-    rules = libc.syscall(_CREATE, wanted, len(wanted), 0)
-    if rules < 0:
-        return
-    for path in (*_LIBRARIES, *_SYSTEM, program):
-        with suppress(OSError):
-            found = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            _allow(libc, rules, found, os.path.isdir(path))  # noqa: PTH112 - in a forked child: the least code
-            os.close(found)
-    _allow(libc, rules, file, folder=False)
-    libc.syscall(_RESTRICT, rules, 0)
-    os.close(rules)
-
-
-def _allow(libc: ctypes.CDLL, rules: int, found: int, folder: bool) -> None:
-    rights = _EXECUTE | _READ_FILE | (_READ_FOLDER if folder else 0)
-    libc.syscall(_ADD, rules, _BENEATH, struct.pack("=Qi", rights, found), 0)

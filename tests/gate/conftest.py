@@ -20,7 +20,8 @@ from labbox.custom import Configuration, Settings, load
 from labbox.custom.schema import PeopleSettings, SshSettings
 from labbox.daemon.gate import Gate, hostkeys
 from labbox.daemon.people import BOX, People
-from labbox.daemon.processes import Processes
+from labbox.daemon.processes import Allowance, Processes
+from labbox.daemon.state import SCOPED_SOCKETS
 from labbox.daemon.store import Store
 from labbox.errors import LabboxError
 from labbox.protocol import PasswordBody, UserAdd
@@ -221,7 +222,7 @@ async def box(
     store = await Store.open(state / "labbox.db")
     people = People(store, configuration, state)
     await people.start()
-    processes = Processes(spawner)
+    processes = Processes(spawner, Allowance(scratch=64 << 20, keep=(str(state),)))
     running = asyncio.create_task(processes.run())
     public = client_key.with_suffix(".pub").read_text()
     for name in ("ada", "grace"):
@@ -229,6 +230,11 @@ async def box(
         await people.add_key(name, public, BOX)
         await people.set_password(name, PasswordBody(new=PASSWORD), BOX)
     # The group of tasks that the gate keeps belongs to the task that starts it, so one task does both.
+    for socket_name in (
+        "api.sock",
+        *SCOPED_SOCKETS.values(),
+    ):  # nobody answers; a token's login is shown one of them
+        (state / socket_name).touch()
     gate = Gate(people, processes, settings, state, state / "api.sock")
     _host, port = await gate.start()
     known_hosts = tmp_path / "known_hosts"

@@ -20,7 +20,9 @@ from labbox.daemon.api import box, groups, hosts, jobs, projects, shells, users
 from labbox.daemon.api.call import BODY_LIMIT, Call, Route
 from labbox.daemon.api.callers import ApiCaller, Login, Peer, superuser
 from labbox.daemon.api.services import Services
+from labbox.daemon.state import SCOPED_SOCKETS
 from labbox.errors import LabboxError
+from labbox.model import Scope, narrower
 from labbox.protocol import ErrorBody
 from labbox.wire import encode
 
@@ -41,6 +43,10 @@ class Api:
         """Keep what is served; `start` opens the socket at `path`."""
         self._services = services
         self._path = path
+        self._doors: dict[Path, Scope | None] = {
+            path: None,
+            **{path.with_name(name): scope for scope, name in SCOPED_SOCKETS.items()},
+        }
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[self._errors])
         routes = (
             box.routes,
@@ -60,7 +66,8 @@ class Api:
             keepalive_timeout=KEEP_ALIVE,
             shutdown_timeout=STOP_TIME,
         )
-        self._server: asyncio.AbstractServer | None = None
+        self._servers: list[asyncio.AbstractServer] = []
+        self._limits: weakref.WeakKeyDictionary[asyncio.BaseTransport, Scope] = weakref.WeakKeyDictionary()
         self._open: dict[int, weakref.WeakSet[asyncio.BaseTransport]] = {}
         # Asked when a connection comes (later its pid may be another's) and again with each request (the gate
         # may just be writing the login down); what was found once holds.
@@ -70,34 +77,40 @@ class Api:
         self._asking: dict[str, set[asyncio.Task[object]]] = {}  # requests under way, by person
 
     async def start(self) -> None:
-        """Listen. Whoever holds the state folder's lock owns the socket, so an old one is a leftover."""
+        """Listen. Whoever holds the state folder's lock owns the sockets, so old ones are leftovers."""
         await self._runner.setup()
+        for path, scope in reversed(self._doors.items()):  # the one that clients wait for comes last
+            self._servers.append(await self._listen(path, scope))
+
+    async def _listen(self, path: Path, scope: Scope | None) -> asyncio.AbstractServer:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        fresh = self._path.with_name(f".{self._path.name}.new")
+        fresh = path.with_name(f".{path.name}.new")
         try:
             fresh.unlink(missing_ok=True)
             sock.bind(str(fresh))
             fresh.chmod(0o666)
-            self._server = await asyncio.get_running_loop().create_unix_server(
-                lambda: _Door(self), sock=sock, backlog=512
+            server = await asyncio.get_running_loop().create_unix_server(
+                lambda: _Door(self, scope), sock=sock, backlog=512
             )
-            fresh.replace(self._path)  # a client finds either no socket or one that answers
+            fresh.replace(path)  # a client finds either no socket or one that answers
         except OSError as error:
             sock.close()
             raise LabboxError(
                 "unavailable",
-                f"cannot open the API socket {self._path}: {error.strerror or error}",
+                f"cannot open the API socket {path}: {error.strerror or error}",
                 "the path of the state folder must be short (sockets allow 107 bytes) and writable",
             ) from error
+        return server
 
     async def stop(self) -> None:
         """Take no more requests, end the streams, let the rest finish for a moment."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for task in self._streams:
             task.cancel()
         await self._runner.cleanup()
-        self._path.unlink(missing_ok=True)
+        for path in self._doors:
+            path.unlink(missing_ok=True)
 
     async def end_requests(self, name: str) -> None:
         """End what somebody who is being removed still asks for, but for the request that this is part of."""
@@ -107,8 +120,10 @@ class Api:
         if asking:
             await asyncio.wait(asking, timeout=STOP_TIME)
 
-    def admit(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
+    def admit(self, transport: asyncio.Transport, scope: Scope | None = None) -> asyncio.Protocol | None:
         """The HTTP protocol for a new connection, or None for one too many of its user."""
+        if scope is not None:
+            self._limits[transport] = scope
         peer = Peer.of(cast("socket.socket", transport.get_extra_info("socket")))
         uid = peer.uid
         mine = self._open.setdefault(uid, weakref.WeakSet())
@@ -171,6 +186,7 @@ class Api:
         account = await people.account_by_uid(peer.uid)
         origin = login.origin if login is not None else "local"
         wanted = request.headers.get("Labbox-As")
+        runs_the_box = runs_the_box and transport not in self._limits
         if wanted is not None:
             name = unquote(wanted)
             if not runs_the_box:
@@ -187,9 +203,9 @@ class Api:
                 f"cannot serve uid {peer.uid}: it is not a user of this box",
                 "log in to the box over SSH, or ask an administrator for an account",
             )
-        scope = login.scope if login is not None else None
+        scope = narrower(self._limits.get(transport), login.scope if login is not None else None)
         if scope is not None:
-            account = msgspec.structs.replace(account, admin=False)
+            account = msgspec.structs.replace(account, admin=False, bound=scope)
         return ApiCaller(account, scope, origin, person=True)
 
     @web.middleware
@@ -227,13 +243,14 @@ class Api:
 class _Door(asyncio.Protocol):
     """Looks at who connects before a byte is read."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, scope: Scope | None) -> None:
         self._api = api
+        self._scope = scope
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not isinstance(transport, asyncio.Transport):
             raise TypeError("a Unix stream socket has a read and write transport")
-        http = self._api.admit(transport)
+        http = self._api.admit(transport, self._scope)
         if http is None:
             transport.abort()
             return

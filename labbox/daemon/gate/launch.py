@@ -13,6 +13,7 @@ from labbox.daemon.gate.repositories import Repositories
 from labbox.daemon.gate.sessions import SessionInfo, Sessions
 from labbox.daemon.gate.words import Copy, Git, Refused, Screens, Sftp, Verb, Wish
 from labbox.daemon.processes import Process, Processes
+from labbox.daemon.state import SCOPED_SOCKETS
 from labbox.errors import LabboxError
 from labbox.model import GIB, Scope
 from labbox.spawning import Mount
@@ -61,6 +62,7 @@ class Launch:
             kind=self.kind, name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
             home=str(account.home), argv=self.argv, env=self.env, fds=descriptors, pty=pty,
             mounts=self.mounts, memory=MEMORY, processes=PROCESSES, wildcards=self.wildcards,
+            sealed=self.info.scope is Scope.READ,
         )  # fmt: skip
         self._pid = process.pid
         self.sessions.add(process.pid, self.info)
@@ -97,6 +99,9 @@ class Launcher:
             **variables,
         }
         launch = Launch(self._processes, self._sessions, info, "exec", (), env)
+        if info.scope is not None and os.geteuid() == 0:
+            narrow = self._socket.with_name(SCOPED_SOCKETS[info.scope])
+            launch.mounts = (Mount(source=str(narrow), target=str(self._socket)),)
         match wish:
             case Screens():
                 launch.kind = "tui"
@@ -110,7 +115,7 @@ class Launcher:
             case Git():
                 repository = self._repositories.open(info.account, wish)
                 launch.argv = (_program("git"), wish.service, repository.path)
-                launch.mounts, launch.bulk = repository.mounts, True
+                launch.mounts, launch.bulk = (*launch.mounts, *repository.mounts), True
                 env.update(repository.env)
             case Refused(sentence):
                 raise LabboxError("forbidden", sentence)

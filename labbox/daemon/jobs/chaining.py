@@ -161,10 +161,9 @@ def _aim(connection: Connection, row: jobs.JobRow, spec: JobSpec, source: Locati
         raise AssertionError("a fetch is a transfer")
     target = str(parse(f"job:{row.id}/output").joined(source.name or _NAMELESS))
     whole = msgspec.structs.replace(spec, transfer=msgspec.structs.replace(spec.transfer, target=target))
+    _spec, handed = jobs.submission(connection, row.submission)
     jobs.set_submission(
-        connection,
-        row.id,
-        jobs.add_submission(connection, spec=encode(whole), handed=encode(Handed(command=()))),
+        connection, row.id, jobs.add_submission(connection, spec=encode(whole), handed=handed)
     )
 
 
@@ -211,6 +210,7 @@ class Arrivals:
         account = await self._parts.people.account(waiting[0].owner) if waiting else None
         if fetched is None or account is None:
             return []
+        account = msgspec.structs.replace(account, bound=decode_handed(handed_text).bound)
         folder = await self._folder(fetched)
         try:
             project = await self._parts.folders.hand_in(
@@ -239,7 +239,8 @@ class Arrivals:
         waiting = _waiting(connection, whole)
         if not waiting:
             return []
-        number = jobs.add_submission(connection, spec=encode(order.spec), handed=encode(order.handed))
+        handed = msgspec.structs.replace(order.handed, bound=account.bound)
+        number = jobs.add_submission(connection, spec=encode(order.spec), handed=encode(handed))
         first = jobs.get(connection, whole)
         rows: list[jobs.JobRow] = []
         for row in waiting if first.id == waiting[0].id else (first, *waiting):

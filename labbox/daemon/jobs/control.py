@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 S = JobState
 
+_STARTS = frozenset({"release", "resume", "retry", "edit"})  # what sets a job going, or changes what it does
+
 Act = Callable[["Connection", JobRow], list[JobRow]]
 
 
@@ -189,6 +191,8 @@ class Control:
         def change(connection: Connection) -> list[JobRow]:
             row = jobs.get(connection, job)
             allowed(account, row, verb)
+            if account.bound is not None and verb in _STARTS:
+                _check_logins(connection, row, verb)
             wanted = [row]
             if row.kind is JobKind.ARRAY:
                 elements = jobs.get_many(connection, jobs.element_ids(connection, job))
@@ -211,6 +215,8 @@ class Control:
     async def _freeze(self, account: Account, job: int, verb: str, origin: str, old: S, new: S) -> JobRow:
         row = await self._find(job)
         allowed(account, row, verb)
+        if account.bound is not None and verb in _STARTS:
+            await self._parts.store.read(lambda connection: _check_logins(connection, row, verb))
         wanted = await self._running(row, old)
         if not wanted:
             raise cannot(verb, row)
@@ -256,6 +262,21 @@ class Control:
         run.follow(rows[0], attempt)
         self._parts.dispatcher.set_attempt(attempt)
         await self._parts.apply(rows)
+
+
+def _check_logins(connection: Connection, row: JobRow, verb: str) -> None:
+    """A token does not set going what logs in elsewhere with what its owner has stored."""
+    while True:
+        spec = decode_spec(jobs.submission(connection, row.submission)[0])
+        if submit.logs_in(spec):
+            raise LabboxError(
+                "forbidden",
+                f"cannot {verb} job {row.id} with a token: it logs in to other machines as you",
+                "log in with a key or a password for that",
+            )
+        if spec.transfer is None or spec.transfer.undo is None:
+            return
+        row = jobs.get(connection, spec.transfer.undo)  # older each time, so this ends
 
 
 def _narrow(connection: Connection, row: JobRow, failed: tuple[str, ...]) -> None:

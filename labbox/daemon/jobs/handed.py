@@ -8,7 +8,7 @@ import msgspec
 
 from labbox.daemon.containers.environments import EnvFile
 from labbox.files.software.asked import Software
-from labbox.model import JobSpec, Value
+from labbox.model import JobSpec, Scope, Value
 from labbox.protocol import Inspection
 
 
@@ -27,6 +27,8 @@ class Handed(Value):
     its last attempt could not do, in the form of `TransferSpec.only`; empty: all of it. `fetched`: the folder
     is not here yet, and nothing else is known. `software` is what `files` ask for; None where an earlier
     version of labbox took them in.
+    `bound`: the scope of the token that it was submitted with; it
+    limits all that is ever done for the job.
     """
 
     command: tuple[str, ...]
@@ -44,6 +46,7 @@ class Handed(Value):
     at_top: bool = False  # and starts in it
     only: tuple[str, ...] = ()
     fetched: Fetched | None = None
+    bound: Scope | None = None
 
 
 def trees(handed: Handed) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import jobs
 from labbox.errors import LabboxError
 from labbox.locations import elsewhere
-from labbox.model import JobKind, JobSpec
+from labbox.model import JobKind, JobSpec, narrower
 from labbox.protocol import JobEdit, TemplateInfo, Templates
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Intake:
         owner = await self._parts.people.account(row.owner)
         if owner is None:
             raise LabboxError("conflict", f"cannot rerun job {job}: {row.owner} was removed from the box")
+        bound = narrower(account.bound, decode_handed(handed_text).bound)
+        owner = msgspec.structs.replace(owner, bound=bound)
         if row.kind is JobKind.TRANSFER:
             order = submitting.transfer_order(
                 self._parts, edited_transfer(decode_spec(spec_text), row, edit, "rerun")

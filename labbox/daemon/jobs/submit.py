@@ -11,7 +11,7 @@ import msgspec
 
 from labbox.custom import JobSettings
 from labbox.daemon.jobs import expand
-from labbox.daemon.jobs.asking import check_transfer, jobs_named, transfer_name
+from labbox.daemon.jobs.asking import check_transfer, jobs_named, locations_of, transfer_name
 from labbox.daemon.jobs.handed import Handed, Project, decode_spec, encode
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
@@ -20,7 +20,7 @@ from labbox.daemon.store.jobs import JobRow, NewJob
 from labbox.daemon.store.times import stamp
 from labbox.errors import LabboxError
 from labbox.groups import TRANSFERS, parse_group
-from labbox.locations import Kind, parse
+from labbox.locations import Kind, elsewhere, parse
 from labbox.model import (
     FINAL,
     MIB,
@@ -33,6 +33,7 @@ from labbox.model import (
     TransferSpec,
     TransferVerb,
     Value,
+    narrower,
 )
 from labbox.protocol import Inspection
 from labbox.text import counted, format_bytes, format_duration, visible_line
@@ -49,6 +50,10 @@ _HIGHEST_PRIORITY: Final = 1_000_000
 _LARGEST_ENVIRONMENT: Final = 128 * 1024  # bytes of one variable, as the kernel has it (MAX_ARG_STRLEN)
 _LEAST_MEMORY: Final = 6 * MIB  # the engine takes no less
 PATIENCE: Final = 3 * 86400.0  # seconds for which a machine that sleeps is tried again: over a weekend
+_NO_LOGINS: Final = (
+    "cannot submit with a token what logs in to other machines: a token has none of your stored logins",
+    "log in with a key or a password for that",
+)
 _ASK_FOR_LESS: Final = "ask for less; `labbox status` shows what the box has"
 _WITHIN_LIMITS: Final = "ask for less; `labbox user limits` shows yours, an administrator can raise them"
 
@@ -176,14 +181,18 @@ def store(
 
     `by`: who asks, the owner or an administrator.
     """
-    spec = order.spec
+    spec, handed = order.spec, order.handed
     former.refuse_gone(connection, account.name, account.uid)
+    bound = narrower(account.bound, handed.bound)
+    handed = msgspec.structs.replace(handed, bound=bound)
+    if bound is not None and logs_in(spec):
+        raise LabboxError("forbidden", *_NO_LOGINS)
     _check_after(connection, account, spec.after)
     if spec.transfer is not None:
         _check_jobs_of(connection, account, spec.transfer)
     if spec.group is not None and spec.group != TRANSFERS:
         groups.ensure(connection, account.name, spec.group)
-    number = jobs.add_submission(connection, spec=encode(spec), handed=encode(order.handed))
+    number = jobs.add_submission(connection, spec=encode(spec), handed=encode(handed))
     state = JobState.HELD if spec.hold else JobState.QUEUED
     new = NewJob(
         kind=JobKind.ARRAY if order.elements else order.kind,
@@ -230,6 +239,13 @@ def store(
                 connection, parts, account, row, spec, by=by, origin=origin, at=at, day=day
             )
     return rows
+
+
+def logs_in(spec: JobSpec) -> bool:
+    """Whether a job, or one that stands with it, reaches other machines with its owner's stored logins."""
+    named = () if spec.transfer is None else locations_of(spec.transfer)
+    places = (*named, elsewhere(spec.path), None if spec.deliver is None else parse(spec.deliver))
+    return any(one is not None and one.kind is Kind.SFTP for one in places)
 
 
 def with_delivery(spec: JobSpec) -> JobSpec:
@@ -420,6 +436,9 @@ def _check_jobs_of(connection: Connection, account: Account, asked: TransferSpec
             raise LabboxError("forbidden", f"cannot use the results of job {job}: it is {row.owner}'s")
     if asked.undo is not None:
         row = jobs.get(connection, asked.undo)
+        undone = decode_spec(jobs.submission(connection, row.submission)[0])
+        if account.bound is not None and logs_in(undone):
+            raise LabboxError("forbidden", *_NO_LOGINS)
         if row.owner != account.name:
             raise LabboxError("forbidden", f"cannot undo job {row.id}: it is {row.owner}'s")
         if row.kind is not JobKind.TRANSFER:

@@ -19,6 +19,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
+
 from labbox.daemon.containers.states import ContainerState
 from labbox.daemon.jobs import collecting, results
 from labbox.daemon.jobs import outcome as outcomes
@@ -132,6 +134,8 @@ class Try(ABC):
         """Carry the attempt through to its end."""
         account = await self._parts.people.account(self.row.owner)
         self.row, spec, handed, tries = await self._parts.store.read(self._read_submission)
+        if account is not None:
+            account = msgspec.structs.replace(account, bound=handed.bound)
         if self.row.stop is not None:
             self.stop(outcomes.cancelled(self.row.stop_by or ""), hard=self.row.stop == "kill")
         if self.row.state is JobState.COLLECTING:

@@ -8,7 +8,11 @@ from labbox.model import Limits, Scope, Value
 
 
 class Account(Value):
-    """A user as the rest of the daemon needs one: whose ids a process gets, where home is, what they may."""
+    """A user as the rest of the daemon needs one: whose ids a process gets, where home is, what they may.
+
+    `bound`: the scope of the token that this is asked with, or was when a job was made; None where nothing
+    limits it. It goes wherever the account goes: into workers, transfers and whatever is made later.
+    """
 
     name: str
     uid: int
@@ -17,6 +21,7 @@ class Account(Value):
     admin: bool
     home: Path
     limits: Limits
+    bound: Scope | None = None
 
 
 class Actor(Value):
