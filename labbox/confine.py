@@ -218,6 +218,8 @@ class ControlGroups:
         """Make this box's own group beneath the one that the spawner runs in."""
         self._parents: dict[str, Path] = {}  # controller -> the folder that the groups are made in
         self._people: dict[int, int] = {}  # id of a request -> uid
+        # uid -> the limits of a group that is there; it stays, for to make one takes as long as to fork
+        self._known: dict[int, tuple[int | None, int | None]] = {}
         self._unified = False
         with suppress(OSError):  # no control groups, or not ours: limits per process remain
             self._find()
@@ -270,14 +272,17 @@ class ControlGroups:
     def make(self, request: SpawnRequest) -> None:
         """Make the group of this request with its limits, in that of its person."""
         self._people[request.id] = request.uid
+        whole = request.person_memory, request.person_processes
         for person, controllers in self._folders(request.uid).items():
-            if not person.is_dir():
-                person.mkdir()
+            if request.uid not in self._known:
+                person.mkdir(exist_ok=True)
                 self._prepare(person, controllers)
-            self._limit(person, controllers, request.person_memory, request.person_processes)
+            if self._known.get(request.uid) != whole:
+                self._limit(person, controllers, *whole)
             folder = person / str(request.id)
             folder.mkdir()
             self._limit(folder, controllers, request.memory, request.processes)
+        self._known[request.uid] = whole
 
     def _prepare(self, person: Path, controllers: set[str]) -> None:
         """Have what a person's group limits hold for all the groups in it."""
@@ -305,9 +310,6 @@ class ControlGroups:
         for person in self._folders(uid) if uid is not None else ():
             with suppress(OSError):
                 (person / str(number)).rmdir()
-            if uid not in self._people.values():
-                with suppress(OSError):
-                    person.rmdir()
 
     def close(self) -> None:
         """Remove all groups."""

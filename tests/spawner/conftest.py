@@ -46,8 +46,11 @@ def spawner(request: pytest.FixtureRequest) -> Iterator[tuple[subprocess.Popen[b
 
 
 @pytest.fixture
-async def processes(spawner: tuple[subprocess.Popen[bytes], socket.socket]) -> AsyncIterator[Processes]:
-    service = Processes(spawner[1])
+async def processes(
+    spawner: tuple[subprocess.Popen[bytes], socket.socket], request: pytest.FixtureRequest
+) -> AsyncIterator[Processes]:
+    """The daemon's side; a parameter is what each person may take."""
+    service = Processes(spawner[1], getattr(request, "param", None))
     task = asyncio.create_task(service.run())
     await asyncio.sleep(0)
     yield service
