@@ -61,12 +61,13 @@ _TERMINAL_TRICKS: Final = (0x5412, 0x541C)  # TIOCSTI and TIOCLINUX: typing in a
 # What no login and no worker has a use for: other namespaces and mounts, other processes' memory, keys,
 # the kernel's own machinery, the clock.
 SESSION: Final = frozenset(
-    "ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd unshare setns chroot pivot_root mount umount2"
-    " open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr open_by_handle_at quotactl quotactl_fd"
-    " swapon swapoff acct bpf perf_event_open userfaultfd fanotify_init keyctl add_key request_key"
-    " memfd_secret io_uring_setup io_uring_enter io_uring_register init_module finit_module delete_module"
-    " kexec_load kexec_file_load reboot syslog settimeofday clock_settime clock_adjtime adjtimex sethostname"
-    " setdomainname vhangup personality lookup_dcookie iopl ioperm modify_ldt".split()
+    "ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd unshare setns chroot pivot_root mount"
+    " umount2 open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr open_by_handle_at"
+    " quotactl quotactl_fd swapon swapoff acct bpf perf_event_open userfaultfd fanotify_init keyctl"
+    " add_key request_key memfd_secret io_uring_setup io_uring_enter io_uring_register init_module"
+    " finit_module delete_module kexec_load kexec_file_load reboot syslog settimeofday clock_settime"
+    " clock_adjtime adjtimex sethostname setdomainname vhangup personality lookup_dcookie iopl ioperm"
+    " modify_ldt".split()
 )
 
 

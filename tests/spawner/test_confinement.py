@@ -66,7 +66,9 @@ for trick in (0x5412, 0x541c):
 """
     tried(len(flags) + 1 + 41 + 2)
     _process, text = await run(code)
-    assert text.splitlines() == ["-1 EPERM"] * len(flags) + ["-1 ENOSYS"] + ["EAFNOSUPPORT"] * 41 + ["EPERM"] * 2
+    assert (
+        text.splitlines() == ["-1 EPERM"] * len(flags) + ["-1 ENOSYS"] + ["EAFNOSUPPORT"] * 41 + ["EPERM"] * 2
+    )
 
 
 @pytest.mark.attack("S19")
@@ -176,7 +178,9 @@ async def test_processes_are_counted_by_person(
 
 @pytest.mark.parametrize("processes", [Allowance(memory=160 << 20)], indirect=True)
 @pytest.mark.attack("S9")
-async def test_memory_is_counted_by_person(processes: Processes, ada: Any, tried: Callable[..., None]) -> None:
+async def test_memory_is_counted_by_person(
+    processes: Processes, ada: Any, tried: Callable[..., None]
+) -> None:
     """Each login may have a gigabyte; together they end where the person's limit is, and nobody else does."""
     other, line = await hold(processes, ada, EATS, ada.uid + 1)
     assert await line == b"held\n"
