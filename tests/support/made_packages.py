@@ -98,3 +98,44 @@ def add_package(
             paths.append({**known, "size_in_bytes": len(data)})
         add("info/index.json", json.dumps(index).encode())
         add("info/paths.json", json.dumps({"paths": paths, "paths_version": 1}).encode())
+
+
+# A PEP 517 backend that does `%(work)s` and then makes a wheel with the module %(name)s.
+BACKEND = """
+import base64, hashlib, os, subprocess, zipfile
+
+def _work():
+%(work)s
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    information = "%(name)s-1.0.dist-info"
+    os.makedirs(os.path.join(folder, information))
+    with open(os.path.join(folder, information, "METADATA"), "w") as file:
+        file.write("Metadata-Version: 2.1\\nName: %(name)s\\nVersion: 1.0\\n")
+    return information
+
+def build_wheel(folder, settings=None, metadata=None):
+    found = _work()
+    information = "%(name)s-1.0.dist-info"
+    files = {
+        "%(name)s.py": "found = " + repr(found) + "\\n",
+        information + "/METADATA": "Metadata-Version: 2.1\\nName: %(name)s\\nVersion: 1.0\\n",
+        information + "/WHEEL": "Wheel-Version: 1.0\\nGenerator: t\\n"
+        "Root-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    record = ""
+    for path, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record += "%%s,sha256=%%s,%%d\\n" %% (path, digest, len(text.encode()))
+    files[information + "/RECORD"] = record + information + "/RECORD,,\\n"
+    wheel = "%(name)s-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return wheel
+"""
+
+
+def backend(name: str, work: str = "return None") -> str:
+    indented = "".join(f"    {line}\n" for line in work.splitlines())
+    return BACKEND % {"name": name, "work": indented}

@@ -138,6 +138,14 @@ def may_go_to(address: str, *, private: bool = False) -> bool:
     return (found.is_global or (private and found.is_private)) and not _is_ours(found)
 
 
+def plain_origin(address: str) -> str:
+    """Scheme, host and port of an address: `https://host:8443`."""
+    place = urlsplit(address)
+    host = f"[{place.hostname}]" if ":" in (place.hostname or "") else place.hostname
+    usual = {"http": 80, "https": 443}.get(place.scheme)
+    return f"{place.scheme}://{host}" + (f":{place.port}" if place.port not in (None, usual) else "")
+
+
 def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether this machine answers there: only its own addresses can be bound."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6

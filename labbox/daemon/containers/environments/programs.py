@@ -111,6 +111,10 @@ class Programs:
         """The helper as a file, for containers that compile with a Python of their own."""
         return self._reachable(_HELPERS / "helper.py")
 
+    def forwarder(self) -> Path:
+        """The program that opens a way inside of containers, as a file for them."""
+        return self._reachable(_HELPERS / "forward.py")
+
     def uv_binary(self) -> Path:
         """A copy of uv that the installer and containers can read."""
         return self._reachable(Path(uv.find_uv_bin()))

@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments import throwaway
@@ -26,6 +25,7 @@ from labbox.daemon.containers.environments.plan import Report
 from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.target import PythonTarget
 from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
+from labbox.daemon.containers.environments.ways import Way, Ways
 from labbox.errors import LabboxError
 from labbox.files.software.asked import Requirements
 from labbox.model import Progress
@@ -66,8 +66,9 @@ class Builder:
         self._folders = folders
         self._index = index
         self._uid = uid
-        self._network = network
+        self._network = "none" if network == "host" else network  # nothing of this machine's own
         self._owner = owner
+        self._ways = Ways(programs, folders, index)
 
     async def build(
         self,
@@ -143,7 +144,20 @@ class Builder:
         requirements: Requirements,
         report: Callable[[str], None],
     ) -> Outcome:
-        binds, env = await asyncio.to_thread(self._surroundings, room)
+        async with self._ways.open() as way:
+            return await self._run_on(way, room, image, script, words, requirements, report)
+
+    async def _run_on(
+        self,
+        way: Way,
+        room: Path,
+        image: str,
+        script: str,
+        words: tuple[str, ...],
+        requirements: Requirements,
+        report: Callable[[str], None],
+    ) -> Outcome:
+        binds, env = await asyncio.to_thread(self._surroundings, room, way)
         options = " ".join(self._index.uv_options())
         more = "--constraints constraints.in" if requirements.constraints else ""
         env |= {
@@ -156,34 +170,28 @@ class Builder:
         }
         errand = Errand(
             image=image,
-            command=("sh", "-c", script, "build", *words),
+            command=way.command("sh", "-c", script, "build", *words),
             uid=os.getuid() if self._uid is None else self._uid,
             binds=tuple(binds),
-            network="host" if self._on_loopback() else self._network,
+            network=self._network,
             seconds=_BUILD_SECONDS,
             cwd="/build",
         )
         return await throwaway.run(self._connection, self._owner, errand, env=env, say=report)
 
-    def _surroundings(self, room: Path) -> tuple[list[Bind], dict[str, str]]:
+    def _surroundings(self, room: Path, way: Way) -> tuple[list[Bind], dict[str, str]]:
         """What the build sees of this machine, and the index settings in the words of that view."""
-        binds = [Bind(source=room, target="/build", writable=True)]
+        binds = [Bind(source=room, target="/build", writable=True), *way.binds]
         binds.append(Bind(source=self._programs.uv_binary(), target="/labbox/uv"))
         binds += [
             Bind(source=folder, target=str(folder)) for folder in self._index.folders() if folder.is_dir()
         ]
-        env = self._index.for_uv() | self._index.for_pip()
+        env = way.index.for_uv() | way.index.for_pip()
         certificates = self._index.certificates
         if certificates and Path(certificates).is_file():
             binds.append(Bind(source=Path(certificates).resolve(), target=_CERTIFICATES))
             env = {name: _CERTIFICATES if value == certificates else value for name, value in env.items()}
         return binds, env
-
-    def _on_loopback(self) -> bool:
-        """Whether index or proxy answer on this machine's loopback alone, where only its own network gets."""
-        places = (self._index.index_url or "", *self._index.extra_index_urls, *self._index.proxies.values())
-        hosts = {urlsplit(place).hostname or "" for place in places}
-        return any(host in ("localhost", "::1") or host.startswith("127.") for host in hosts)
 
     def _explain(self, outcome: Outcome, requirements: Requirements) -> None:
         text = "\n".join(outcome.lines)
