@@ -99,6 +99,11 @@ class Location(Value):
         return "" if self.path in ("/", "~") else self.path.rpartition("/")[2]
 
     @property
+    def name_of_archive(self) -> str:
+        """What the archive is called in which it is."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def parent(self) -> Location:
         """The folder that it stands in; a root is its own parent, an archive's top stands in its folder."""
         if self.inner:
@@ -231,6 +236,17 @@ def archive_ending(name: str) -> str | None:
     low = name.lower()
     found = [ending for ending in ARCHIVES if low.endswith(ending) and len(low) > len(ending)]
     return max(found, key=len, default=None)
+
+
+def archive_is_read_only(location: Location, doing: str) -> LabboxError:
+    """What is in an archive cannot be changed."""
+    what = visible_line(location.inner or location.name)
+    return LabboxError(
+        "invalid",
+        f"cannot {doing} “{what}”: it is inside the archive {visible_line(location.name_of_archive)},"
+        " which can only be read",
+        "unpack the archive, change what is in it, and pack it again",
+    )
 
 
 def _on_box(text: str, base: Location | None) -> Location:

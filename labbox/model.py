@@ -203,6 +203,7 @@ class Conflict(StrEnum):
     """What happens where the target has a file of that name already. Folders are merged."""
 
     FAIL = "fail"  # leave it, and count it as not done
+    LEAVE = "leave"  # leave it, and tell: what was asked for is done
     SKIP = "skip"  # leave it, and be content
     OVERWRITE = "overwrite"
     NEWER = "newer"  # overwrite what is older than the source

@@ -373,22 +373,63 @@ _content = click.option("--content", is_flag=True, help="Compare what files hold
 @_from
 @_to
 @_content
+@click.option("--unified", "-u", "lines", is_flag=True, help="Of two files, the lines that differ.")
+@click.option("--recursive", "-r", is_flag=True, expose_value=False, help="Folders: as always here.")
 @_excluding
 @_followed
 @shared_options
 @on_the_box
 def diff(
-    session: Session, source: str, target: str, content: bool, exclude: tuple[str, ...], **options: Any
+    session: Session,
+    source: str,
+    target: str,
+    content: bool,
+    lines: bool,
+    exclude: tuple[str, ...],
+    **options: Any,
 ) -> int:
-    """Compare two folders or files; ends with 1 where they differ.
+    """Compare two folders or files; ends with 1 where they differ, with 2 where one is not there.
 
     Each line: + what TARGET lacks, - what SOURCE lacks, ~ what is different, and how.
     """
     here, there = location(session, source), location(session, target)
+    if session.act_as is None and not (options["queue"] or options["after"] or options["wait"]):
+        try:
+            within(session, lambda places: _both_there(places, here, there), here, there)
+            if lines:
+                return _say_lines(session, here, there)
+        except LabboxError as error:
+            raise LabboxError("usage", error.message, error.hint) from error
     spec = TransferSpec(
         verb=TransferVerb.COMPARE, sources=(str(here),), target=str(there), content=content, exclude=exclude
     )
     return transfer(session, spec, _wishes(options))
+
+
+async def _both_there(places: Any, *wanted: Location) -> None:
+    for one in wanted:
+        try:
+            place, path = await places.get(one)
+            await place.entry(path, follow=True)
+        except LabboxError as error:
+            if error.code != "not_found":
+                raise
+            raise LabboxError(
+                "not_found", f"cannot compare: {one.shown()} is not there", "see what is, with labbox file ls"
+            ) from error
+
+
+def _say_lines(session: Session, here: Location, there: Location) -> int:
+    async def compared(places: Any) -> list[str]:
+        from labbox.files.viewing.comparing import text_difference
+
+        both = await places.get(here), await places.get(there)
+        return await text_difference(*both, (here.shown(), there.shown()))
+
+    found = within(session, compared, here, there)
+    for line in found:
+        print(line)
+    return 1 if found else 0
 
 
 @file.command()

@@ -250,6 +250,56 @@ def test_diff_and_sync(ada: Person, home: Path) -> None:
     assert ok(ada.run("file", "diff", "s", "d", "--content")) == ""
 
 
+def test_diff_says_what_is_not_there_and_shows_lines(ada: Person, home: Path) -> None:
+    put(home, "one.txt", "same\nhere\x1b[31m\n")
+    put(home, "two.txt", "same\nthere\n")
+    put(home, "raw", bytes(range(256)))
+    for words in (("one.txt", "typo"), ("typo", "one.txt"), ("-u", "one.txt", "typo")):
+        done = ada.run("file", "diff", *words)
+        assert done.returncode == 2 and "cannot compare: ~/typo is not there" in done.stderr
+    assert ok(ada.run("file", "diff", "-u", "one.txt", "two.txt"), 1).splitlines()[3:] == [
+        " same",
+        "-here␛[31m",
+        "+there",
+    ]
+    assert ok(ada.run("file", "diff", "-u", "one.txt", "one.txt")) == ""
+    assert "it is no text" in ada.run("file", "diff", "-u", "raw", "two.txt").stderr
+
+
+def test_what_is_in_an_archive_is_not_deleted_by_a_job_that_fails(ada: Person, home: Path) -> None:
+    zipfile.ZipFile(put(home, "a.zip"), "w").writestr("x", "1")
+    before = len(ada.json("job", "list", "--all")["jobs"])
+    for words in (("rm", "a.zip!/x"), ("rm", "--erase", "--yes", "a.zip!/x"), ("mv", "a.zip!/x", "y")):
+        done = ada.run("file", *words)
+        assert done.returncode == 1 and "it is inside the archive a.zip" in done.stderr
+    assert len(ada.json("job", "list", "--all")["jobs"]) == before
+
+
+def _waiting(ada: Person) -> list[int]:
+    return [
+        job["id"] for job in ada.json("job", "list", "--all")["jobs"] if job["state"] in ("queued", "held")
+    ]
+
+
+@pytest.mark.parametrize("verb", ["cp", "sync", "pack", "find", "sum", "diff"])
+def test_a_cancelled_transfer_ends_with_130(ada: Person, home: Path, verb: str) -> None:
+    put(home, "big/one", "1")
+    put(home, "run/run.sh", "true")
+    held = ok(ada.run("job", "submit", "run", "--hold", "--quiet")).strip()
+    words = {
+        "cp": ["big", "x"], "sync": ["big", "x"], "pack": ["big", "x.zip"], "find": ["big", "--name", "x"],
+        "sum": ["big"], "diff": ["big", "big"],
+    }[verb]  # fmt: skip
+    waiting = subprocess.Popen(
+        ada.box.ssh("ada", "file", verb, *words, "--after", held), stderr=subprocess.PIPE
+    )
+    wait_for(lambda: max(_waiting(ada)) > int(held))
+    ok(ada.run("job", "cancel", str(max(_waiting(ada)))))
+    _, said = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130, said
+    ok(ada.run("job", "cancel", held))
+
+
 def test_pack_unpack_and_sums(ada: Person, home: Path) -> None:
     put(home, "z/one", "1")
     put(home, "z/sub/two", "2")

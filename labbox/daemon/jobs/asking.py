@@ -10,7 +10,15 @@ from typing import Final
 import msgspec
 
 from labbox.errors import LabboxError
-from labbox.locations import Kind, Location, archive_ending, check_name, parse, path_of
+from labbox.locations import (
+    Kind,
+    Location,
+    archive_ending,
+    archive_is_read_only,
+    check_name,
+    parse,
+    path_of,
+)
 from labbox.model import JobSpec, TransferSpec, TransferVerb
 from labbox.text import format_duration, visible_line
 
@@ -125,6 +133,7 @@ def _check_verb(asked: TransferSpec, sources: list[Location], target: Location |
         raise LabboxError("invalid", f"cannot {verb}: no target is named", "name a folder, as in ~/results")
     if target is not None and verb not in _TARGET_ALLOWED:
         raise LabboxError("invalid", f"cannot {verb} to {target.shown()}: that has no target")
+    _check_archives(verb, sources, target)
     if len(sources) > 1 and (verb in _ONE_SOURCE or (asked.exact and verb is not V.PACK)):
         raise LabboxError("invalid", f"cannot {verb} {len(sources)} sources to one name", "name one source")
     if verb is V.PACK and target is not None and archive_ending(target.name) is None:
@@ -142,6 +151,15 @@ def _check_verb(asked: TransferSpec, sources: list[Location], target: Location |
         raise LabboxError(
             "invalid", f"cannot compute {visible_line(asked.algorithm[:40])} sums", f"there are {known}"
         )
+
+
+def _check_archives(verb: V, sources: list[Location], target: Location | None) -> None:
+    """What is in an archive can be read and copied out; a job that could only fail is not begun."""
+    for one in sources if verb in (V.TRASH, V.ERASE, V.MOVE) else ():
+        if one.inner is not None:
+            raise archive_is_read_only(one, "move" if verb is V.MOVE else "delete")
+    if target is not None and target.inner is not None and verb is not V.COMPARE:
+        raise archive_is_read_only(target, "write to")
 
 
 def _sums() -> frozenset[str]:

@@ -129,13 +129,18 @@ async def _one(
         why = "" if says[0] == says[1] else "leads elsewhere"
     elif one.kind is EntryKind.FILE:
         if one.size != two.size:
-            why = f"{format_bytes(one.size)} here, {format_bytes(two.size)} there"
+            newer = f", {_newer(one, two)}" if one.mtime // step != two.mtime // step else ""
+            why = f"{format_bytes(one.size)} here, {format_bytes(two.size)} there{newer}"
         elif content:
             why = "" if await same_content(source, target, tick) else "other content"
         elif one.mtime // step != two.mtime // step:
-            why = "newer here" if one.mtime > two.mtime else "older here"
+            why = _newer(one, two)
     if why:
         yield Difference(Mark.DIFFERENT, path, one, two, why)
+
+
+def _newer(one: Entry, two: Entry) -> str:
+    return "newer here" if one.mtime > two.mtime else "older here"
 
 
 async def same_content(source: Spot, target: Spot, tick: Tick) -> bool:

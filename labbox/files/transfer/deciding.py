@@ -40,7 +40,7 @@ def decide(policy: Conflict, source: Side, target: Side, path: str, step: int = 
     file, nor a file by a folder.
     """
     match policy:
-        case Conflict.SKIP:
+        case Conflict.SKIP | Conflict.LEAVE:
             return Deed.SKIP
         case Conflict.RENAME:
             return Deed.RENAME

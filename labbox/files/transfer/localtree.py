@@ -154,9 +154,10 @@ class LocalTree:
             return self._merge(name, wanted, path)
         elif self._is_ours(name, found, wanted, there):
             return self._count_done(name, path, found)
-        deed = decide(self._selection.conflict(path), _side(found), _side(there), path)
+        policy = self._selection.conflict(path)
+        deed = decide(policy, _side(found), _side(there), path)
         if deed is Deed.SKIP:
-            self._reporter.skipped += 1
+            self._reporter.skip(path, policy)
             self._reporter.moved += found.st_size
         elif deed is Deed.RENAME:
             self._under_other_name(frame, name, wanted, path, found)

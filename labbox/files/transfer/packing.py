@@ -180,9 +180,10 @@ async def _free(one: Run, above: Spot, wanted: str, *, folder: bool) -> tuple[Sp
     if there is None:
         return final, False
     mine = Side(EntryKind.FOLDER if folder else EntryKind.FILE, 0, time.time_ns())
-    deed = decide(one.selection.conflict(wanted), mine, Side(there.kind, 0, there.mtime), wanted)
+    policy = one.selection.conflict(wanted)
+    deed = decide(policy, mine, Side(there.kind, 0, there.mtime), wanted)
     if deed is Deed.SKIP:
-        one.reporter.skipped += 1
+        one.reporter.skip(wanted, policy)
         return None
     if deed is not Deed.RENAME:
         return final, True

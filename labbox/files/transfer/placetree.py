@@ -136,9 +136,10 @@ class PlaceTree:
                 await erase_entry(target.below(wanted), self._run)
             return await self._place(entry, source, target, wanted, path, fresh=fresh, depth=depth)
         sides = Side(entry.kind, entry.size, entry.mtime), Side(there.kind, there.size, there.mtime)
-        deed = decide(self._run.selection.conflict(path), *sides, path, self._walls.step)
+        policy = self._run.selection.conflict(path)
+        deed = decide(policy, *sides, path, self._walls.step)
         if deed is Deed.SKIP:
-            self._run.reporter.skipped += 1
+            self._run.reporter.skip(path, policy)
             self._run.reporter.moved += entry.size
         elif deed is Deed.RENAME:
             await self._under_other_name(entry, source, target, wanted, path, depth)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import Entry, EntryKind
@@ -25,9 +25,12 @@ from labbox.files.transfer.reporting import REPORT_EVERY, Reporter
 from labbox.files.transfer.selection import Selection
 from labbox.files.transfer.walls import Walls
 from labbox.locations import Location, name_of, path_text
-from labbox.model import Progress, TransferSpec, TransferVerb, Value
+from labbox.model import Conflict, Progress, TransferSpec, TransferVerb, Value
 from labbox.protocol import Failure
 from labbox.text import format_bytes
+
+if TYPE_CHECKING:
+    from labbox.files.transfer.comparing import Difference
 
 LISTED: Final = 1000  # conflicts and problems of a plan; more are counted
 _COPIES: Final = (TransferVerb.COPY, TransferVerb.MOVE)
@@ -44,6 +47,7 @@ class Clash(Value):
     target_kind: EntryKind
     target_size: int
     target_mtime: int
+    mark: str = ""  # of a sync: "+" the target lacks it, "-" the source lacks it, "~" both differ
 
 
 class Plan(Value):
@@ -59,6 +63,7 @@ class Plan(Value):
     problem_count: int = 0
     lines: tuple[str, ...] = ()
     line_count: int = 0
+    choices: tuple[Clash, ...] = ()  # of a sync: the first of what can be left, one by one
     free: int | None = None  # bytes at the target
 
 
@@ -79,6 +84,7 @@ class _Planning:
         self._selection = Selection(spec)
         self._files = self._folders = self._links = self._size = self._clashing = 0
         self._clashes: list[Clash] = []
+        self._choices: list[Clash] = []
         self._lines: tuple[str, ...] = ()
         self._line_count = 0
         self._free: int | None = None
@@ -99,6 +105,7 @@ class _Planning:
             problem_count=rows.failed,
             lines=self._lines,
             line_count=self._line_count,
+            choices=tuple(self._choices),
             free=self._free,
         )
 
@@ -261,6 +268,7 @@ class _Planning:
     async def _preview(self) -> None:
         """The lines of a comparison; of a sync, what would be copied counts."""
         from labbox.files.transfer.comparing import Mark, differences
+        from labbox.files.transfer.syncing import left_alone
 
         source = await spot(self._places, sources_of(self._spec)[0])
         target = await spot(self._places, target_of(self._spec))
@@ -274,6 +282,12 @@ class _Planning:
         async for one in differences(
             source, target, self._spec, self._selection, self._tick, self._rows.fail
         ):
+            if syncing and left_alone(self._spec, one):
+                continue
+            if syncing:
+                self._choice(one)
+                if self._left(one.path):
+                    continue
             self._rows.line(one.line)
             if one.mark is Mark.GONE or one.entry is None:
                 continue
@@ -283,6 +297,27 @@ class _Planning:
                 await self._below(source.down(under), None, one.path)
         rows = self._rows.summary()
         self._lines, self._line_count = rows.lines, rows.line_count
+
+    def _choice(self, found: Difference) -> None:
+        """What a sync would do there can be left, one by one."""
+        nothing = Entry("", EntryKind.OTHER)
+        here, there = found.entry or nothing, found.there or nothing
+        if len(self._choices) < LISTED:
+            self._choices.append(
+                Clash(
+                    path=path_text(found.path),
+                    mark=found.mark,
+                    source_kind=here.kind,
+                    source_size=here.size,
+                    source_mtime=here.mtime,
+                    target_kind=there.kind,
+                    target_size=there.size,
+                    target_mtime=there.mtime,
+                )
+            )
+
+    def _left(self, path: str) -> bool:
+        return self._selection.conflict(path) is Conflict.SKIP
 
     async def _tick(self) -> None:
         now = time.monotonic()

@@ -12,7 +12,7 @@ import msgspec
 from labbox.errors import LabboxError
 from labbox.files.places.errors import meaning
 from labbox.locations import path_text
-from labbox.model import Progress
+from labbox.model import Conflict, Progress
 from labbox.protocol import Failure, TransferSummary
 from labbox.text import visible_line
 
@@ -70,6 +70,12 @@ class Reporter:
         if len(self._lines) < KEPT:
             self._lines.append(text)
         self._write({"line": text})
+
+    def skip(self, path: str, policy: Conflict) -> None:
+        """What is there stays, as was decided; told where that was asked for."""
+        self.skipped += 1
+        if policy is Conflict.LEAVE:
+            self.not_kept(f"“{visible_line(path)}” was left out: something of that name is there already")
 
     def not_kept(self, sentence: str) -> None:
         """Say once that something could not be kept."""

@@ -13,7 +13,7 @@ from labbox.files.transfer.deciding import into_itself
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trashing import trash_one
 from labbox.locations import name_of
-from labbox.model import Conflict
+from labbox.model import Conflict, TransferSpec
 
 
 async def sync(one: Run) -> None:
@@ -30,6 +30,8 @@ async def sync(one: Run) -> None:
     called = name_of(source.location)
     async for found in differences(source, target, one.spec, one.selection, one.tick, one.reporter.fail):
         await one.tick()
+        if left_alone(one.spec, found):
+            continue
         one.reporter.line(found.line)
         try:
             await _settle(one, found, source, target, called)
@@ -42,9 +44,11 @@ async def sync(one: Run) -> None:
 async def _settle(one: Run, found: Difference, source: Spot, target: Spot, called: str) -> None:
     below = found.path[len(called) + 1 :]
     mine, its = source.down(below), target.down(below)
+    if found.mark is not Mark.DIFFERENT and one.selection.conflict(found.path) is Conflict.SKIP:
+        one.reporter.skipped += 1
+        return
     if found.mark is Mark.GONE:
-        if one.spec.mirror:
-            await trash_one(one, its)
+        await trash_one(one, its)
         return
     if found.mark is Mark.DIFFERENT:
         policy = one.selection.conflict(found.path)
@@ -68,6 +72,11 @@ async def _settle(one: Run, found: Difference, source: Spot, target: Spot, calle
     above = _above(target, below)
     await ensure_folder(above)
     await bring_one(one, mine, above, its.location.name, found.path, Conflict.OVERWRITE)
+
+
+def left_alone(spec: TransferSpec, found: Difference) -> bool:
+    """Whether nothing happens there: what only the target has stays, unless it is to be a mirror."""
+    return found.mark is Mark.GONE and not spec.mirror
 
 
 def _above(top: Spot, below: str) -> Spot:

@@ -101,7 +101,7 @@ async def _restore(one: Run, found: Spot, was: Trashed) -> None:
         policy = one.selection.conflict(path)
         deed = decide(policy, _side(entry), _side(there), path)
         if deed is Deed.SKIP:
-            one.reporter.skipped += 1
+            one.reporter.skip(path, policy)
             return
         if deed is Deed.RENAME:
             for name in names_beside(origin.name, folder=entry.kind is EntryKind.FOLDER):

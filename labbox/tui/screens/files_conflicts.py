@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from labbox.files.transfer import Clash
 
 _WORDS: Final[dict[Conflict, str]] = {
-    Conflict.FAIL: "leave, tell",
+    Conflict.FAIL: "leave, fail",
+    Conflict.LEAVE: "leave, tell",
     Conflict.SKIP: "skip",
     Conflict.OVERWRITE: "overwrite",
     Conflict.NEWER: "if newer",
@@ -161,10 +162,11 @@ class ConflictsDialog(Dialog[dict[str, Conflict]]):
         policy: Conflict,
         decided: Mapping[str, Conflict],
         allowed: frozenset[Conflict] = ALL,
+        table: type[ConflictTable] = ConflictTable,
     ) -> None:
         """`count`: of all that is in the way; `clashes` are the first. `allowed`: what can be decided."""
         super().__init__(f"{count:,} {'is' if count == 1 else 'are'} there already")
-        self._table = ConflictTable(clashes, policy, decided, allowed)
+        self._table = table(clashes, policy, decided, allowed)
         offered = [(key, words) for key, (what, words) in _LETTERS.items() if what is None or what in allowed]
         self._keys = "  ".join(f"{key} {words}" for key, words in offered)
         self._beyond = count - len(clashes)
@@ -206,8 +208,12 @@ class ConflictsDialog(Dialog[dict[str, Conflict]]):
     def _tell(self) -> None:
         clash = self._table.clash
         self.query_one("#what", Static).update(
-            visible(f"{visible_line(path_of(clash.path))}: {outcome(clash, self._table.chosen(clash))}")
+            visible(f"{visible_line(path_of(clash.path))}: {self.outcome(clash, self._table.chosen(clash))}")
         )
+
+    def outcome(self, clash: Clash, what: Conflict) -> str:
+        """What a decision comes to, in words."""
+        return outcome(clash, what)
 
     def action_enter(self) -> None:
         """Enter accepts; on a button it presses that button."""
@@ -239,6 +245,8 @@ def outcome(clash: Clash, what: Conflict) -> str:
             return "is put beside it under another name."
         case Deed.APPEND:
             return f"{format_bytes(clash.source_size - clash.target_size)} are put behind its end."
+    if what is Conflict.LEAVE:
+        return "stays as it is, and is told of."
     if what is Conflict.NEWER:
         same = clash.source_mtime == clash.target_mtime
         return f"stays as it is: {'both are of the same time' if same else 'what is there is newer'}."

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from labbox.errors import LabboxError
-from labbox.locations import Location, archive_ending, check_name, parse, path_text
+from labbox.locations import Location, archive_ending, archive_is_read_only, check_name, parse, path_text
 from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, Progress, TransferSpec, TransferVerb
 from labbox.protocol import Job
 from labbox.text import counted, format_bytes, restored, visible_line
@@ -87,6 +87,10 @@ class FilesDeeds(FilesHosts):
             text = restored(wish.target.strip(), target)
             to = new_location_below(text, base)
             exact = len(names) == 1 and not text.endswith("/") and not self._is_known_folder(to)
+            if verb is TransferVerb.MOVE and sources[0].inner is not None:
+                raise archive_is_read_only(sources[0], "move")
+            if to.inner is not None:
+                raise archive_is_read_only(to, "write to")
             if sources == [to]:
                 raise LabboxError(
                     "invalid", f"cannot {verb.value} it onto itself: give another name or folder"
@@ -127,7 +131,7 @@ class FilesDeeds(FilesHosts):
         to = parse(spec.target or "")
         source = self.location_of(name)
         listing = self.here.listing
-        if to.parent != source.parent or to == source or spec.conflict is not Conflict.FAIL:
+        if to.parent != source.parent or to == source or spec.conflict not in (Conflict.FAIL, Conflict.LEAVE):
             return False
         if listing is not None and listing.find(to.name) is not None:
             return False
@@ -172,6 +176,8 @@ class FilesDeeds(FilesHosts):
         lines += clashes
         lines += [f"  {line}" for line in found.lines[:PREVIEWED]]
         lines += [f"  {problem.path}: {problem.text}" for problem in found.problems[:SHOWN]]
+        if spec.verb is TransferVerb.SYNC:
+            return Outlook("\n".join(lines), found.choices, max(found.line_count, len(found.choices)))
         return Outlook("\n".join(lines), found.conflicts, found.conflict_count)
 
     async def _is_there(self, location: Location) -> bool:
@@ -198,6 +204,9 @@ class FilesDeeds(FilesHosts):
         if self.nothing_meant():
             return
         names, sources = self.meant(), self.meant_locations()
+        for one in sources:
+            if one.inner is not None:
+                raise archive_is_read_only(one, "delete")
         spec = TransferSpec(verb=verb, sources=tuple(map(str, sources)))
         good = verb is TransferVerb.ERASE
         wish = await self.app.push_screen_wait(

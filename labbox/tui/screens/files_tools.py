@@ -8,7 +8,7 @@ from functools import partial
 from labbox.errors import LabboxError
 from labbox.files.directory import Listing
 from labbox.files.places.base import Attributes
-from labbox.locations import path_text
+from labbox.locations import Location, path_text
 from labbox.model import TransferSpec, TransferVerb
 from labbox.text import visible_line
 from labbox.tui.browsing import new_location_below
@@ -62,24 +62,37 @@ class FilesTools(FilesLooking):
                 verify=wish.verify,
                 mirror=wish.flags["mirror"],
                 content=wish.flags["content"],
+                decisions=wish.decisions,
             )
 
-        wish = await self.app.push_screen_wait(
-            TransferDialog(
-                "Synchronise",
-                f"Make this like {source.shown()}:",
-                str(target),
-                lambda wish, tell: self.look_ahead(spec_of(wish), tell),
-                conflicts=(),
-                flags={
-                    "mirror": ("trash what only the target has", False),
-                    "content": ("compare contents, not size and time", False),
-                },
-                check=spec_of,
-            )
+        async def compare(path: str) -> list[str]:
+            from labbox.files.viewing.comparing import text_difference
+
+            below = path.partition("/")[2]
+            both = [
+                await self.here.place_of(below_it(one, below)) for one in (source, self._sync_target(dialog))
+            ]
+            return await text_difference(both[0], both[1], (f"here/{below}", f"there/{below}"))
+
+        dialog = TransferDialog(
+            "Synchronise",
+            f"Make this like {source.shown()}:",
+            str(target),
+            lambda wish, tell: self.look_ahead(spec_of(wish), tell),
+            conflicts=(),
+            flags={
+                "mirror": ("trash what only the target has", False),
+                "content": ("compare contents, not size and time", False),
+            },
+            check=spec_of,
+            compare=compare,
         )
+        wish = await self.app.push_screen_wait(dialog)
         if wish is not None:
             await self.submit(spec_of(wish), wish.at_once)
+
+    def _sync_target(self, dialog: TransferDialog) -> Location:
+        return new_location_below(dialog.target_typed(), self.here.location)
 
     # Modes, owners, links.
 
@@ -222,6 +235,13 @@ class FilesTools(FilesLooking):
             )
             self.lab.say(f"Job {job.id} computes the sums; they are shown when it ends.")
             self.unmark()
+
+
+def below_it(top: Location, path: str) -> Location:
+    """What is at a path below a folder."""
+    for name in path.split("/") if path else ():
+        top = top.joined(name)
+    return top
 
 
 def different(one: Listing, other: Listing) -> tuple[set[int], set[int]]:

@@ -35,7 +35,7 @@ MOST: Final = 20_000  # things that are listed
 _BATCH: Final = 250  # of them that are read before they are shown
 _AT_ONCE: Final = 5_000  # sources of one transfer
 _POLICIES: Final = (
-    (Conflict.FAIL, "leave it and tell"),
+    (Conflict.LEAVE, "leave it and tell"),
     (Conflict.SKIP, "skip it"),
     (Conflict.OVERWRITE, "put what is there into the trash"),
     (Conflict.RENAME, "keep both, rename"),

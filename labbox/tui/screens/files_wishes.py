@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from labbox.files.transfer import Clash
 
 CONFLICTS: Final = (
-    (Conflict.FAIL, "leave it and tell"),
+    (Conflict.LEAVE, "leave it and tell"),
     (Conflict.SKIP, "skip it"),
     (Conflict.OVERWRITE, "overwrite it"),
     (Conflict.NEWER, "overwrite what is older"),
@@ -129,10 +129,12 @@ class TransferDialog(Dialog[Wish]):
         danger: bool = False,
         verb: str = "Start",
         check: Callable[[Wish], object] | None = None,
+        compare: Callable[[str], Awaitable[list[str]]] | None = None,
     ) -> None:
         """`target` None: there is none to be asked for. `conflicts`: the policies that can be chosen.
 
-        `check`: raises LabboxError for a wish that cannot be; the dialog says so and stays.
+        `check`: raises LabboxError for a wish that cannot be; the dialog says so and stays. `compare`: of a
+        synchronisation, whose rows can be left one by one, the lines that differ at a path.
         """
         super().__init__(title)
         self._question = question
@@ -144,6 +146,7 @@ class TransferDialog(Dialog[Wish]):
         self._danger = danger
         self._verb = verb
         self._check = check
+        self._compare = compare
         self._outlook = Outlook("")
         self._decided: dict[str, Conflict] = {}
 
@@ -228,9 +231,9 @@ class TransferDialog(Dialog[Wish]):
         more = f"\n{decided:,} of them decided one by one" if decided else ""
         self._tell(self._outlook.text + more)
         for each in self.query("#each").results(Button):
-            each.display = bool(self._conflicts and self._outlook.clashes)
+            each.display = self._choosable
 
-    def _target_typed(self) -> str:
+    def target_typed(self) -> str:
         """What stands in the line; a folder of an odd name is shown harmless, and meant as it is."""
         if self._target is None:
             return ""
@@ -239,7 +242,7 @@ class TransferDialog(Dialog[Wish]):
 
     def _wish(self, at_once: bool) -> Wish:
         return Wish(
-            target=self._target_typed(),
+            target=self.target_typed(),
             conflict=self._policy,
             verify=self._verify and self.query_one("#verify", Checkbox).value,
             flags={key: self.query_one(f"#flag-{key}", Checkbox).value for key in self._flags},
@@ -255,10 +258,17 @@ class TransferDialog(Dialog[Wish]):
 
     def action_decide(self) -> None:
         """Open the list of what is in the way."""
-        if self._conflicts and self._outlook.clashes:
+        if self._choosable:
             self.run_worker(self._decide(), group="each", exclusive=True)
 
+    @property
+    def _choosable(self) -> bool:
+        return bool((self._conflicts or self._compare) and self._outlook.clashes)
+
     async def _decide(self) -> None:
+        if self._compare is not None:
+            await self._leave_some(self._compare)
+            return
         from labbox.tui.screens.files_conflicts import ConflictsDialog
 
         outlook = self._outlook
@@ -274,6 +284,18 @@ class TransferDialog(Dialog[Wish]):
         if decided is not None:
             self._decided = decided
             self._show()
+            self.query_one("#start").focus()
+
+    async def _leave_some(self, compare: Callable[[str], Awaitable[list[str]]]) -> None:
+        from labbox.tui.screens.files_sync import SyncDialog
+
+        outlook = self._outlook
+        left = await self.app.push_screen_wait(
+            SyncDialog(outlook.clashes, outlook.clash_count, self._decided, compare)
+        )
+        if left is not None:
+            self._decided = left
+            self._plan_again()
             self.query_one("#start").focus()
 
     # The end.

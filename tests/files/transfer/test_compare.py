@@ -1,15 +1,20 @@
 # ruff: noqa: PTH208 - names are wanted, not paths
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import subprocess
+from typing import Any
 
 import pytest
 from blake3 import blake3
 from transferring import Desk, picture
 
 from labbox.errors import LabboxError
+from labbox.files.transfer import plan
+from labbox.files.transfer.planning import Plan
+from labbox.model import Conflict, Decision, TransferSpec, TransferVerb
 
 OLD, NEW = 1_500_000_000_000_000_000, 1_600_000_000_000_000_000
 
@@ -67,11 +72,6 @@ def test_a_folder_is_made_like_another(both: Desk) -> None:
 
 
 def test_sync_says_first_what_it_would_do(both: Desk) -> None:
-    import asyncio
-
-    from labbox.files.transfer import plan
-    from labbox.model import TransferSpec, TransferVerb
-
     two_folders(both)
     before = picture(both.home)
 
@@ -92,11 +92,6 @@ def test_sync_says_first_what_it_would_do(both: Desk) -> None:
 
 
 def test_sync_does_as_many_as_it_said(both: Desk) -> None:
-    import asyncio
-
-    from labbox.files.transfer import plan
-    from labbox.model import TransferSpec, TransferVerb
-
     both.write("a/sub/one", "1")
     both.write("a/two", "22")
 
@@ -148,3 +143,57 @@ def test_find_by_name_and_by_text(both: Desk) -> None:
     assert both.do("find", "~/t", name="*.txt", text="needle").line_count == 0
     with pytest.raises(LabboxError):
         both.do("find", "~/t")
+
+
+def test_a_sync_without_mirror_says_nothing_of_what_only_the_target_has(both: Desk) -> None:
+    two_folders(both)
+    assert not any(line.startswith("-") for line in look_at_sync(both).lines)
+    assert "- a/gone" in marks(look_at_sync(both, mirror=True).lines)
+    assert not any(line.startswith("-") for line in both.do("sync", "~/a", "~/b", exact=True).lines)
+    assert (both.home / "b/gone").exists()
+
+
+def test_a_sync_says_which_is_newer_and_leaves_what_is_to_be_left(both: Desk) -> None:
+    for path, content, time in (
+        ("a/new", "n", 5), ("a/newer", "1", 20), ("a/older", "22", 10), ("a/too", "x", 5),
+        ("b/newer", "333", 10), ("b/older", "4444", 20), ("b/gone", "g", 5), ("b/kept", "k", 5),
+    ):  # fmt: skip
+        both.write(path, content, mtime=time * 10**9)
+    found = look_at_sync(both, mirror=True)
+    assert {line for line in found.lines if line[0] == "~"} == {
+        "~ a/newer\t1 B here, 3 B there, newer here",
+        "~ a/older\t2 B here, 4 B there, older here",
+    }
+    assert {(one.mark, one.path) for one in found.choices} == {
+        ("+", "a/new"), ("+", "a/too"), ("~", "a/newer"), ("~", "a/older"), ("-", "a/gone"), ("-", "a/kept"),
+    }  # fmt: skip
+    left = tuple(Decision(path=f"a/{name}", conflict=Conflict.SKIP) for name in ("too", "older", "kept"))
+    assert look_at_sync(both, mirror=True, decisions=left).files == 2
+    done = both.do("sync", "~/a", "~/b", exact=True, mirror=True, decisions=left)
+    assert (done.failed, done.skipped) == (0, 3)
+    there = {path.name: path.read_text() for path in (both.home / "b").iterdir()}
+    assert there == {"new": "n", "newer": "1", "older": "4444", "kept": "k"}
+
+
+def look_at_sync(desk: Desk, **options: Any) -> Plan:
+    spec = TransferSpec(verb=TransferVerb.SYNC, sources=("~/a",), target="~/b", exact=True, **options)
+
+    async def ask() -> Plan:
+        async with desk.places() as places:
+            return await plan(spec, places)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("verb", ["copy", "move"])
+def test_what_is_left_and_told_is_no_failure(both: Desk, verb: str) -> None:
+    both.write("t/one", "new")
+    both.write("t/two", "2")
+    both.write("out/t/one", "old")
+    done = both.do(verb, "~/t", "~/out", conflict="leave")
+    assert (done.failed, done.skipped, done.files) == (0, 1, 1)
+    assert done.not_kept == ("“t/one” was left out: something of that name is there already",)
+    assert (both.home / "out/t/one").read_text() == "old" and (both.home / "t/one").read_text() == "new"
+    assert both.do("pack", "~/t", "~/a.zip", conflict="leave").failed == 0
+    again = both.do("pack", "~/t", "~/a.zip", conflict="leave")
+    assert (again.failed, again.skipped, len(again.not_kept)) == (0, 1, 1)
