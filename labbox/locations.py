@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from labbox.errors import LabboxError
@@ -49,6 +50,18 @@ _ESCAPED: Final = re.compile(r"\\x(21|5c|[89a-f][0-9a-f])")
 _ESCAPE: Final = re.compile(r"[\udc80-\udcff]|\\(?=x(?:21|5c|[89a-f][0-9a-f]))")
 _NO_ENTRY: Final = "\udc21"  # a “!” that was written as an escape, while a text is read: it enters no archive
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+OPERATIONS: Final = "operations"  # the folder below the state that holds what operations on files leave
+
+
+def results_folder(state: Path, owner: str, results: str) -> Path:
+    """Where the folder of a job stands (`Job.results`), on the box itself.
+
+    Of a run, what the home's `jobs` leads to: the link is the person's to change.
+    """
+    kind, _, rest = results.partition("/")
+    return state / (OPERATIONS if kind == OPERATIONS else "results") / owner / rest
 
 
 class Kind(StrEnum):

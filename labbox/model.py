@@ -59,6 +59,10 @@ class JobKind(StrEnum):
     TRANSFER = "transfer"  # files copied, moved, deleted, compared; done by a process of the owner's
 
 
+RUNS: Final = "runs"  # what people came for
+FILES: Final = "files"  # operations on files: copies, deletions, checksums
+
+
 class ReasonCode(StrEnum):
     """Why a job is where it is: first the waits, then the ends."""
 

@@ -161,7 +161,7 @@ class Event(Value):
 
 
 class Job(Value):
-    """A job as lists show it. Times are UTC; `results` is relative to the owner's home."""
+    """A job as lists show it. Times are UTC; `results` is relative to the owner's home (of a run)."""
 
     id: int
     kind: JobKind

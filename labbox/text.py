@@ -7,6 +7,7 @@ through `visible` or `visible_line` before it reaches a terminal or a message.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -35,6 +36,7 @@ def any_of(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:
     return re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges) + "]")
 
 
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _HOSTILE: Final = any_of((*HIDDEN, _SURROGATES))
 _HOSTILE_BUT_TEXT: Final = any_of(((0x00, 0x08), (0x0B, 0x1F), *HIDDEN[1:], _SURROGATES))
 
@@ -72,6 +74,12 @@ def visible(text: str) -> str:
 def decode(data: bytes) -> str:
     r"""Bytes from outside as text; what is not UTF-8 becomes visible escapes such as ``\xff``."""
     return data.decode("utf-8", "surrogateescape")
+
+
+def file_name(text: str, longest: int = 40) -> str:
+    """A part of a file's name that every system and shell takes: letters, digits, ``._-``; maybe none."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    return _NOT_IN_NAMES.sub("-", plain)[:longest].strip("-._")
 
 
 def format_bytes(count: float) -> str:

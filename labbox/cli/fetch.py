@@ -14,6 +14,7 @@ from labbox.cli.completion import complete_jobs
 from labbox.cli.session import Session, shared_options
 from labbox.cli.values import JOB
 from labbox.errors import LabboxError
+from labbox.locations import OPERATIONS, results_folder
 from labbox.model import FINAL
 from labbox.protocol import Job
 from labbox.text import visible_line
@@ -31,6 +32,12 @@ def fetch(session: Session, number: int, folder: str | None) -> None:
     Of a job that still runs, what is there so far. From another machine (--socket ssh://…) they come by scp.
     """
     job = session.box.show_job(number).job
+    if job.results.startswith(f"{OPERATIONS}/"):
+        raise LabboxError(
+            "conflict",
+            f"cannot fetch the results of job {number}: it worked on files, and has none of its own",
+            f"`labbox job show {number}` says what it did",
+        )
     target = Path(folder or f"job-{number}")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise LabboxError(
@@ -62,8 +69,7 @@ def _copy(where: str, job: Job, target: Path) -> None:
     if where.startswith("ssh://"):
         _copy_by_scp(where, job, target)
         return
-    # The folder that the home's `jobs` links to; the link itself is the person's to change.
-    source = Path(where).parent / "results" / job.owner / job.results.removeprefix("jobs/")
+    source = results_folder(Path(where).parent, job.owner, job.results)
     if not source.is_dir():
         raise LabboxError(
             "not_found",

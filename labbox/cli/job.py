@@ -25,7 +25,7 @@ from labbox.cli.session import Session, shared_options
 from labbox.cli.values import GROUP, JOB
 from labbox.client import Client
 from labbox.errors import LabboxError
-from labbox.model import WAITING, Role, Stream, state_clause
+from labbox.model import FILES, RUNS, WAITING, JobKind, Role, Stream, state_clause
 from labbox.protocol import Job, JobDetail
 from labbox.text import duration_text, elements_text, format_bytes, format_duration, visible_line
 
@@ -59,6 +59,8 @@ _some_ids = click.argument("ids", type=JOB, nargs=-1, shell_complete=complete_jo
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many, newest first."
 )
+@click.option("--files", is_flag=True, help="Operations on files in place of runs.")
+@click.option("--any-kind", is_flag=True, help="Runs and operations on files.")
 @shared_options
 def list_jobs(
     session: Session,
@@ -70,8 +72,11 @@ def list_jobs(
     array: int | None,
     of_group: str | None,
     limit: int,
+    files: bool,
+    any_kind: bool,
 ) -> None:
-    """List jobs, newest first; --json gives them as `jobs`."""
+    """List runs, newest first; --files lists copies, deletions and the like. --json gives them as `jobs`."""
+    kind = FILES if files else None if any_kind or array is not None or of_group is not None else RUNS
     if everybody + mine + (user is not None) > 1:
         raise LabboxError("usage", "cannot combine --all, --mine and --user", "use one of them")
     owner = user
@@ -87,6 +92,7 @@ def list_jobs(
             name=name,
             array=array,
             group=of_group,
+            kind=kind,
             limit=min(_PAGE, limit - len(jobs)),
             before=before,
         )
@@ -201,7 +207,7 @@ def _facts(detail: JobDetail) -> list[tuple[str, str]]:
         ("resources", format_resources(job.resources)),
         ("time limit", duration_text(detail.time_limit) if detail.time_limit else ""),
         ("priority", str(job.priority) if job.priority else ""),
-        ("results", f"~/{job.results}"),
+        ("results", "" if job.kind is JobKind.TRANSFER else f"~/{job.results}"),
         ("output", format_bytes(detail.output_bytes) if detail.output_bytes is not None else ""),
     ]
 

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from labbox.cli.session import Session
 from labbox.errors import LabboxError
-from labbox.locations import Kind, Location, new_text, parse, path_text
+from labbox.locations import Kind, Location, new_text, parse, path_text, results_folder
 from labbox.protocol import Job
 from labbox.text import visible_line
 
@@ -109,7 +109,7 @@ async def _within(
 
 def results_of(session: Session, job: Job) -> Path:
     """Where the results of a job lie on the box; the link in the home is the person's to change."""
-    return Path(session.box.where).parent / "results" / job.owner / job.results.removeprefix("jobs/")
+    return results_folder(Path(session.box.where).parent, job.owner, job.results)
 
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -60,12 +60,14 @@ class JobCalls:
         before: int | None = None,
         order: str | None = None,
         group: str | None = None,
+        kind: str | None = None,
     ) -> JobPage:
         """One page of jobs, newest first. Other people's jobs are shown too; `owner` narrows to one person.
 
         `state` is one or several states with commas between, or "waiting", "active", "final". `name` is a
         part of the name. `array` gives the elements of that array, 0 all but elements; `group` the jobs of
-        groups of that name. Pass a page's `next` as `before` for the one after it.
+        groups of that name; `kind` is "runs", or "files": copies, deletions and the like. Pass a page's
+        `next` as `before` for the one after it.
 
         Example:
             for job in box.list_jobs(owner="ada", state="waiting").jobs:
@@ -77,19 +79,26 @@ class JobCalls:
             "name": name,
             "array": array,
             "group": group,
+            "kind": kind,
             "limit": limit,
             "before": before,
             "order": order,
         }
         return self._transport.get("/v1/jobs", JobPage, query)
 
-    def count_jobs(self, owner: str | None = None, array: int | None = None) -> JobCounts:
+    def count_jobs(
+        self, owner: str | None = None, array: int | None = None, kind: str | None = None
+    ) -> JobCounts:
         """How many jobs there are in each state: of arrays the elements, with `array` 0 each array as one.
+
+        `kind` as in `list_jobs`.
 
         Example:
             print(box.count_jobs(owner="ada").by_state)
         """
-        return self._transport.get("/v1/jobs/counts", JobCounts, {"owner": owner, "array": array})
+        return self._transport.get(
+            "/v1/jobs/counts", JobCounts, {"owner": owner, "array": array, "kind": kind}
+        )
 
     def show_job(self, id: int) -> JobDetail:  # noqa: A002 - the word that people use for it
         """All that is known about one job.

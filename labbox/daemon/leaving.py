@@ -21,9 +21,11 @@ _log = logging.getLogger(__name__)
 
 _PATIENCE: Final = 120.0  # seconds for the last run to be collected
 _LOOK: Final = 0.2  # seconds between two looks
-_KINDS: Final = ("homes", "results", "snapshots", "git")
+_KINDS: Final = ("homes", "results", "operations", "snapshots", "git")
 _OUTPUTS: Final = tuple(  # YYYY/MM/DD/ID
-    f"*/*/*/*/{above}{name}" for above in ("", "attempts/*/") for name in ("output", "code", "project")
+    f"[0-9]*/*/*/*/{above}{name}"  # not through `latest`
+    for above in ("", "attempts/*/")
+    for name in ("output", "code", "project")
 )
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -91,8 +93,9 @@ class Leaving:
 def _folders_of(state: Path, account: Account) -> list[Path]:
     """The folders that hold files of the user's, each reached by a path that root alone can rearrange."""
     results = state / "results" / account.name
-    outputs = [path for pattern in _OUTPUTS for path in results.glob(pattern)]
-    return [state / "homes" / account.name, *outputs, *(state / kind / account.name for kind in _KINDS[2:])]
+    tops = (results, state / "operations" / account.name)
+    outputs = [path for top in tops for pattern in _OUTPUTS for path in top.glob(pattern)]
+    return [state / "homes" / account.name, *outputs, *(state / kind / account.name for kind in _KINDS[3:])]
 
 
 def _open(folder: Path) -> tuple[int, tuple[str, ...]]:

@@ -16,6 +16,7 @@ _FOLDERS: Final = {
     "secrets": 0o700,
     "homes": 0o711,
     "results": 0o711,
+    "operations": 0o711,
     "snapshots": 0o700,
     "spool": 0o700,
     "git": 0o700,

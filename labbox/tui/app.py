@@ -21,7 +21,7 @@ from textual.driver import Driver
 from textual.keys import Keys
 
 from labbox.errors import LabboxError
-from labbox.model import Role
+from labbox.model import RUNS, Role
 from labbox.protocol import Caller, Event, JobPage, Notice, Status
 from labbox.text import visible, visible_line
 from labbox.tui import keys, look
@@ -166,7 +166,7 @@ class LabboxApp(App[int]):
         self.graphics.wanted = self.graphics.wanted or self.settings.graphics
         limit = PAGE if self.start == "jobs" else 1  # the file manager wants no more than where events stand
         self.first_page = asyncio.ensure_future(
-            self.calls.ask(lambda: self.client.list_jobs(limit=limit, array=0))
+            self.calls.ask(lambda: self.client.list_jobs(limit=limit, array=0, kind=RUNS))
         )
         self.awake.set()
         self.run_worker(self.guarded(self._introduce()), group="app")
@@ -175,7 +175,7 @@ class LabboxApp(App[int]):
     async def newest_jobs(self) -> JobPage:
         """The newest jobs: what was asked for at the start, the first time and where that was for them."""
         if self._page_used or self.start != "jobs":
-            return await self.calls.ask(lambda: self.client.list_jobs(limit=PAGE, array=0))
+            return await self.calls.ask(lambda: self.client.list_jobs(limit=PAGE, array=0, kind=RUNS))
         self._page_used = True
         return await self.first_page
 

@@ -208,6 +208,6 @@ def ranges(numbers: tuple[int, ...]) -> str:
 
 
 def in_view(view: str, state: JobState) -> bool:
-    """Whether a job in this state belongs to the view all, waiting, active or final."""
+    """Whether a run in this state belongs to the view runs (all of them), waiting, active or final."""
     groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL}
-    return view == "all" or state in groups[view]
+    return view not in groups or state in groups[view]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from labbox.model import FILES, RUNS, JobKind
 from labbox.protocol import Job
 from labbox.tui.format import in_view
 
@@ -60,7 +61,7 @@ class JobList:
 
     def __init__(self) -> None:
         """An empty list of all jobs, newest first."""
-        self.view = "all"
+        self.view = RUNS
         self.owner: str | None = None
         self.words = ""
         self.inverse = False
@@ -139,6 +140,8 @@ class JobList:
         ]
 
     def _in_question(self, job: Job) -> bool:
+        if (job.kind is JobKind.TRANSFER) is not (self.view == FILES):
+            return False
         return job.array is None and self.owner in (None, job.owner) and in_view(self.view, job.state)
 
     def _remember(self, jobs: Iterable[Job]) -> None:

@@ -169,7 +169,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(ada: Person, home: Path) -
     put(home, "p/one", "x" * 2048)
     put(home, "p/two", "y" * 1024)
     put(home, "q/p/one", "old")
-    before = len(ada.json("job", "list")["jobs"])
+    before = len(ada.json("job", "list", "--files")["jobs"])
     plan = ok(ada.run("file", "cp", "p", "q", "--dry-run"))
     assert plan.startswith("copy 2 files, 1 folder, 3.0 KiB\nfree at the target: ")
     assert "in the way: 1, which with this command are left and counted as not done" in plan
@@ -177,7 +177,9 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(ada: Person, home: Path) -
     found = ada.json("file", "cp", "p", "q", "-n")
     assert (found["files"], found["size"], found["conflict_count"]) == (2, 3072, 1)
     assert "+ p/two" in ok(ada.run("file", "sync", "p", "q/p", "-n"))
-    assert (home / "q/p/one").read_text() == "old" and len(ada.json("job", "list")["jobs"]) == before
+    assert (home / "q/p/one").read_text() == "old" and len(
+        ada.json("job", "list", "--files")["jobs"]
+    ) == before
 
 
 def test_rm_goes_to_the_trash_and_comes_back(ada: Person, home: Path) -> None:

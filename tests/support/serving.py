@@ -173,6 +173,7 @@ class FakeJobs:
         name: str | None = None,
         array: int | None = None,
         group: str | None = None,
+        kind: str | None = None,
         limit: int = 100,
         before: int | None = None,
         order: str | None = None,
@@ -188,6 +189,7 @@ class FakeJobs:
             and (not states or job.state in states)
             and (name is None or name in job.name)
             and (group is None or group == job.group)
+            and (kind is None or (kind == "files") == (job.kind is JobKind.TRANSFER))
             and (before is None or number < before)
         ]
         return JobPage(
@@ -219,10 +221,18 @@ class FakeJobs:
             raise LabboxError("not_found", f"cannot remove the group {name}: {owner} has none of that name")
         del self.limits[owner, name]
 
-    async def counts(self, account: Account, owner: str | None = None, array: int | None = None) -> JobCounts:
+    async def counts(
+        self,
+        account: Account,
+        owner: str | None = None,
+        array: int | None = None,
+        kind: str | None = None,
+    ) -> JobCounts:
         found: dict[JobState, int] = {}
         for job in self.jobs.values():
             if array == 0 and job.array is not None:
+                continue
+            if kind is not None and (kind == "files") != (job.kind is JobKind.TRANSFER):
                 continue
             found[job.state] = found.get(job.state, 0) + 1
         return JobCounts(by_state=found)

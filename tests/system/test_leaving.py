@@ -99,7 +99,7 @@ def test_a_namesake_reaches_nothing_of_who_was_removed(
     assert leaver.run("job", "submit", "fine", "--env", "TOKEN=s3cret", "--follow").returncode == 0
     run = leaver.json("job", "list")["jobs"][0]["id"]
     assert leaver.run("file", "cp", "fine", f"shared:/{leaver.name}-old").returncode == 0
-    copy = leaver.json("job", "list")["jobs"][0]["id"]
+    copy = leaver.json("job", "list", "--files")["jobs"][0]["id"]
     assert leaver.run("job", "group", "set", "sims", "--parallel", "1").returncode == 0
     assert leaver.run("host", "add", "sftp://me@192.0.2.9").returncode == 0
     waiting = leaver.run("job", "submit", "fine", "--hold", "--quiet").stdout.strip()

@@ -30,7 +30,7 @@ def test_a_study_goes_in_runs_and_comes_back(ada: Person, tmp_path: Path) -> Non
     for name in ("id", "kind", "name", "owner", "project", "reason", "attempt", "submitted_at", "progress"):
         assert name in job
     assert job["submitted_at"].endswith("Z")
-    assert job["results"] == time.strftime("jobs/%Y/%m/%d/") + str(job["id"])
+    assert job["results"] == time.strftime("jobs/%Y/%m/%d/") + f"{job['id']}-study"
     ada.scp(f"box:{job['results']}", str(tmp_path / "back"))
     assert (tmp_path / "back/output/copy.csv").read_text() == STUDY["input/data.csv"]
     assert "problem" in (tmp_path / "back/log.txt").read_text()

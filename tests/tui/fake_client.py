@@ -408,6 +408,7 @@ class FakeClient:
         before: int | None = None,
         order: str | None = None,
         group: str | None = None,
+        kind: str | None = None,
     ) -> JobPage:
         self._call("list_jobs", owner, state, before)
         groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL}
@@ -421,6 +422,8 @@ class FakeClient:
         more = False
         for number in ids:
             job = self.jobs[number]
+            if kind is not None and (kind == "files") != (job.kind is JobKind.TRANSFER):
+                continue
             if group is not None and job.group != group:
                 continue
             if array is not None and job.array != (array or None):
@@ -455,9 +458,23 @@ class FakeClient:
                 counts[job.state] = counts.get(job.state, 0) + 1
         return counts
 
-    def count_jobs(self, owner: str | None = None, array: int | None = None) -> JobCounts:
+    def count_jobs(
+        self, owner: str | None = None, array: int | None = None, kind: str | None = None
+    ) -> JobCounts:
         self._call("count_jobs", owner)
-        return JobCounts(by_state=self._counts(owner, array))
+        files = self._files(owner)
+        if kind == "files":
+            return JobCounts(by_state=files)
+        counts = self._counts(owner, array)
+        less = files if kind == "runs" else {}
+        return JobCounts(by_state={state: n - less.get(state, 0) for state, n in counts.items()})
+
+    def _files(self, owner: str | None) -> dict[JobState, int]:
+        found: dict[JobState, int] = {}
+        for job in self.jobs.values() if len(self.jobs) < 5000 else ():
+            if job.kind is JobKind.TRANSFER and owner in (None, job.owner):
+                found[job.state] = found.get(job.state, 0) + 1
+        return found
 
     def _job(self, number: int) -> Job:
         try:

@@ -634,3 +634,20 @@ async def test_a_hundred_thousand_rows(running: Any, wait: Any, shown: Any, fake
         assert len(screen.list._jobs) <= 5000
         await pilot.press("home")
         await wait(pilot, lambda: screen.job_here() is not None and screen.job_here().id == 100_000)
+
+
+async def test_runs_and_operations_on_files_are_views_of_their_own(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    async with running(box, size=(120, 30)) as pilot:
+        copy = box.add_transfer(name="copy raw to project:atlas")
+        box.put(fakes.make_job(copy.id + 1, 3))
+        await wait(pilot, lambda: f" {copy.id + 1} " in shown(pilot))
+        assert "copy raw" not in shown(pilot)
+        await pilot.press("5")
+        await wait(pilot, lambda: "copy raw to project:atlas" in shown(pilot))
+        assert f" {copy.id + 1} " not in shown(pilot)
+        assert len(pilot.app.screen.list) == 1
+        box.put(fakes.make_job(copy.id + 2, 3))
+        await pilot.press("1")
+        await wait(pilot, lambda: f" {copy.id + 2} " in shown(pilot) and "copy raw" not in shown(pilot))

@@ -211,7 +211,7 @@ async def test_escape_and_a_digit_are_a_function_key(box: Any, running: Any, wai
         await pilot.press("escape", "2")  # the menu has closed, and the digit is its own again
         await wait(pilot, lambda: pilot.app.screen.list.view == "waiting")
         await pilot.press("1")
-        await wait(pilot, lambda: pilot.app.screen.list.view == "all")
+        await wait(pilot, lambda: pilot.app.screen.list.view == "runs")
         await pilot.press("alt+4")  # the same bytes in one packet
         await wait(pilot, lambda: type(pilot.app.screen).__name__ == "DetailScreen")
         await pilot.press("escape", "0")  # Esc has left the details: nobody is thrown out

@@ -47,6 +47,7 @@ async def list_page(call: Call) -> JobPage:
         name=call.text("name"),
         array=call.number("array"),
         group=call.text("group"),
+        kind=call.text("kind"),
         limit=call.limit(),
         before=call.number("before"),
         order=call.text("order"),
@@ -55,7 +56,9 @@ async def list_page(call: Call) -> JobPage:
 
 async def counts(call: Call) -> JobCounts:
     """Jobs by state."""
-    return await call.services.jobs.counts(call.caller.account, call.text("owner"), call.number("array"))
+    return await call.services.jobs.counts(
+        call.caller.account, call.text("owner"), call.number("array"), call.text("kind")
+    )
 
 
 async def show(call: Call) -> JobDetail:

@@ -49,13 +49,16 @@ class JobsService(Protocol):
         name: str | None,
         array: int | None,
         group: str | None,
+        kind: str | None,
         limit: int,
         before: int | None,
         order: str | None,
     ) -> JobPage:
         """A page of jobs, newest first."""
 
-    async def counts(self, account: Account, owner: str | None, array: int | None, /) -> JobCounts:
+    async def counts(
+        self, account: Account, owner: str | None, array: int | None, kind: str | None, /
+    ) -> JobCounts:
         """Jobs by state."""
 
     async def show(self, account: Account, number: int, /) -> JobDetail:

@@ -317,4 +317,4 @@ class Arrivals:
 
     async def _results(self, fetched: Fetched) -> Path:
         row = await self._parts.store.read(lambda c: jobs.get(c, fetched.job))
-        return self._parts.state / "results" / row.owner / row.results
+        return results.place(self._parts.state, row.owner, row.results)

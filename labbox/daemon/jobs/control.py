@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from labbox.daemon.jobs import outcome as outcomes
-from labbox.daemon.jobs import submit
+from labbox.daemon.jobs import results, submit
 from labbox.daemon.jobs.handed import Handed, decode_handed, decode_spec, encode, trees
 from labbox.daemon.jobs.machine import Step, move
 from labbox.daemon.jobs.parts import Parts
@@ -110,7 +110,7 @@ class Control:
         row = await self._find(job)
         if row.kind is not JobKind.TRANSFER or row.state is not S.FAILED:
             return ()
-        folder = self._parts.state / "results" / row.owner / row.results
+        folder = results.place(self._parts.state, row.owner, row.results)
         summary = await self._parts.in_thread(read_summary, folder)
         if summary is None or summary.failed > len(summary.failures):
             return ()

@@ -23,6 +23,7 @@ from labbox.files.leavings import Leavings
 from labbox.files.project import Defaults, ProjectPlan, template_view
 from labbox.files.software.asked import ProjectFile, Software
 from labbox.files.tree import MANIFEST
+from labbox.locations import OPERATIONS
 from labbox.model import JobSpec, Progress, Resources
 from labbox.protocol import Inspection
 
@@ -164,7 +165,7 @@ class WorkerFolders:
 
     async def stored_bytes(self, account: Account) -> int:
         """The bytes on disk below home, results and snapshots."""
-        places = [self._state / kind / account.name for kind in ("homes", "results", "snapshots")]
+        places = [self._state / kind / account.name for kind in ("homes", "results", OPERATIONS, "snapshots")]
         with ExitStack() as stack:
             folders = tuple(stack.enter_context(_opened(place)) for place in places if place.is_dir())
             if not folders:

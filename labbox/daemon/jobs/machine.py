@@ -107,6 +107,8 @@ def _tell(connection: Connection, end: jobs.JobRow, *, by: str) -> None:
     """Leave a notice of an end for the owner, whichever way it came about; of an array one, at its end."""
     if end.array is not None or by == end.owner:
         return  # who has just cancelled what waited knows
+    if end.kind is JobKind.TRANSFER and end.state is S.SUCCEEDED:
+        return  # a copy is no run: of it is told what went wrong
     state = end.state.replace("_", " ")
     text = f"job {end.id} ({end.name}) {state}" + (f": {end.reason.text}" if end.reason else "")
     notices.add(connection, end.owner, text, end.id)

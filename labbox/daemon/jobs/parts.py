@@ -21,6 +21,7 @@ from labbox.daemon.jobs.storage import Storage
 from labbox.daemon.jobs.writable import Overlays
 from labbox.daemon.store import Store, attempts, jobs, usage
 from labbox.errors import LabboxError
+from labbox.model import JobKind
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -104,7 +105,7 @@ class Parts:
         charged = self.dispatcher.charge(connection, row, attempt, seconds, now)
         row_now = msgspec.structs.replace(
             charged,
-            jobs=charged.jobs + (1 if last else 0),
+            jobs=charged.jobs + (1 if last and row.kind is not JobKind.TRANSFER else 0),
             cpu_seconds=charged.cpu_seconds + (attempt.cpu_seconds or 0.0),
             memory_byte_seconds=charged.memory_byte_seconds + row.resources.memory * seconds,
             storage=charged.storage + stored,

@@ -18,7 +18,18 @@ from labbox.daemon.store import attempts, dependencies, events, jobs, notices, p
 from labbox.daemon.store.jobs import JobRow
 from labbox.daemon.store.times import moment, now
 from labbox.errors import LabboxError
-from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Reason, ReasonCode, Stream
+from labbox.model import (
+    ACTIVE,
+    FILES,
+    FINAL,
+    RUNS,
+    WAITING,
+    JobKind,
+    JobState,
+    Reason,
+    ReasonCode,
+    Stream,
+)
 from labbox.protocol import (
     HistoryEntry,
     JobDetail,
@@ -54,6 +65,15 @@ def parse_states(text: str | None) -> tuple[JobState, ...]:
     return () if len(found) == len(JobState) else tuple(state for state in JobState if state in found)
 
 
+def only_files(kind: str | None) -> bool | None:
+    """Whether "files" are asked for, or "runs"; None: both."""
+    if kind not in (None, RUNS, FILES):
+        raise LabboxError(
+            "invalid", f"cannot list jobs of the kind {kind!r}", f"there are {RUNS} and {FILES}"
+        )
+    return None if kind is None else kind == FILES
+
+
 async def page(
     parts: Parts,
     views: Views,
@@ -64,6 +84,7 @@ async def page(
     name: str | None,
     array: int | None,
     group: str | None,
+    kind: str | None,
     limit: int,
     before: int | None,
     order: str | None,
@@ -71,6 +92,7 @@ async def page(
     """A page of jobs by id, with the cursor from which events go on."""
     if order not in (None, "newest", "oldest"):
         raise LabboxError("invalid", f"cannot sort jobs by {order!r}", "there are newest and oldest")
+    files = only_files(kind)
     states = parse_states(state)
     limit = min(max(limit, 1), _LARGEST_PAGE)
 
@@ -83,6 +105,7 @@ async def page(
             name=name,
             array=array,
             group=group,
+            files=files,
             limit=limit + 1,
             before=before,
             oldest_first=order == "oldest",
@@ -167,7 +190,7 @@ async def log(
             f"cannot show the log of job {row.id}: it is an array, each element has its own",
             f"labbox job list --array {row.id}",
         )
-    folder = parts.state / "results" / row.owner / row.results
+    folder = results.place(parts.state, row.owner, row.results)
     only = attempt is not None
     number = attempt if attempt is not None else max(1, row.attempt)
     if attempt is not None and not 1 <= attempt <= max(1, row.attempt):
@@ -204,7 +227,7 @@ async def transfer(parts: Parts, row: JobRow, present: TransferSummary | None) -
         )
     if present is not None and row.state in ACTIVE:
         return present
-    folder = parts.state / "results" / row.owner / row.results
+    folder = results.place(parts.state, row.owner, row.results)
     return await parts.in_thread(read_summary, folder) or TransferSummary()
 
 

@@ -1,4 +1,4 @@
-"""The results folder of a job: STATE/results/USER/YYYY/MM/DD/ID, in folders that root owns.
+"""The results folder of a run: STATE/results/USER/YYYY/MM/DD/ID-NAME, in folders that root owns.
 
     output/        what the run wrote; the user's
     log.txt        both streams as they came
@@ -7,6 +7,9 @@
     attempts/N/    the same of earlier attempts
     transfer.json  of a transfer, what it did and did not
     .attempt       which attempt the first three belong to: so moving them aside can be done in several tries
+
+`latest` beside the years leads to the newest run. What an operation on files leaves (its journal, its report)
+stands apart, in STATE/operations/USER/YYYY/MM/DD/ID; of older versions, among the results.
 
 Nobody but root can rearrange these folders, so the daemon may use their paths. What is inside output/ is the
 user's: it is only ever looked at through a descriptor of output/ itself, or by a worker with the user's ids.
@@ -24,22 +27,39 @@ from typing import Final
 from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
 from labbox.files.removing import remove_below
+from labbox.locations import OPERATIONS
 
 _log = logging.getLogger(__name__)
 
+LATEST: Final = "latest"
 MOVED: Final = ("output", "code", "project", "log.txt", "log.index", "job.json")
 _PROGRESS_BYTES: Final = 256
 
 
+def place(state: Path, owner: str, results: str) -> Path:
+    """Where a job's folder stands, by what its row says."""
+    kind, _, rest = results.partition("/")
+    return state / OPERATIONS / owner / rest if kind == OPERATIONS else state / "results" / owner / results
+
+
+def point_latest(state: Path, owner: Account, results: str) -> None:
+    """Let `latest` lead to a run's folder, from one moment to the next."""
+    top = state / "results" / owner.name
+    making = top / f"{LATEST}.making"
+    with suppress(FileNotFoundError):
+        making.unlink()
+    making.symlink_to(results)
+    making.rename(top / LATEST)
+
+
 def make(state: Path, owner: Account, results: str, attempt: int, moved: tuple[str, ...] = MOVED) -> Path:
     """Make the folder ready for an attempt, with output/; what earlier ones left (`moved`) is put aside."""
-    folder = state / "results"
-    folder.mkdir(mode=0o711, exist_ok=True)
-    folder /= owner.name
-    _folder(folder, owner)
-    for part in Path(results).parts:
-        folder /= part
-        _folder(folder, owner)
+    folder = place(state, owner.name, results)
+    top = state / folder.relative_to(state).parts[0]
+    top.mkdir(mode=0o711, exist_ok=True)
+    for part in folder.relative_to(top).parts:
+        top /= part
+        _folder(top, owner)
     before = present_attempt(folder)
     if before is not None and before < attempt:
         kept = folder / "attempts"

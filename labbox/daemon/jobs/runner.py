@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from labbox.daemon.containers.layers import Layer
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
-from labbox.daemon.jobs import collecting, preparing
+from labbox.daemon.jobs import collecting, preparing, results
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs.bringing_up import Software, plan_of, run_spec
 from labbox.daemon.jobs.handed import Handed
@@ -86,6 +86,7 @@ class Run(Try):
             folder = await self._make_folder(account)
         except OSError as error:
             return outcomes.refused(no_folder(error), code=ReasonCode.DISK)
+        await self._point_latest(account)
         self._log = self._open_log(
             folder,
             self._report,
@@ -175,6 +176,12 @@ class Run(Try):
         await self._create(spec(layers))
         if refused is not None:
             parts.overlays.refused(refused)
+
+    async def _point_latest(self, account: Account) -> None:
+        try:
+            await self._parts.in_thread(results.point_latest, self._parts.state, account, self.row.results)
+        except OSError as error:
+            _log.warning("job %d: the link to the latest run stays: %s", self.row.id, error)
 
     async def _create(self, spec: RunSpec) -> None:
         async with asyncio.timeout(_ENGINE):

@@ -380,6 +380,7 @@ class Jobs:
         name: str | None = None,
         array: int | None = None,
         group: str | None = None,
+        kind: str | None = None,
         limit: int = 100,
         before: int | None = None,
         order: str | None = None,
@@ -394,6 +395,7 @@ class Jobs:
             name=name,
             array=array,
             group=group,
+            kind=kind,
             limit=limit,
             before=before,
             order=order,
@@ -403,13 +405,22 @@ class Jobs:
         """Somebody's groups of jobs; None: everybody's."""
         return await self._groups.page(account, owner)
 
-    async def counts(self, account: Account, owner: str | None = None, array: int | None = None) -> JobCounts:
+    async def counts(
+        self,
+        account: Account,
+        owner: str | None = None,
+        array: int | None = None,
+        kind: str | None = None,
+    ) -> JobCounts:
         """Jobs by state; `array` 0: an array is one, in its own state."""
+        files = reading.only_files(kind)
         if array not in (None, 0):
             raise LabboxError(
                 "invalid", "cannot count the jobs of one array", "its own page has their number"
             )
-        found = await self._parts.store.read(lambda c: pages.count_by_state(c, owner, array=array))
+        found = await self._parts.store.read(
+            lambda c: pages.count_by_state(c, owner, array=array, files=files)
+        )
         return JobCounts(by_state=found)
 
     async def show(self, account: Account, id: int) -> JobDetail:  # noqa: A002 - the API's word

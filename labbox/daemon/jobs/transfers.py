@@ -205,7 +205,7 @@ class TransferRun(Try):
         return row.owner == self.row.owner
 
     def _folder_of(self, row: jobs.JobRow) -> Path:
-        return self._parts.state / "results" / row.owner / row.results
+        return results.place(self._parts.state, row.owner, row.results)
 
     @asynccontextmanager
     async def _folders(self, asked: TransferSpec, folder: Path) -> AsyncIterator[tuple[int, ...]]:

@@ -203,7 +203,7 @@ class Try(ABC):
             self.row, self.attempt = await collecting.note_ended(self._parts, self.row, self.attempt, outcome)
         self._parts.dispatcher.release(self.row.id)
         self._parts.feed.forget(self.row.id)
-        folder = self._parts.state / "results" / self.row.owner / self.row.results
+        folder = results.place(self._parts.state, self.row.owner, self.row.results)
         size = None
         if account is not None:
             folder = await self._make_folder(account)

@@ -12,6 +12,7 @@ from labbox.daemon.store import dependencies, jobs
 from labbox.daemon.store.attempts import AttemptRow
 from labbox.daemon.store.jobs import JobRow
 from labbox.daemon.store.times import moment, moment_or_none
+from labbox.locations import OPERATIONS
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Progress, Reason, ReasonCode
 from labbox.protocol import Attempt, Job, JobCounts, JobDetail
 
@@ -79,7 +80,7 @@ class Views:
             started_at=moment_or_none(row.started_at),
             ended_at=moment_or_none(row.ended_at),
             progress=progress,
-            results=f"jobs/{row.results}",
+            results=row.results if row.results.startswith(f"{OPERATIONS}/") else f"jobs/{row.results}",
             resources=row.resources,
             priority=row.priority,
             where="box" if row.state in ACTIVE else "",

@@ -12,7 +12,7 @@ from typing import Final
 from labbox.errors import LabboxError
 
 ROOT_UID: Final = 0
-_KINDS: Final = ("homes", "results", "snapshots", "git")
+_KINDS: Final = ("homes", "results", "operations", "snapshots", "git")
 _FRESH: Final = ".new-"  # no user's name begins so
 
 
@@ -89,6 +89,7 @@ def take_back(state: Path, name: str) -> None:
     """Undo `make` for a user who did not get into the store."""
     shutil.rmtree(state / "homes" / f"{_FRESH}{name}", ignore_errors=True)
     with suppress(OSError):
+        (state / "results" / name / "latest").unlink(missing_ok=True)
         (state / "results" / name).rmdir()
 
 

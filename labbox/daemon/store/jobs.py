@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from labbox.errors import LabboxError
+from labbox.locations import OPERATIONS
 from labbox.model import FINAL, JobKind, JobState, Reason, ReasonCode, Resources, Value
+from labbox.text import file_name
 
 if TYPE_CHECKING:
     from sqlite3 import Connection, Row
@@ -127,13 +129,21 @@ def add(connection: Connection, new: NewJob, submission: int, after: Iterable[in
         ),
     )
     job = _id(cursor.lastrowid)
-    connection.execute("UPDATE jobs SET results = ? WHERE id = ?", (f"{new.day}/{job}", job))
+    connection.execute("UPDATE jobs SET results = ? WHERE id = ?", (_results(new, job), job))
     for other in after:
         connection.execute("INSERT INTO dependencies (job, other) VALUES (?, ?)", (job, other))
     append_transition(
         connection, job, at=new.submitted_at, state=new.state, attempt=0, reason=None, by=new.owner
     )
     return job
+
+
+def _results(new: NewJob, job: int) -> str:
+    """Where its folder stands: a run's can be found by its name; an operation's nobody looks for."""
+    if new.kind is JobKind.TRANSFER:
+        return f"{OPERATIONS}/{new.day}/{job}"
+    words = [str(job), file_name(new.name), "" if new.index is None else str(new.index)]
+    return f"{new.day}/{'-'.join(word for word in words if word)}"
 
 
 def find(connection: Connection, job: int) -> JobRow | None:

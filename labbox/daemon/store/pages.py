@@ -29,6 +29,7 @@ def page(
     name: str | None,
     array: int | None,
     group: str | None = None,
+    files: bool | None = None,
     limit: int,
     before: int | None,
     oldest_first: bool = False,
@@ -36,6 +37,7 @@ def page(
 ) -> list[JobRow]:
     """A page of jobs by id; no states: all; `array` 0: no elements; `name`: a part of it, in any case.
 
+    `files`: only operations on files, or none of them.
     `viewer`: who looks, if not everything may be told to them. By what a list does not show them of others'
     jobs, the names of transfers and groups, they are not found either.
     """
@@ -51,6 +53,8 @@ def page(
     if group is not None:
         where.append("job_group = ?")
         values.append(group)
+    if files is not None:
+        where.append("kind = 'transfer'" if files else "kind != 'transfer'")
     if name is not None:
         where.append("instr(folded, ?) > 0")
         values.append(name.casefold())
@@ -66,7 +70,7 @@ def page(
     order = "ASC" if oldest_first else "DESC"
     few = None if name is None else _named(connection, name.casefold())
     if few is None:
-        index = _index(owner, name, array, group)
+        index = _index(owner, name, array, group, files)
         ids = _walk(connection, index, (where, values), states or tuple(JobState), order, limit)
     else:
         ids = _among(connection, few, (where, values), states, order, limit)
@@ -123,19 +127,32 @@ def _among(
     return [row["id"] for row in connection.execute(query, (*few, *values, *states, limit))]
 
 
-def _index(owner: str | None, name: str | None, array: int | None, group: str | None) -> str:
+def _index(
+    owner: str | None, name: str | None, array: int | None, group: str | None, files: bool | None
+) -> str:
     """The index in which, state by state, jobs stand by id; the widest holds all that is asked for."""
     if array:
         return "jobs_array"
     if group is not None:
         return "jobs_group"
+    if files:
+        return "jobs_files"
     return "jobs_owner" if owner is not None and name is None and array is None else "jobs_list"
 
 
 def count_by_state(
-    connection: Connection, owner: str | None = None, *, array: int | None = None
+    connection: Connection,
+    owner: str | None = None,
+    *,
+    array: int | None = None,
+    files: bool | None = None,
 ) -> dict[JobState, int]:
-    """How many jobs are in each state: of arrays the elements, with `array` 0 each array as one."""
+    """How many jobs are in each state: of arrays the elements, with `array` 0 each array as one.
+
+    `files` as in `page`.
+    """
+    if files:
+        return _count_files(connection, owner)
     if owner is None:
         rows = connection.execute(
             "SELECT state, count(*) AS n FROM jobs INDEXED BY jobs_state GROUP BY state"
@@ -158,4 +175,15 @@ def count_by_state(
     for row in connection.execute(less, (owner, owner)):
         state = JobState(row["state"])
         counts[state] = counts.get(state, 0) - int(row["n"])
+    for state, count in _count_files(connection, owner).items() if files is False else ():
+        counts[state] = counts.get(state, 0) - count
     return {state: count for state, count in counts.items() if count}
+
+
+def _count_files(connection: Connection, owner: str | None) -> dict[JobState, int]:
+    rows = connection.execute(
+        "SELECT state, count(*) AS n FROM jobs INDEXED BY jobs_files"
+        " WHERE kind = 'transfer' AND (? IS NULL OR owner = ?) GROUP BY state",
+        (owner, owner),
+    )
+    return {JobState(row["state"]): int(row["n"]) for row in rows}

@@ -104,7 +104,7 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
         field("Ended", local_time(job.ended_at) or "–"),
         field("Time", elapsed(job) or "–"),
         field("Priority", str(job.priority)),
-        field("Results", "~/" + visible_line(job.results)),
+        field("Results", "" if job.kind is JobKind.TRANSFER else "~/" + visible_line(job.results)),
     ]
     if job.group is not None:
         lines.append(field("Group", visible_line(job.group)))

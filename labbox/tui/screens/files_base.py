@@ -16,7 +16,7 @@ from labbox.tui.browsing import Browser
 from labbox.tui.filememory import FileMemory, Visits
 from labbox.tui.link import Calls
 from labbox.tui.screens.base import Pane
-from labbox.tui.screens.folder import home
+from labbox.tui.screens.folder import folder_of, home
 from labbox.tui.widgets.filepane import FilePane
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class FilesBase(Pane):
 
     async def _job_folder(self, number: int) -> str:
         job = (await self.ask(lambda: self.lab.client.show_job(number))).job
-        return str(home() / job.results)
+        return str(folder_of(job))
 
     async def close_all(self) -> None:
         """Let go of threads, descriptors and connections."""

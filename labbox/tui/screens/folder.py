@@ -11,12 +11,21 @@ from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.widgets import Static
 
+from labbox.locations import OPERATIONS, results_folder
+from labbox.protocol import Job
 from labbox.text import visible_line
 from labbox.tui.widgets.dialog import Dialog
 from labbox.tui.widgets.table import Cell, Column, RowsTable
 
 MOST: Final = 2000  # folders shown of one folder
 _SIGNS: Final = ("app.py", "app.m", "app.R", "app.jl", "run.sh", "job.toml", "code")
+
+
+def folder_of(job: Job) -> Path:
+    """What a job left: a run's folder stands below the home, an operation's on files apart."""
+    if job.results.startswith(f"{OPERATIONS}/"):
+        return results_folder(home().parent.parent, job.owner, job.results)
+    return home() / job.results
 
 
 def home() -> Path:

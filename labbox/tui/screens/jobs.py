@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
-from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState
+from labbox.model import ACTIVE, FILES, FINAL, RUNS, WAITING, JobKind, JobState
 from labbox.protocol import Event, Job, JobPage
 from labbox.text import format_bytes
 from labbox.tui.joblist import BULK, PAGE, SORTS, JobList
@@ -22,8 +22,8 @@ from labbox.tui.widgets.tabs import Tabs
 
 ROOMY: Final = 100  # columns from which the note beside the tabs is written out
 GIB: Final = 1 << 30
-VIEWS: Final = ("all", "waiting", "active", "final")
-_STATE_OF: Final = {"all": None, "waiting": "waiting", "active": "active", "final": "final"}
+VIEWS: Final = (RUNS, "waiting", "active", "final", FILES)
+_STATE_OF: Final = {RUNS: None, "waiting": "waiting", "active": "active", "final": "final", FILES: None}
 
 
 class JobsScreen(JobPane):
@@ -36,14 +36,23 @@ class JobsScreen(JobPane):
         """The list begins with everybody's jobs, newest first."""
         super().__init__()
         self.list = JobList()
-        self.counts: dict[JobState, int] = {}
+        self.counts: dict[JobState, int] = {}  # of runs
+        self.files = 0  # operations on files
         self._loading = False
         self._again = False
         self._filter_open = False
 
     def body(self) -> Iterator[Widget]:
         """Tabs and table; the filter's line is made when it is first asked for."""
-        yield Tabs([("all", "All"), ("waiting", "Waiting"), ("active", "Active"), ("final", "Finished")])
+        yield Tabs(
+            [
+                (RUNS, "Runs"),
+                ("waiting", "Waiting"),
+                ("active", "Active"),
+                ("final", "Finished"),
+                (FILES, "Files"),
+            ]
+        )
         yield JobTable(self.list)
 
     @property
@@ -85,7 +94,7 @@ class JobsScreen(JobPane):
     def _say_empty(self) -> None:
         if self.list.words:
             self.table.empty = "Nothing matches the filter. Esc clears it."
-        elif self.list.view != "all" or self.list.owner:
+        elif self.list.view != RUNS or self.list.owner:
             self.table.empty = "No such jobs. Tab shows another view, m everybody's jobs."
         else:
             self.table.empty = "No jobs yet. F2 submits a project folder."
@@ -121,13 +130,19 @@ class JobsScreen(JobPane):
 
     def _page(self, before: int | None, size: int) -> JobPage:
         return self.lab.client.list_jobs(
-            owner=self.list.owner, state=_STATE_OF[self.list.view], limit=size, before=before, array=0
+            owner=self.list.owner,
+            state=_STATE_OF[self.list.view],
+            limit=size,
+            before=before,
+            array=0,
+            kind=FILES if self.list.view == FILES else RUNS,
         )
 
     async def _count(self) -> None:
         owner = self.list.owner
-        counts = await self.ask(lambda: self.lab.client.count_jobs(owner=owner, array=0))
-        self.counts = dict(counts.by_state)
+        counts = await self.ask(lambda: self.lab.client.count_jobs(owner=owner, array=0, kind=RUNS))
+        files = await self.ask(lambda: self.lab.client.count_jobs(owner=owner, array=0, kind=FILES))
+        self.counts, self.files = dict(counts.by_state), sum(files.by_state.values())
         self.list.total = self._expected()
         self.table.rows_changed()
         self._tell_view()
@@ -136,7 +151,9 @@ class JobsScreen(JobPane):
         return self._number(self.list.view)
 
     def _number(self, view: str) -> int:
-        groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL, "all": frozenset(JobState)}
+        if view == FILES:
+            return self.files
+        groups = {"waiting": WAITING, "active": ACTIVE, "final": FINAL, RUNS: frozenset(JobState)}
         return sum(count for state, count in self.counts.items() if state in groups[view])
 
     def _tell_view(self) -> None:
@@ -317,7 +334,7 @@ class JobsScreen(JobPane):
         self.action_view(message.key)
 
     def action_view(self, view: str) -> None:
-        """Show all, waiting, active or finished jobs."""
+        """Show all runs, those that wait, run or have ended, or operations on files."""
         if view != self.list.view:
             self.list.view = view
             self.table.marks = set()

@@ -16,7 +16,7 @@ from labbox.protocol import Job
 from labbox.text import format_bytes, visible_line
 from labbox.tui.format import local_time, name_of
 from labbox.tui.screens.base import Pane
-from labbox.tui.screens.folder import home
+from labbox.tui.screens.folder import folder_of, home
 from labbox.tui.screens.viewer import ViewerScreen
 from labbox.tui.widgets.table import Cell, Column, RowsTable
 
@@ -66,7 +66,7 @@ class ResultsScreen(Pane):
         """The results of this job."""
         super().__init__()
         self.job = job
-        self._root = home() / job.results
+        self._root = folder_of(job)
         self._folder = self._root / "output"
         self._entries: list[Entry] = []
 

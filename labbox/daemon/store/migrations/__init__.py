@@ -22,6 +22,7 @@ from labbox.daemon.store.migrations import (
     m0007_names,
     m0008_former,
     m0009_events,
+    m0010_runs_apart,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ STEPS: Final[tuple[ModuleType, ...]] = (
     m0007_names,
     m0008_former,
     m0009_events,
+    m0010_runs_apart,
 )
 _SET: Final = "labbox"
 _RECORDED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
