@@ -19,7 +19,7 @@ def _used(ada: Person) -> int:
 def test_file_operations_leave_runs_alone(ada: Person, box: Box) -> None:
     ada.project("r", {"run.sh": "echo hi >/output/o\n"})
     before, notices = _used(ada), len(ada.json("notices", "--all")["notices"])
-    number = ada.run("job", "submit", "r", "--name", "Réaction time/1 (σ)", "--quiet").stdout.strip()
+    number = ada.run("job", "submit", "r", "--name", "'Réaction time/1 (σ)'", "--quiet").stdout.strip()
     ada.run("job", "log", number, "--follow")
     folder = ada.job(number)["results"]
     assert folder == time.strftime("jobs/%Y/%m/%d/") + f"{number}-Reaction-time-1"
