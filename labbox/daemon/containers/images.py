@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import tarfile
@@ -96,8 +97,11 @@ async def build_image(
     labels: Mapping[str, str] | None = None,
     network: str = "bridge",
     dockerfile: str = "Dockerfile",
+    limited: bool = False,
 ) -> None:
     """Build a tar archive that holds a Dockerfile and tag the image; what the steps print goes to `report`.
+
+    `limited` steps get half of the box's memory and processors at most, and give way to all others.
 
     LabboxError "invalid" with the end of the output where a step fails.
     """
@@ -143,6 +147,7 @@ async def build_image(
             buildargs=dict(build_args or {}),
             labels=dict(labels or {}),
             network_mode=network,
+            container_limits=_limits() if limited else None,
         )
         return stream
 
@@ -154,6 +159,18 @@ async def build_image(
             f"cannot build the image {name}: {visible_line(failure)}",
             "the end of its output: " + " / ".join(last_lines) if last_lines else "",
         )
+
+
+def _limits() -> dict[str, Any]:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    processors = sorted(os.sched_getaffinity(0))
+    half = processors[: max(1, len(processors) // 2)]
+    return {
+        "memory": memory,
+        "memswap": memory,
+        "cpushares": 128,
+        "cpusetcpus": ",".join(str(number) for number in half),
+    }
 
 
 async def import_folder(connection: Connection, root: Path, name: str) -> None:

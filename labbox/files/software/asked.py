@@ -16,6 +16,7 @@ MAX_REQUIREMENTS: Final = 5_000  # of a project, constraints included
 MAX_SPECS: Final = 2_000  # of conda's
 MAX_PACKAGES: Final = 500  # of Debian's
 LONGEST: Final = 1_000  # characters of one requirement, spec or name
+_BASE: Final = re.compile(r"(^FROM |^(?:ONBUILD )?COPY (?:--\S+ )*--from=)labbox/base:latest(?= |\Z)")
 _PIP_ALONE: Final = frozenset({"python", "pip"})
 
 FileKind = Literal["requirements", "pyproject", "conda", "apt", "dockerfile"]
@@ -96,16 +97,20 @@ class CondaPlan(Value):
 
 
 class Recipe(Value):
-    """A Dockerfile: its text in pieces between which the box's own base image is named, and what it uses."""
+    """A Dockerfile, in the lines that are built (`dockerfile.canonical`)."""
 
     file: str
-    pieces: tuple[str, ...]
-    images: tuple[str, ...] = ()  # what it starts from or copies from, but for its own stages
+    lines: tuple[str, ...]
     command: bool = False  # whether it says what its image runs
+
+    @property
+    def on_base(self) -> bool:
+        """Whether it uses the box's own base image."""
+        return any(_BASE.search(line) for line in self.lines)
 
     def text(self, base: str) -> str:
         """The Dockerfile with `base` for the box's base image."""
-        return base.join(self.pieces)
+        return "".join(_BASE.sub(rf"\g<1>{base}", line) + "\n" for line in self.lines)
 
 
 class Software(Value):

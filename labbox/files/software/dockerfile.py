@@ -90,11 +90,11 @@ def check_lines(lines: Sequence[str]) -> Uses:
         command |= keyword in ("CMD", "ENTRYPOINT")
         if keyword == "FROM":
             match = re.fullmatch(r"(\S+)(?: AS (\S+))?", rest)
-            if match is None or (match[2] and not _STAGE.fullmatch(match[2])):
+            if match is None:
                 raise Refused(number, "this is no FROM", "write FROM image or FROM image AS name")
             if match[1] not in ("scratch", *filter(None, stages)):
                 images[_whole(number, match[1])] = None
-            stages.append(match[2] or "")
+            stages.append(_stage(match[2] or ""))
         elif not stages and keyword != "ARG":
             raise Refused(
                 number, f"{visible_line(keyword)[:20]} is before FROM", "begin with FROM labbox/base"
@@ -172,8 +172,13 @@ def _from(number: int, rest: str, stages: list[str], variables: dict[str, str]) 
     else:
         image = image.lower()
     stage = words[2].lower() if len(words) == 3 else ""
-    stages.append(stage)
+    stages.append(_stage(stage))
     return f"FROM {image} AS {stage}" if stage else f"FROM {image}"
+
+
+def _stage(name: str) -> str:
+    """A name that Docker takes for a stage; "" for others, which it refuses itself."""
+    return name if _STAGE.fullmatch(name) else ""
 
 
 def _whole(number: int, image: str) -> str:

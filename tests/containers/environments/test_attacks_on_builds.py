@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_packages import backend, make_source, make_wheel
+
+from labbox.custom import ContainerSettings, Settings
+from labbox.errors import LabboxError
 
 PASSWORD = "s3cret-of-the-lab"
 
@@ -130,3 +134,85 @@ async def test_a_build_script_finds_no_password_and_none_of_this_machines_servic
     assert index.own == []
     assert not [line for line in box.lines if PASSWORD in line]
     assert list((box.state / "environments-cache/built").iterdir()) == []
+
+
+def building(**more: Any) -> Settings:
+    return Settings(containers=ContainerSettings(dockerfiles=True, **more))
+
+
+@pytest.mark.attack("S13")
+@pytest.mark.parametrize("network", ["host", "none"])
+async def test_a_dockerfile_finds_no_password_and_none_of_this_machines_services(
+    open_box: Callable[..., Any], index: Index, network: str, tried: Callable[..., None]
+) -> None:
+    proxy = f"http://lab:{PASSWORD}@127.0.0.1:{index.port}"
+    environ = {"PIP_CONFIG_FILE": "/dev/null", "http_proxy": proxy, "https_proxy": proxy}
+    box = await open_box(environ, settings=building(build_network=network))
+    tried(5)
+    asks = " ; ".join(
+        f"curl -s -m 5 {words} http://{host}:{index.own_port}/own"
+        for host in ("127.0.0.1", "localhost", "0.0.0.0")
+        for words in ("", "--noproxy '*'")
+    )
+    looks = f"env; cat /proc/*/environ | tr '\\0' ' '; {asks}; true"
+    text = f"FROM labbox/base\nLABEL labbox-test={box.name}\nRUN {looks}\n"
+    prepared = await box.prepare(("dockerfile", text))
+    said = "\n".join(box.lines)
+    assert "http_proxy=http://127.0.0.1:3128" in said
+    assert PASSWORD not in said
+    assert "own-thing" not in said
+    assert index.own == []
+    found = await box.connection.call(lambda api: api.history(prepared.image))
+    assert PASSWORD not in repr(found)
+    await box.connection.call(lambda api: api.remove_image(prepared.image, force=True))
+
+
+@pytest.mark.attack("S14")
+async def test_a_build_has_limits_and_adds_no_address(
+    open_box: Callable[..., Any], index: Index, tried: Callable[..., None]
+) -> None:
+    box = await open_box(settings=building(build_network="none"))
+    tried(2)
+    with pytest.raises(LabboxError, match="ADD of an address"):
+        await box.prepare(("dockerfile", f"FROM labbox/base\nADD http://127.0.0.1:{index.own_port}/own /x\n"))
+    assert index.own == []
+    limits = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
+    prepared = await box.prepare(
+        ("dockerfile", f"FROM labbox/base\nLABEL labbox-test={box.name}\nRUN {limits}\n")
+    )
+    (memory,) = (int(line) for line in box.lines if line.isdigit())
+    assert memory <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    await box.connection.call(lambda api: api.remove_image(prepared.image, force=True))
+
+
+@pytest.mark.attack("S18")
+async def test_an_image_made_for_one_person_is_nobody_elses(
+    open_box: Callable[..., Any], tried: Callable[..., None]
+) -> None:
+    box = await open_box(settings=building(build_network="none", pull=False))
+    hers = await box.prepare(("dockerfile", f"FROM scratch\nLABEL labbox-test={box.name}\n"))
+    known = await box.connection.call(lambda api: api.inspect_image(hers.image))
+    (tag,) = known["RepoTags"]
+    number = hers.image.removeprefix("sha256:")
+    for name in (
+        tag,
+        f"docker.io/{tag}",
+        f"index.docker.io/{tag}",
+        f"registry-1.docker.io/{tag}",
+        tag.upper(),
+        f" {tag}",
+        f"{tag}@sha256:{number}",
+        f"labbox/environment@sha256:{number}",
+        f"x@sha256:{number}",
+        f"sha256:{number}",
+        number,
+        number[:12],
+        number[:4],
+    ):
+        tried(3)
+        with pytest.raises(LabboxError):
+            await box.prepare(image=name)
+        for text in (f"FROM {name}\n", f"FROM labbox/base\nCOPY --from={name} / /x/\n"):
+            with pytest.raises(LabboxError):
+                await box.prepare(("dockerfile", text))
+    await box.connection.call(lambda api: api.remove_image(hers.image, force=True))

@@ -29,6 +29,7 @@ from labbox.daemon.containers.environments.shared import SharedWork
 from labbox.daemon.containers.environments.software import BaseImage, Images
 from labbox.daemon.containers.environments.sources import Builder
 from labbox.daemon.containers.environments.target import FALLBACK, PythonTarget
+from labbox.daemon.containers.environments.ways import Ways
 from labbox.daemon.containers.environments.wishes import check_python, satisfies
 from labbox.errors import LabboxError
 from labbox.files.software.asked import CondaPlan, Requirements
@@ -67,7 +68,9 @@ class Environments:
         self._index_name = digest(*(f"{key}={value}" for key, value in sorted(index.for_uv().items())))
         self._folders = Folders(state, installer)
         self._programs = Programs(state, installer, index)
-        self._images = Images(connection, base, settings.containers, index)
+        self._images = Images(
+            connection, base, settings.containers, index, Ways(self._programs, self._folders, index), box
+        )
         self._pythons = Pythons(self._programs, self._folders, workers)
         self._condas = Condas(self._programs, self._folders, index, settings.index.channels)
         self._builder = Builder(
@@ -189,7 +192,7 @@ class Environments:
         template = plan.template
         recipe, extra = plan.software.recipe, plan.software.packages
         if recipe is not None:
-            base = await self._images.base(report) if len(recipe.pieces) > 1 else ""
+            base = await self._images.base(report) if recipe.on_base else ""
             image = await self._images.from_dockerfile(recipe, plan.context, plan.files, base, report)
             self._folders.use_image(image)  # also where packages come on top
         elif plan.image is not None:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import fnmatch
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import IO, Final, Protocol
 
 from labbox.custom import ContainerSettings
 from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.environments import throwaway
 from labbox.daemon.containers.environments.folders import digest
 from labbox.daemon.containers.environments.index import PackageIndex
 from labbox.daemon.containers.environments.plan import Context, EnvFile, Report
+from labbox.daemon.containers.environments.throwaway import Errand
+from labbox.daemon.containers.environments.ways import Ways
 from labbox.daemon.containers.images import build_image, context_of, find_image, pull_image
 from labbox.errors import LabboxError
 from labbox.files.software.asked import Recipe
+from labbox.files.software.dockerfile import OWN_REPOSITORY, Refused, check_lines, is_own, whole_name
 from labbox.model import Progress
 from labbox.text import visible_line
 
-OWN_REPOSITORY: Final = "labbox/environment"
 LABEL: Final = "labbox.environment"
-_REFERENCE: Final = re.compile(r"[a-z0-9][a-z0-9._:/@-]{0,254}", re.ASCII | re.IGNORECASE)
 _DOCKERFILE: Final = "Dockerfile"
+_OUTSIDE_SECONDS: Final = 7200  # the longest build
+_NOBODY: Final = 65534
 
 
 class BaseImage(Protocol):
@@ -35,13 +42,21 @@ class Images:
     """Finds or makes the image of a run."""
 
     def __init__(
-        self, connection: Connection, base: BaseImage, settings: ContainerSettings, index: PackageIndex
+        self,
+        connection: Connection,
+        base: BaseImage,
+        settings: ContainerSettings,
+        index: PackageIndex,
+        ways: Ways,
+        owner: str,
     ) -> None:
-        """`index` tells builds the proxy."""
+        """`index` tells our own builds the proxy, `ways` lead out of people's; `owner` names this box."""
         self._connection = connection
         self._base = base
         self._settings = settings
         self._index = index
+        self._ways = ways
+        self._owner = owner
 
     async def base(self, report: Report) -> str:
         """The id of the job base image."""
@@ -52,7 +67,7 @@ class Images:
 
         A name is a name: the beginning of an id would lead to other people's images.
         """
-        if not _REFERENCE.fullmatch(name) or name.split(":")[0].split("@")[0] == OWN_REPOSITORY:
+        if not whole_name(name) or is_own(whole_name(name)):
             raise LabboxError(
                 "invalid",
                 f"cannot use the image {visible_line(name)}: that is no image name",
@@ -105,7 +120,7 @@ class Images:
             }
         known = [part for name, data in sorted(beside.items()) for part in (name, data)]
         tree = "" if context is None else context.name
-        tag = f"{OWN_REPOSITORY}:{digest('dockerfile-2', recipe.file, content, tree, *known)}"
+        tag = f"{OWN_REPOSITORY}:{digest('dockerfile-3', recipe.file, content, tree, *known)}"
         found = await find_image(self._connection, tag)
         if found is not None:
             return str(found["Id"])
@@ -190,6 +205,59 @@ class Images:
             raise _apt_error(said) from error
 
     async def _build_theirs(self, archive: IO[bytes], tag: str, name: str, report: Report) -> None:
+        async with self._outside(report) as (network, arguments):
+            await self._build_on(network, arguments, archive, tag, name, report)
+
+    @contextlib.asynccontextmanager
+    async def _outside(self, report: Report) -> AsyncIterator[tuple[str, dict[str, str]]]:
+        """The network of a person's build, and what it is told of proxies: no password.
+
+        Where the box's proxy wants a password, or builds would get the machine's own network, the build joins
+        the network of a container in which nothing but a way of ours is open.
+        """
+        network, arguments = self._settings.build_network, self._index.proxy_arguments()
+        if network != "host" and not any("@" in proxy for proxy in arguments.values()):
+            yield network, arguments
+            return
+        base = await self.base(report)
+        async with self._ways.open() as way:
+            opened = asyncio.get_running_loop().create_future()
+            errand = Errand(
+                image=base,
+                command=way.command("sleep", str(_OUTSIDE_SECONDS)),
+                uid=_NOBODY,
+                binds=way.binds,
+                network="none" if network == "host" else network,
+                seconds=_OUTSIDE_SECONDS,
+            )
+            name = f"labbox-throwaway-{os.urandom(6).hex()}"
+
+            def hear(line: str) -> None:
+                if line == "ready" and not opened.done():
+                    opened.set_result(None)
+
+            holding = asyncio.create_task(
+                throwaway.run(self._connection, self._owner, errand, say=hear, name=name)
+            )
+            try:
+                await asyncio.wait((holding, opened), timeout=60, return_when=asyncio.FIRST_COMPLETED)
+                if not opened.done():
+                    raise LabboxError("unavailable", "cannot open a way out for a build", "try again")
+                yield f"container:{name}", way.index.proxy_arguments()
+            finally:
+                opened.cancel()
+                holding.cancel()
+                await asyncio.gather(holding, return_exceptions=True)
+
+    async def _build_on(
+        self,
+        network: str,
+        arguments: dict[str, str],
+        archive: IO[bytes],
+        tag: str,
+        name: str,
+        report: Report,
+    ) -> None:
         step, said = "", list[str]()
 
         def listen(what: Progress | str) -> None:
@@ -209,9 +277,10 @@ class Images:
                 archive,
                 tag,
                 listen,
-                build_args=self._index.proxy_arguments(),
+                build_args=arguments,
                 labels={LABEL: tag},
-                network=self._settings.build_network,
+                network=network,
+                limited=True,
             )
         except LabboxError as error:
             if error.code not in ("invalid", "internal", "not_found"):
@@ -228,13 +297,20 @@ class Images:
 
 def check_bases(recipe: Recipe, allowed: Sequence[str]) -> None:
     """Refuse images that the box does not allow builds to start or copy from; an empty list allows all."""
-    for image in recipe.images if allowed else ():
+    try:
+        images = check_lines(recipe.lines).images  # the lines come from a process of the person's
+    except Refused as refused:
+        raise LabboxError(
+            "invalid", f"cannot build {visible_line(recipe.file)}: {refused.why}", refused.hint
+        ) from refused
+    for image in images if allowed else ():
         _check_base(image, allowed, recipe.file)
 
 
 def _check_base(image: str, allowed: Sequence[str], name: str) -> None:
-    names = {image, image if _has_tag(image) else f"{image}:latest", image.split(":")[0]}
-    if "$" in image or not any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in allowed):
+    repository = re.sub(r":[^:/]*\Z", "", image.partition("@")[0])
+    names = {image, repository, f"docker.io/{image}", f"docker.io/library/{image}"}
+    if not any(fnmatch.fnmatchcase(each, pattern) for each in names for pattern in allowed):
         raise LabboxError(
             "forbidden",
             f"cannot build {visible_line(name)}: this box does not allow to start from {visible_line(image)}",

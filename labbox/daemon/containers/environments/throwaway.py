@@ -59,6 +59,7 @@ async def run(
     *,
     env: Mapping[str, str] | None = None,
     say: Callable[[str], None] | None = None,
+    name: str = "",
 ) -> Outcome:
     """Run an errand to its end; `say` gets each line as it comes. The container is removed in any case.
 
@@ -66,7 +67,7 @@ async def run(
 
     LabboxError "unavailable" where the engine does not answer or time is up.
     """
-    name = f"labbox-throwaway-{os.urandom(6).hex()}"
+    name = name or f"labbox-throwaway-{os.urandom(6).hex()}"
     await connection.call(lambda api: _create(api, name, owner, errand, env or {}))
     try:
         await connection.call(lambda api: api.start(name))
