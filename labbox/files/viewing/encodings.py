@@ -43,7 +43,22 @@ UTF8: Final = Encoding("UTF-8", "utf-8", "surrogateescape", 1, b"\n", b"\xef\xbb
 UTF16_LE: Final = Encoding("UTF-16 LE", "utf-16-le", "surrogatepass", 2, b"\n\0", b"\xff\xfe")
 UTF16_BE: Final = Encoding("UTF-16 BE", "utf-16-be", "surrogatepass", 2, b"\0\n", b"\xfe\xff")
 LATIN1: Final = Encoding("Latin-1", "cp1252", "surrogateescape", 1, b"\n")  # as Windows fills it
-ALL: Final = (UTF8, LATIN1, UTF16_LE, UTF16_BE)
+OLDER: Final = tuple(
+    Encoding(name, codec, "surrogateescape", 1, b"\n")
+    for name, codec in (
+        ("Shift-JIS", "cp932"),
+        ("EUC-JP", "euc_jp"),
+        ("GB 18030", "gb18030"),
+        ("Big5", "big5"),
+        ("Korean", "cp949"),
+        ("Cyrillic (Windows)", "cp1251"),
+        ("Cyrillic (KOI8-R)", "koi8_r"),
+        ("Cyrillic (DOS)", "cp866"),
+        ("Central European", "cp1250"),
+        ("Greek", "cp1253"),
+    )
+)  # found by `charsets`, or chosen; a newline is one byte in all of them, and never part of a character
+ALL: Final = (UTF8, LATIN1, UTF16_LE, UTF16_BE, *OLDER)
 BY_CODEC: Final = {encoding.codec: encoding for encoding in ALL}
 
 

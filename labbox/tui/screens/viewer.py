@@ -182,10 +182,9 @@ class ViewerScreen(Pane):
 
     def action_encoding(self) -> None:
         """The next encoding."""
-        if self.text is None or self.text.hexadecimal:
-            return
-        self.lab.say(f"Encoding: {self.file.next_encoding().name}")
-        self._show(View.TEXT)
+        if self.file.view is View.TABLE or (self.text is not None and not self.text.hexadecimal):
+            self.lab.say(f"Encoding: {self.file.next_encoding().name}")
+            self._show(self.file.view)
 
     def action_follow(self) -> None:
         """Stay at the end as the file grows, or stop that."""

@@ -15,11 +15,11 @@ from textual.widget import Widget
 
 from labbox.errors import LabboxError
 from labbox.files.viewing import arrays, documents, formats, pictures, tables
-from labbox.files.viewing.encodings import ALL, UTF8, Encoding, guess
+from labbox.files.viewing.encodings import ALL, BY_CODEC, UTF8, Encoding, guess
 from labbox.files.viewing.formats import Format, View
 from labbox.files.viewing.source import Source
 from labbox.locations import Location
-from labbox.text import format_bytes, visible_line
+from labbox.text import counted, format_bytes, visible_line
 from labbox.tui.widgets.archiveview import archive_rows
 from labbox.tui.widgets.gridview import GridView
 from labbox.tui.widgets.lines import Lines
@@ -63,6 +63,7 @@ class FileView(Vertical):
         self._places: Places | None = None
         self._found: tuple[arrays.Node, ...] = ()
         self._array = ""
+        self._chosen: Encoding | None = None
         self._changing = asyncio.Lock()
 
     # What is shown.
@@ -79,6 +80,9 @@ class FileView(Vertical):
         head = await source.read(0, formats.HEAD)
         self.format = formats.identify(head, location.name, source.size)
         self.encoding = guess(head, source.size <= len(head))
+        self._chosen = None
+        if self.format.view in _HAVE_TEXT and self.format.view is not View.TABLE:
+            self.encoding = await self._detected(source)
         self._array = ""
         await self.show(self.format.view)
 
@@ -188,7 +192,8 @@ class FileView(Vertical):
         return page
 
     async def _table(self, source: Source) -> Widget:
-        shape = await tables.shape(source)
+        shape = await tables.shape(source, self._chosen.codec if self._chosen is not None else None)
+        self.encoding = BY_CODEC[shape.codec]
         places = [shape.body]
         grid: GridView
 
@@ -203,7 +208,9 @@ class FileView(Vertical):
             grid.set_rows(noted.rows)
             more = "" if noted.read >= source.size else " so far"
             wide = " (the first ones)" if shape.wider else ""
-            self.words = f"{noted.rows:,} rows{more}, {len(shape.columns)} columns{wide}"
+            above = f", {counted(len(shape.above), 'line')} above them" if shape.above else ""
+            written = "" if self.encoding is UTF8 else f", {self.encoding.name}"
+            self.words = f"{noted.rows:,} rows{more}, {len(shape.columns)} columns{wide}{above}{written}"
             self.post_message(self.Told())
 
         async def count() -> None:
@@ -294,8 +301,17 @@ class FileView(Vertical):
 
     def next_encoding(self) -> Encoding:
         """The encoding after the present one."""
-        self.encoding = ALL[(ALL.index(self.encoding) + 1) % len(ALL)]
+        self.encoding = self._chosen = ALL[(ALL.index(self.encoding) + 1) % len(ALL)]
         return self.encoding
+
+    async def _detected(self, source: Source) -> Encoding:
+        """The encoding of a text that is no UTF-8; where that cannot be told, the usual one."""
+        from labbox.files.viewing import charsets
+
+        try:
+            return await charsets.detected(source, self.encoding)
+        except LabboxError:
+            return self.encoding
 
     def on_text_page_told(self, message: TextPage.Told) -> None:
         """Pass it on."""

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+from rich.cells import cell_len
 from textual.binding import Binding
 
 from labbox.errors import LabboxError
@@ -33,7 +34,7 @@ class GridView(Table):
     def __init__(self, columns: list[tuple[str, int, bool]], fetch: Fetch, rows: int) -> None:
         """`columns`: title, width, and whether to stand to the right; `rows` may grow."""
         self._all = [
-            Column(str(place), title, max(3, min(max(width, len(title)), _WIDEST)), right=right)
+            Column(str(place), title, max(3, min(max(width, cell_len(title)), _WIDEST)), right=right)
             for place, (title, width, right) in enumerate(columns, 1)
         ]
         self._number = Column("0", "", max(3, len(str(rows))), right=True)
@@ -104,11 +105,11 @@ class GridView(Table):
         """Columns grow with what comes into them; so none moves while one only scrolls back."""
         wider = False
         for place, column in enumerate(self._all):
-            longest = max((len(row[place + 1]) for row in rows if place + 1 < len(row)), default=0)
+            longest = max((cell_len(row[place + 1]) for row in rows if place + 1 < len(row)), default=0)
             if min(longest, _WIDEST) > column.width:
                 self._all[place] = column._replace(width=min(longest, _WIDEST))
                 wider = True
-        longest = max((len(row[0]) for row in rows), default=0)
+        longest = max((cell_len(row[0]) for row in rows), default=0)
         if longest > self._number.width:
             self._number = self._number._replace(width=longest)
             wider = True

@@ -18,7 +18,8 @@ from PIL import Image
 
 from labbox.errors import LabboxError
 from labbox.files.places.local import LocalPlace
-from labbox.files.viewing import arrays, documents, formats, highlighting, pictures, tables
+from labbox.files.viewing import arrays, charsets, documents, formats, highlighting, pictures, tables
+from labbox.files.viewing.encodings import LATIN1
 from labbox.files.viewing.formats import View
 from labbox.files.viewing.source import Source
 
@@ -154,6 +155,111 @@ async def test_tables_as_programs_write_them(tmp_path: Path, opened: Open, data:
     shape = await tables.shape(source)
     assert shape.columns[0].title == "a"
     assert (await tables.rows(source, shape, shape.body, 0, 1))[0][0] == cell
+
+
+TABLES = {
+    "sep": ("sep=;\r\na;b\r\n1,5;2\r\n", ";", ["a", "b"], "1,5", 1),
+    "sep in quotes": ('"sep=|"\na,x|b\n1|2\n', "|", ["a,x", "b"], "1", 1),
+    "sep tab": ("SEP=\t\na\tb\n1\t2\n", "\t", ["a", "b"], "1", 1),
+    "remarks": ("# made by x, y, z\n# 2026\nt,v\n0,1\n1,2\n", ",", ["t", "v"], "0", 2),
+    "titles in a remark": ("# a remark\n# t,v\n0,1\n1,2\n", ",", ["t", "v"], "0", 1),
+    "names and values": (
+        "Device;X1\nOperator;Ada\nDate;2026\n\nt;a;b\n0;1;2\n1;2;3\n",
+        ";",
+        ["t", "a", "b"],
+        "0",
+        4,
+    ),
+    "names and values of two": ("Device;X1\nDate;2026\n\nt;v\n0;1\n1;2\n", ";", ["t", "v"], "0", 3),
+    "names with colons": (
+        "Device: X1\nDate: 2026-01-01\nt,a,b\n0,1,2\n1,2,3\n",
+        ",",
+        ["t", "a", "b"],
+        "0",
+        2,
+    ),
+    "percent": ("% Oscilloscope\nt\tv\n0\t1\n", "\t", ["t", "v"], "0", 1),
+    "as R writes it": ("x y\n".replace(" ", ",") + "r1,0,1\nr2,2,3\n", ",", ["x", "y", ""], "r1", 0),
+    "returns alone": ("a,b\r1,2\r3,4\r", ",", ["a", "b"], "1", 0),
+    "returns alone, remarks": ("# x\ra,b\r1,2\r", ",", ["a", "b"], "1", 1),
+    "one column": ("a\n1\n2\n", ",", ["a"], "1", 0),
+    "no titles above": ("a,b,c\n1,2,3\n", ",", ["a", "b", "c"], "1", 0),
+    "ragged": ("a,b,c\n1,2\n3,4,5\n6,7,8\n", ",", ["a", "b", "c"], "1", 0),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("name", TABLES)
+async def test_tables_as_instruments_write_them(
+    tmp_path: Path, opened: Open, name: str, encoding: str
+) -> None:
+    text, delimiter, titles, first, above = TABLES[name]
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    source = await opened(tmp_path / "a.csv")
+    shape = await tables.shape(source)
+    assert ([column.title for column in shape.columns], shape.delimiter, len(shape.above)) == (
+        titles,
+        delimiter,
+        above,
+    )
+    rows = await tables.rows(source, shape, shape.body, 0, 10)
+    assert rows[0][0] == first
+    assert (await tables.note(source, shape, lambda _noted: None)).rows == len(rows)
+
+
+async def test_a_long_table_of_returns_alone_is_counted(tmp_path: Path, opened: Open) -> None:
+    (tmp_path / "a.csv").write_bytes(b"n,x\r" + b"".join(b"%d,y\r" % number for number in range(50_000)))
+    source = await opened(tmp_path / "a.csv")
+    shape = await tables.shape(source)
+    noted = await tables.note(source, shape, lambda _noted: None)
+    assert noted.rows == 50_000
+    assert (await tables.rows(source, shape, noted.places[0], 49_999, 1)) == (("49999", "y"),)
+
+
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [
+        ("cp932", "時間,温度\n1,2\n"),
+        ("cp932", "被験者,性別,年齢\n山田太郎,男,23\nさとう,女,31\n"),
+        ("cp932", "試料名,濃度,備考\nサンプル1,0.5,良好\n"),
+        ("euc_jp", "時間,温度\n1,2\n"),
+        ("euc_jp", "被験者,性別,年齢\n山田太郎,男,23\nさとう,女,31\n"),
+        ("gb18030", "时间,温度\n1,2\n"),
+        ("gb18030", "姓名,性别,年龄\n张伟,男,23\n王芳,女,31\n"),
+        ("gb18030", "样品,浓度\n水,0.5\n"),
+        ("big5", "時間,溫度\n1,2\n"),
+        ("big5", "姓名,性別,年齡\n陳大文,男,23\n王小明,女,31\n"),
+        ("cp949", "시간,온도\n1,2\n"),
+        ("cp949", "이름,성별,나이\n김철수,남,23\n"),
+        ("cp1251", "Время,Температура\n1,2\n"),
+        ("cp1251", "Имя;Пол;Возраст\nИванов;м;23\n"),
+        ("koi8_r", "Имя;Пол;Возраст\nИванов;м;23\n"),
+        ("cp866", "Имя;Пол;Возраст\nИванов;м;23\n"),
+        ("cp1252", "Größe;Gewicht\n1;2\n"),
+        ("cp1252", "Zeit (µs);T (°C)\n1;2\n"),
+        ("cp1252", "prénom;âge\nRené;23\n"),
+        ("cp1253", "Χρόνος;Θερμοκρασία\n1;2\n"),
+    ],
+)
+async def test_the_encoding_of_a_table_is_detected_and_can_be_chosen(
+    tmp_path: Path, opened: Open, codec: str, text: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode(codec))
+    source = await opened(tmp_path / "a.csv")
+    shape = await tables.shape(source)
+    titles = text.splitlines()[0].replace(";", ",").split(",")
+    assert (shape.codec, [column.title for column in shape.columns]) == (codec, titles)
+    cells = (await tables.rows(source, shape, shape.body, 0, 1))[0]
+    assert list(cells) == text.splitlines()[1].replace(";", ",").split(",")
+    assert (await tables.shape(source, codec)).columns == shape.columns
+    assert (await tables.shape(source, "koi8_r")).codec == "koi8_r"
+    assert (await charsets.detected(source, LATIN1)).codec == codec
+
+
+async def test_wide_characters_take_two_cells(tmp_path: Path, opened: Open) -> None:
+    (tmp_path / "a.csv").write_text("被験者の名前,e\u0301te\n山田太郎,x\n")
+    shape = await tables.shape(await opened(tmp_path / "a.csv"))
+    assert [column.width for column in shape.columns] == [12, 3]
 
 
 async def test_rows_of_a_long_table_are_found_by_number(tmp_path: Path, opened: Open) -> None:
