@@ -339,7 +339,7 @@ async def _in_the_app(table: Table, folder: Path) -> None:
     table.add(
         "page down and cursor in 100,000 files: a core's time from the key's bytes to the answer's",
         "–",
-        "≤ 10 ms, ≤ 3 ms",
+        "≤ 10 ms, ≤ 3 ms (≤ 2.5 ms where all rows move)",
         f"{page * 1000:.1f} ms, {step * 1000:.1f} ms ({scroll * 1000:.1f} ms where all rows move)",
-        page <= 0.01 and max(step, scroll) <= 0.003,
+        page <= 0.01 and step <= 0.003 and scroll <= 0.0025,
     )

@@ -58,7 +58,15 @@ def measure(table: Table, _options: argparse.Namespace) -> None:
         try:
             _tree(folder)
             for put in (True, False):
-                _compare(table, folder, sshd, "tree", f"a tree of {_FILES:,} small files", 0.6, put=put)
+                _compare(
+                    table,
+                    folder,
+                    sshd,
+                    "tree",
+                    f"a tree of {_FILES:,} small files",
+                    0.5 if put else 0.4,
+                    put=put,
+                )
             shutil.rmtree(folder / "tree")
             _large(folder)
             for put in (True, False):
