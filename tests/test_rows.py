@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -27,6 +28,7 @@ def _verbs(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]
         yield from _verbs(below, (*words, name))
 
 
+@cache
 def _tests(path: Path) -> set[str]:
     nodes = ast.walk(ast.parse(path.read_text()))
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
