@@ -374,6 +374,12 @@ class Finding(Value):
     line: int | None = None
 
 
+class Submitted(Job):
+    """A job that was just taken in, and what its folder's owner should know."""
+
+    warnings: tuple[Finding, ...] = ()
+
+
 class Inspection(Value):
     """What a project folder holds and what would run; it can be submitted where no finding is an error."""
 

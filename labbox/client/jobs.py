@@ -25,6 +25,7 @@ from labbox.protocol import (
     JobPage,
     LogRecord,
     SizeBody,
+    Submitted,
     Templates,
     TransferSummary,
     UsagePage,
@@ -39,16 +40,19 @@ class JobCalls:
     _transport: Transport
 
     @overload
-    def submit_job(self, spec: JobSpec) -> Job: ...
+    def submit_job(self, spec: JobSpec) -> Submitted: ...
     @overload
-    def submit_job(self, spec: None = None, **words: Any) -> Job: ...
-    def submit_job(self, spec: JobSpec | None = None, **words: Any) -> Job:
+    def submit_job(self, spec: None = None, **words: Any) -> Submitted: ...
+    def submit_job(self, spec: JobSpec | None = None, **words: Any) -> Submitted:
         """Hand in a job; returns when it is stored, with its folder copied. An array gives its parent.
+        Its `warnings` say what in the folder may not be meant so.
 
         Example:
             job = box.submit_job(path="study", name="first try", cpus=2, time_limit=3600)
         """
-        return self._transport.send("POST", "/v1/jobs", Job, spec or JobSpec(**words), timeout=LONG_TIMEOUT)
+        return self._transport.send(
+            "POST", "/v1/jobs", Submitted, spec or JobSpec(**words), timeout=LONG_TIMEOUT
+        )
 
     def list_jobs(
         self,
@@ -242,14 +246,14 @@ class JobCalls:
         """
         return self._act(id, "retry")
 
-    def rerun_job(self, id: int, edit: JobEdit | None = None) -> Job:  # noqa: A002 - as above
+    def rerun_job(self, id: int, edit: JobEdit | None = None) -> Submitted:  # noqa: A002 - as above
         """Make a new job from an old one, with changes.
 
         Example:
             again = box.rerun_job(17, JobEdit(memory=4 << 30))
         """
         return self._transport.send(
-            "POST", f"/v1/jobs/{id}/rerun", Job, edit or JobEdit(), timeout=LONG_TIMEOUT
+            "POST", f"/v1/jobs/{id}/rerun", Submitted, edit or JobEdit(), timeout=LONG_TIMEOUT
         )
 
     def edit_job(self, id: int, edit: JobEdit) -> Job:  # noqa: A002 - the word that people use for it

@@ -29,8 +29,9 @@ from labbox.files.naming import names_from
 from labbox.files.reading import names_in, read_plain
 from labbox.files.software.asked import ProjectFile, Recipe, Software
 from labbox.files.software.finding import Found
+from labbox.files.software.scripts import BEGINS
 from labbox.files.tree import Half
-from labbox.files.understanding import understand_folder
+from labbox.files.understanding import understand_folder, understand_script
 from labbox.model import MIB, JobSpec, Resources, Value
 from labbox.protocol import Finding, Inspection
 from labbox.text import format_bytes, visible_line
@@ -42,6 +43,7 @@ LARGE: Final = (
 )  # bytes of one file of code; data belongs into input/, where nothing is built from it
 _LINKS: Final = ((INPUT, "/input"), (OUTPUT, "/output"))
 _MAX_FINDINGS: Final = 100
+_SCRIPT: Final = 1 << 16  # bytes of a script that are looked at
 _MOST_NAMED: Final = 6  # names in a sentence
 _MAX_NAME: Final = 64  # letters of a job's name that comes from its folder
 
@@ -186,14 +188,15 @@ class _Looking:
         )
         self._findings += choice.findings
         self._check_code(code.listing, choice, code_at, prefix)
-        self._findings += understood.found.findings
-        files = understood.found.files
+        found = self._with_script(understood.found, choice, code_at, prefix)
+        self._findings += found.findings
+        files = found.files
         beside, at_top = None, False
         if halves is not None:
             at_top = names_from(choice.command, self._top, halves, aside=(INPUT, OUTPUT))
             beside = self._beside(ignore, {jobtoml.NAME, *(file.name for file in files)}, at_top)
         self._say_what_is_left()
-        return self._look(job, choice, understood.found, (code, data, beside), prefix, at_top)
+        return self._look(job, choice, found, (code, data, beside), prefix, at_top)
 
     def _beside(self, ignore: Ignore, ours: set[str], at_top: bool) -> Half | None:
         """What stands beside `code/` and `input/`; None where that is but what labbox itself reads."""
@@ -215,6 +218,18 @@ class _Looking:
             self._left.append(f"{OUTPUT}/")
         if self._left:
             self._ok(f"left out: {_named(self._left)}")
+
+    def _with_script(self, found: Found, choice: Choice, code: int, prefix: str) -> Found:
+        """What the script that runs says of itself is asked for too."""
+        words = (choice.entry,) if choice.entry is not None else choice.command
+        name = next((word for word in words if word.endswith(".py") and "/" not in word), None)
+        content = None if name is None else read_plain(code, name, _SCRIPT)
+        if name is None or content is None or BEGINS not in content:
+            return found
+        more = understand_script(
+            prefix + name, content[:_SCRIPT], found.software, self._places, self._meter.tick
+        )
+        return replace(found, software=more.software, findings=(*found.findings, *more.findings))
 
     def _made_by(self, recipe: Recipe | None) -> str | None:
         """The Dockerfile whose own command may run, where the box builds such files."""

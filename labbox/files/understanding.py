@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+from msgspec.structs import replace
 
 from labbox.files import jobtoml
 from labbox.files.bounded import At, bounded
 from labbox.files.following import Tick
 from labbox.files.jobtoml import JobFile
 from labbox.files.reading import names_in, read_plain
-from labbox.files.software.asked import ProjectFile, Software
+from labbox.files.software.asked import MAX_REQUIREMENTS, ProjectFile, Requirements, Software
 from labbox.files.software.finding import Found, find_software, understand
 from labbox.files.software.reading import Reading
+from labbox.files.software.scripts import read_script
 from labbox.model import Value
 from labbox.protocol import Finding
+
+_ENDINGS: Final = (".txt", ".toml", ".yml", ".yaml", ".lock", ".in")
+_NAMES: Final = frozenset(
+    {
+        "pipfile", "setup.py", "setup.cfg", ".python-version", "postbuild", "description", "install.r",
+        "binder", ".binder", "requirements", "src",
+    }
+)  # fmt: skip
 
 
 class Understood(Value):
@@ -38,6 +50,31 @@ def understand_folder(top: int, code: int | None, places: frozenset[str], tick: 
     return msgspec.msgpack.decode(data, type=Understood)
 
 
+def understand_script(
+    name: str, content: bytes, software: Software, places: frozenset[str], tick: Tick
+) -> Found:
+    """What is asked for when the script that runs says itself what it needs (PEP 723)."""
+
+    def work(at: At) -> bytes:
+        reading = Reading(at=at)
+        wanted = read_script(name, content, reading, places)
+        whole = software if wanted is None else replace(software, requirements=_both(software, wanted))
+        return msgspec.msgpack.encode(Found(files=(), software=whole, findings=tuple(reading.findings)))
+
+    return msgspec.msgpack.decode(bounded(work, tick=tick), type=Found)
+
+
+def _both(software: Software, more: Requirements) -> Requirements:
+    asked = software.requirements
+    if asked is None:
+        return more
+    return replace(
+        asked,
+        requirements=(*asked.requirements, *more.requirements)[:MAX_REQUIREMENTS],
+        requires_python=more.requires_python or asked.requires_python,
+    )
+
+
 def understand_files(files: tuple[ProjectFile, ...], places: frozenset[str], tick: Tick) -> Found:
     """What files ask for that were handed in by an earlier version of labbox, without those they include."""
 
@@ -59,9 +96,7 @@ def _anything(top: int, code: int | None) -> bool:
 def may_speak(name: str) -> bool:
     """Whether a name is one of a file that describes software or a job."""
     lower = name.lower()
-    return (
-        lower == jobtoml.NAME or lower.endswith((".txt", ".toml", ".yml", ".yaml")) or "dockerfile" in lower
-    )
+    return lower == jobtoml.NAME or lower.endswith(_ENDINGS) or lower in _NAMES or "dockerfile" in lower
 
 
 def _understood(top: int, code: int | None, places: frozenset[str], at: At) -> Understood:

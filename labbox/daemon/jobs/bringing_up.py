@@ -56,6 +56,12 @@ async def plan_of(parts: Parts, handed: Handed, account: Account) -> Environment
     )
 
 
+def _imports(roots: tuple[str, ...]) -> dict[str, str]:
+    """Where a project that is not installed is imported from."""
+    paths = [f"/code/{root}".rstrip("/") for root in roots]
+    return {"PYTHONPATH": ":".join(paths)} if paths else {}
+
+
 def run_spec(
     parts: Parts,
     *,
@@ -97,6 +103,7 @@ def run_spec(
             **expand.environment(row, count),
             **software.plan.template.env,
             **prepared.env,
+            **_imports(software.plan.software.roots),
             **handed.env,
         },
         path=prepared.path,

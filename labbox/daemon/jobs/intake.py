@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -24,10 +24,17 @@ from labbox.daemon.store import jobs
 from labbox.errors import LabboxError
 from labbox.locations import elsewhere
 from labbox.model import JobKind, JobSpec, narrower
-from labbox.protocol import JobEdit, TemplateInfo, Templates
+from labbox.protocol import Finding, JobEdit, TemplateInfo, Templates
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
+
+
+class Taken(NamedTuple):
+    """The row of a new job, and what the person should know of its folder."""
+
+    row: jobs.JobRow
+    warnings: tuple[Finding, ...] = ()
 
 
 class Intake:
@@ -37,14 +44,14 @@ class Intake:
         """Work with these parts."""
         self._parts = parts
 
-    async def submit(self, account: Account, spec: JobSpec, origin: str) -> jobs.JobRow:
+    async def submit(self, account: Account, spec: JobSpec, origin: str) -> Taken:
         """A job of somebody's own."""
         if spec.transfer is None and elsewhere(spec.path) is not None:
             return await self._chain(account, spec, by=account.name, origin=origin)
         order = await submitting.understand(self._parts, account, spec)
         return await self._store(account, order, by=account.name, origin=origin)
 
-    async def rerun(self, account: Account, job: int, edit: JobEdit, origin: str) -> jobs.JobRow:
+    async def rerun(self, account: Account, job: int, edit: JobEdit, origin: str) -> Taken:
         """A new job for the one whose job it was, within their limits, whoever of the two asks."""
         row, spec_text, handed_text = await submission(self._parts, account, job, "rerun")
         owner = await self._parts.people.account(row.owner)
@@ -123,12 +130,12 @@ class Intake:
 
     async def _chain(
         self, owner: Account, spec: JobSpec, *, by: str, origin: str, alone: Element | None = None
-    ) -> jobs.JobRow:
+    ) -> Taken:
         rows = await chain(self._parts, owner, spec, by, origin, alone=alone)
         await self._parts.apply(rows)
-        return rows[0]
+        return Taken(rows[0])
 
-    async def _store(self, owner: Account, order: submitting.Order, *, by: str, origin: str) -> jobs.JobRow:
+    async def _store(self, owner: Account, order: submitting.Order, *, by: str, origin: str) -> Taken:
         at, day = self._parts.clock.now(), self._parts.clock.day()
         rows = await self._parts.store.write(
             lambda connection: submitting.store(
@@ -136,7 +143,7 @@ class Intake:
             )
         )
         await self._parts.apply(rows)
-        return rows[0]
+        return Taken(rows[0], order.warnings)
 
 
 async def submission(parts: Parts, account: Account, job: int, doing: str) -> tuple[jobs.JobRow, str, str]:

@@ -245,13 +245,17 @@ class Jobs:
 
     # ── taking in ──
 
-    async def submit(self, account: Account, spec: JobSpec, origin: str) -> Job:
+    async def submit(self, account: Account, spec: JobSpec, origin: str) -> Submitted:
         """Take a job in: what is returned is on disk, with a snapshot of its folder."""
-        return await self._views.job(await self._intake.submit(account, spec, origin))
+        return await self._submitted(await self._intake.submit(account, spec, origin))
 
-    async def rerun(self, account: Account, id: int, edit: JobEdit, origin: str) -> Job:  # noqa: A002 - the API's word
+    async def rerun(self, account: Account, id: int, edit: JobEdit, origin: str) -> Submitted:  # noqa: A002 - the API's word
         """A new job, for the same person, of what an earlier one was given or of its folder as it is now."""
-        return await self._views.job(await self._intake.rerun(account, id, edit, origin))
+        return await self._submitted(await self._intake.rerun(account, id, edit, origin))
+
+    async def _submitted(self, taken: Taken) -> Submitted:
+        job = await self._views.job(taken.row)
+        return Submitted(**msgspec.structs.asdict(job), warnings=taken.warnings)
 
     async def inspect(self, account: Account, body: InspectBody) -> Inspection:
         """Look at a project folder without submitting it."""

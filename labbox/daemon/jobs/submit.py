@@ -35,7 +35,7 @@ from labbox.model import (
     Value,
     narrower,
 )
-from labbox.protocol import Inspection
+from labbox.protocol import Finding, Inspection
 from labbox.text import counted, format_bytes, format_duration, visible_line
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Order(Value):
     kind: JobKind = JobKind.CONTAINER
     arrives: bool = False  # its folder is fetched first
     added: int = 0  # bytes that the snapshot took
+    warnings: tuple[Finding, ...] = ()  # what the person should know of the folder
     alone: expand.Element | None = None  # one element of an array that is run again by itself
 
 
@@ -145,6 +146,7 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
         retries=retries,
         elements=expand.elements(whole, settings.max_array),
         added=project.added,
+        warnings=tuple(one for one in inspection.findings if one.level == "warning"),
     )
 
 

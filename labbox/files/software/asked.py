@@ -19,7 +19,19 @@ LONGEST: Final = 1_000  # characters of one requirement, spec or name
 _BASE: Final = re.compile(r"(^FROM |^(?:ONBUILD )?COPY (?:--\S+ )*--from=)labbox/base:latest(?= |\Z)")
 _PIP_ALONE: Final = frozenset({"python", "pip"})
 
-FileKind = Literal["requirements", "pyproject", "conda", "apt", "dockerfile"]
+FileKind = Literal[
+    "requirements",
+    "pyproject",
+    "conda",
+    "apt",
+    "dockerfile",
+    "uv-lock",
+    "pipfile-lock",
+    "pipfile",
+    "setup-cfg",
+    "setup-py",
+    "runtime",
+]
 
 
 class ProjectFile(Value):
@@ -120,6 +132,9 @@ class Software(Value):
     conda: CondaPlan | None = None
     packages: tuple[str, ...] = ()  # Debian's
     recipe: Recipe | None = None
+    python: str = ""  # the series that a runtime.txt asks for, such as "3.10"
+    python_file: str = ""
+    roots: tuple[str, ...] = ()  # folders below the code from which it is imported, "" for its top
 
     def key(self) -> bytes:
         """The same for the same wishes."""

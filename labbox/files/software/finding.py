@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
+from msgspec.structs import replace
+
 from labbox.files.bounded import At
-from labbox.files.reading import read_plain
+from labbox.files.reading import names_in, read_plain
+from labbox.files.software import unused
 from labbox.files.software.asked import FileKind, ProjectFile, Requirements, Software
 from labbox.files.software.condas import read_environment_yml
+from labbox.files.software.locks import read_pipfile, read_pipfile_lock, read_uv_lock
 from labbox.files.software.plain import read_packages
 from labbox.files.software.pyproject import read_pyproject
 from labbox.files.software.reading import MAX_FILE, Lookup, Reading
 from labbox.files.software.recipes import read_recipe
 from labbox.files.software.requirements import RequirementsReader
+from labbox.files.software.setups import read_setup_cfg, read_setup_py
 from labbox.model import Value
 from labbox.protocol import Finding
 
@@ -25,6 +33,26 @@ _KINDS: Final[dict[str, FileKind]] = {
     "environment.yaml": "conda",
     "apt.txt": "apt",
     "Dockerfile": "dockerfile",
+    "uv.lock": "uv-lock",
+    "Pipfile.lock": "pipfile-lock",
+    "Pipfile": "pipfile",
+    "setup.cfg": "setup-cfg",
+    "setup.py": "setup-py",
+    "runtime.txt": "runtime",
+    ".python-version": "runtime",
+}
+# Taken where nothing of their kind has its proper name; the first one that is there.
+_VARIANTS: Final[dict[str, FileKind]] = {
+    "env.yml": "conda",
+    "env.yaml": "conda",
+    "conda.yml": "conda",
+    "conda.yaml": "conda",
+    "requirements.in": "requirements",
+    "requirements/base.txt": "requirements",
+    "requirements/requirements.txt": "requirements",
+    "requirements/main.txt": "requirements",
+    "requirements/prod.txt": "requirements",
+    "requirements/production.txt": "requirements",
 }
 _MISTAKEN: Final = {
     "requirement.txt": "requirements.txt",
@@ -32,9 +60,12 @@ _MISTAKEN: Final = {
     "requirements.txt.txt": "requirements.txt",
     "dockerfile": "Dockerfile",
     "Dockerfile.txt": "Dockerfile",
-    "conda.yml": "environment.yml",
     "packages.txt": "apt.txt",
 }
+_BINDERS: Final = ("binder", ".binder")  # as repo2docker has it: what stands there is meant, and nothing else
+_OF_BINDER: Final = ("requirements", "conda", "apt", "runtime")
+_ONCE: Final = ("requirements", "pyproject", "conda", "apt", "dockerfile")  # where two of a kind are refused
+_MOST_NAMES: Final = 1_000
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -55,19 +86,28 @@ def find_software(top: int, code: int | None, places: frozenset[str], at: At) ->
     reading = Reading(_below(folders), at)
     files: list[ProjectFile] = []
     for descriptor, prefix in folders:
-        for name, kind in _KINDS.items():
-            content = _read(descriptor, name, prefix + name, reading)
-            if content is not None:
-                files.append(ProjectFile(kind=kind, name=prefix + name, content=content))
+        files += _named(descriptor, prefix, _KINDS, reading)
         _mistaken(descriptor, prefix, reading)
+    files = _binder(folders, files, reading)
+    for descriptor, prefix in folders:
+        known = {file.kind for file in files}
+        for file in _named(descriptor, prefix, _VARIANTS, reading):
+            if file.kind not in known:
+                known.add(file.kind)
+                files.append(file)
     _twice(files, reading)
     software = understand(files, reading, places)
+    software = replace(software, roots=_roots(code if code is not None else top, files))
+    for descriptor, prefix in folders:
+        _unused(descriptor, prefix, software, reading)
     findings = list(reading.findings)
-    if files and not any(one.level == "error" for one in findings):
-        named = " and ".join(file.name for file in files)
-        text = f"{named} describe{'s' if len(files) == 1 else ''} the environment"
+    used = [file for file in files if file.name in reading.used]
+    if used and not any(one.level == "error" for one in findings):
+        named = " and ".join(file.name for file in used)
+        text = f"{named} describe{'s' if len(used) == 1 else ''} the environment"
         findings.append(Finding(level="ok", text=text))
-    return Found(files=tuple(files), software=software, findings=tuple(findings))
+    kept = used if software.recipe is None else files  # what stands beside a Dockerfile may be copied by it
+    return Found(files=tuple(kept), software=software, findings=tuple(findings))
 
 
 def understand(files: list[ProjectFile], reading: Reading, places: frozenset[str]) -> Software:
@@ -75,20 +115,16 @@ def understand(files: list[ProjectFile], reading: Reading, places: frozenset[str
     first = {file.kind: file for file in reversed(files)}
     reader = RequirementsReader(reading, places)
     conda = packages = recipe = None
-    requires = ""
     if (file := first.get("conda")) is not None:
         conda = read_environment_yml(file.name, file.content, reading, reader)
-    if (file := first.get("requirements")) is not None:
-        reader.file(file.name, file.content)
-    elif (file := first.get("pyproject")) is not None:
-        parsed = read_pyproject(file.name, file.content, reading)
-        if parsed is not None:
-            reader.more(parsed)
-            requires = parsed.requires_python
+    requires = _python_wishes(first, reader, reading)
     if (file := first.get("apt")) is not None:
         packages = read_packages(file.name, file.content, reading)
     if (file := first.get("dockerfile")) is not None:
         recipe = read_recipe(file.name, file.content, reading)
+    python = ""
+    if (file := first.get("runtime")) is not None:
+        python = _runtime(file, reading)
     asked: Requirements | None = reader.result(requires)
     if asked == Requirements(requirements=()):
         asked = None
@@ -97,16 +133,132 @@ def understand(files: list[ProjectFile], reading: Reading, places: frozenset[str
         conda=conda,
         packages=packages or (),
         recipe=recipe,
+        python=python,
+        python_file=file.name if file is not None and python else "",
     )
 
 
-def _read(descriptor: int, name: str, shown: str, reading: Reading) -> bytes | None:
+def _python_wishes(first: dict[FileKind, ProjectFile], reader: RequirementsReader, reading: Reading) -> str:
+    """Pip's packages: of the first file that names any. Returns the Python that they need."""
+    if (file := first.get("requirements")) is not None:
+        reader.file(file.name, file.content)
+        return _own(first, reader, reading) if reader.itself else ""
+    return _own(first, reader, reading)
+
+
+def _own(first: dict[FileKind, ProjectFile], reader: RequirementsReader, reading: Reading) -> str:
+    """What the project's own description of itself names."""
+    if (file := first.get("pyproject")) is not None:
+        parsed = read_pyproject(file.name, file.content, reading, reader)
+        if parsed is not None:
+            if (lock := first.get("uv-lock")) is not None:
+                reader.constrain(read_uv_lock(lock.name, lock.content, reading))
+            return parsed
+        reading.used.discard(file.name)
+    if (file := first.get("pipfile-lock")) is not None:
+        return _series(read_pipfile_lock(file.name, file.content, reading, reader))
+    if (file := first.get("pipfile")) is not None:
+        return _series(read_pipfile(file.name, file.content, reading, reader))
+    requires = ""
+    if (file := first.get("setup-cfg")) is not None:
+        requires = read_setup_cfg(file.name, file.content, reading, reader)
+    if (file := first.get("setup-py")) is not None:
+        requires = read_setup_py(file.name, file.content, reading, reader) or requires
+    return requires
+
+
+def _series(python: str) -> str:
+    return f"=={python}.*" if python else ""
+
+
+def _runtime(file: ProjectFile, reading: Reading) -> str:
+    """The series of Python in a runtime.txt or .python-version; "" where it names another thing."""
+    reading.begin(file.name, file.content)
+    text = (reading.text(file.name, file.content) or "").strip()
+    match = re.match(r"(?:python-?|cpython-?)?(3\.\d{1,2})(?:\.\d+)?\s*(?:$|\n)", text)
+    if match is None:
+        reading.used.discard(file.name)
+        hint = "write python-3.11 into it, or name an image in job.toml: image = …"
+        reading.warn(file.name, None, f"{file.name} is not used: it names no Python that is known", hint)
+    return match[1] if match else ""
+
+
+def _named(
+    descriptor: int, prefix: str, kinds: Mapping[str, FileKind], reading: Reading
+) -> list[ProjectFile]:
+    found = []
+    for name, kind in kinds.items():
+        content = _read(descriptor, name, prefix + name, reading)
+        if content is not None:
+            found.append(ProjectFile(kind=kind, name=prefix + name, content=content))
+    return found
+
+
+def _binder(folders: list[tuple[int, str]], files: list[ProjectFile], reading: Reading) -> list[ProjectFile]:
+    """The files of a `binder/` folder instead of those beside it, where there is one."""
+    for descriptor, prefix in folders:
+        for folder in _BINDERS:
+            named = {f"{folder}/{name}": kind for name, kind in _KINDS.items() if kind in _OF_BINDER}
+            found = _named(descriptor, prefix, named, reading)
+            if not found:
+                continue
+            for file in files:
+                if file.kind != "dockerfile":
+                    text = f"{file.name} is not used: {prefix}{folder}/ says what the project needs"
+                    reading.warn(file.name, None, text, f"move what is missing there into {prefix}{folder}/")
+            return [*found, *(file for file in files if file.kind == "dockerfile")]
+    return files
+
+
+def _roots(code: int, files: list[ProjectFile]) -> tuple[str, ...]:
+    """From where a project is imported that would be installed elsewhere: `src/`, and its top."""
+    roots = []
+    with suppress(OSError):
+        below = os.open("src", _FLAGS | os.O_DIRECTORY, dir_fd=code)
+        try:
+            if any(_is_importable(below, name) for name in sorted(names_in(below))[:_MOST_NAMES]):
+                roots.append("src")
+        finally:
+            os.close(below)
+    if any(file.kind in ("pyproject", "setup-py", "setup-cfg") for file in files):
+        roots.append("")
+    return tuple(roots)
+
+
+def _is_importable(folder: int, name: str) -> bool:
+    if name.endswith(".py"):
+        return True
+    with suppress(OSError):
+        below = os.open(name, _FLAGS | os.O_DIRECTORY, dir_fd=folder)
+        try:
+            return any(one.endswith(".py") for one in names_in(below))
+        finally:
+            os.close(below)
+    return False
+
+
+def _unused(descriptor: int, prefix: str, software: Software, reading: Reading) -> None:
+    for folder in ("", *(f"{one}/" for one in _BINDERS)):
+        for name in unused.NAMES:
+            content = _read(descriptor, folder + name, prefix + folder + name, reading, warn=True)
+            if content is not None:
+                unused.tell(prefix + folder + name, content, software.packages, reading)
+
+
+def _read(descriptor: int, name: str, shown: str, reading: Reading, *, warn: bool = False) -> bytes | None:
+    if "/" in name:
+        content = _read_path(descriptor, name.split("/"))
+        return None if content is None or len(content) > MAX_FILE else in_utf8(content)
     try:
         content = read_plain(descriptor, name, MAX_FILE)
     except PermissionError:
+        if warn:
+            return None
         reading.error(shown, None, "you may not read it", f"make it readable: chmod u+r {shown}")
         return None
     if content is not None and len(content) > MAX_FILE:
+        if warn:
+            return content[:MAX_FILE]
         reading.error(shown, None, f"it is larger than {MAX_FILE >> 20} MiB", "list only what is needed")
         return None
     return None if content is None else in_utf8(content)
@@ -157,7 +309,7 @@ def _twice(files: list[ProjectFile], reading: Reading) -> None:
     first: dict[str, str] = {}
     for file in files:
         before = first.setdefault(file.kind, file.name)
-        if before != file.name:
+        if file.kind in _ONCE and before != file.name:
             reading.findings.append(
                 Finding(
                     level="error",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from labbox.files.software.asked import LONGEST, Requirements
+from labbox.files.software.asked import LONGEST
 from labbox.files.software.reading import Reading, shown
 from labbox.files.software.requirements import RequirementsReader
 
 
-def read_pyproject(name: str, content: bytes, reading: Reading) -> Requirements | None:
-    """None where the file names no dependencies: it only configures tools."""
+def read_pyproject(name: str, content: bytes, reading: Reading, reader: RequirementsReader) -> str | None:
+    """Its dependencies; returns the Python that it needs. None where it names neither."""
     document = read_toml(name, content, reading)
     if document is None:
         return None
@@ -29,6 +29,8 @@ def read_pyproject(name: str, content: bytes, reading: Reading) -> Requirements 
     dependencies = project.get("dependencies", [])
     dynamic = project.get("dynamic", [])
     if isinstance(dynamic, list) and "dependencies" in dynamic:
+        if _from_files(document, name, reading, reader):
+            return _requires(project)
         reading.error(
             name,
             None,
@@ -40,13 +42,29 @@ def read_pyproject(name: str, content: bytes, reading: Reading) -> Requirements 
         hint = 'write dependencies = ["numpy", "scipy>=1.10"]'
         reading.error(name, None, "[project] dependencies is not a list of texts", hint)
         return None
-    requires = project.get("requires-python", "")
-    reader = RequirementsReader(reading)
     for each in dependencies:
         reading.line(name)
         reader.line(each, name, 0)
-    asked = reader.result(requires[:LONGEST] if isinstance(requires, str) else "")
-    return asked if asked.requirements or asked.requires_python else None
+    requires = _requires(project)
+    return requires if dependencies or requires else None
+
+
+def _requires(project: dict[str, Any]) -> str:
+    requires = project.get("requires-python", "")
+    return requires[:LONGEST] if isinstance(requires, str) else ""
+
+
+def _from_files(document: dict[str, Any], name: str, reading: Reading, reader: RequirementsReader) -> bool:
+    """Whether setuptools is told to take the dependencies from files, which are read then."""
+    table: Any = document.get("tool")
+    for key in ("setuptools", "dynamic", "dependencies", "file"):
+        table = table.get(key) if isinstance(table, dict) else None
+    files = [table] if isinstance(table, str) else table
+    if not isinstance(files, list) or not files or not all(isinstance(one, str) for one in files):
+        return False
+    for one in files[:20]:
+        reader.line(f"-r {one}", name, 0)
+    return True
 
 
 def read_toml(name: str, content: bytes, reading: Reading) -> dict[str, Any] | None:

@@ -28,6 +28,7 @@ class Reading:
     def __init__(self, lookup: Lookup = lambda _name: None, at: At = lambda _name: None) -> None:
         """`at` hears each file that is begun."""
         self.findings: list[Finding] = []
+        self.used: set[str] = set()
         self._lookup, self._at = lookup, at
         self._files = self._bytes = self._lines = 0
 
@@ -38,6 +39,7 @@ class Reading:
     def begin(self, name: str, content: bytes) -> None:
         """Count a file; LabboxError "limit" where it is one too many."""
         self._at(name)
+        self.used.add(name)
         self._files += 1
         self._bytes += len(content)
         if self._files > _MAX_FILES:

@@ -82,6 +82,7 @@ class RequirementsReader:
         self._requirements: list[Line] = []
         self._constraints: list[Line] = []
         self._prereleases = self._require_hashes = False
+        self.itself = False  # the project itself is named: what it needs is needed
         self._done: set[tuple[str, bool]] = set()
         self._open: list[str] = []
 
@@ -95,10 +96,9 @@ class RequirementsReader:
             requires_python=requires_python,
         )
 
-    def more(self, asked: Requirements) -> None:
-        """Take what was read elsewhere too."""
-        self._requirements += asked.requirements
-        self._constraints += asked.constraints
+    def constrain(self, lines: tuple[Line, ...]) -> None:
+        """Take constraints that stand elsewhere."""
+        self._constraints += lines[:MAX_REQUIREMENTS]
 
     def file(self, name: str, content: bytes, *, constraint: bool = False) -> None:
         """Take a requirements.txt and what it includes, each file once."""
@@ -134,6 +134,9 @@ class RequirementsReader:
             text = text[: comment.start()]
         text = " ".join(text.split())
         if not text:
+            return
+        if _is_itself(text):
+            self.itself = True
             return
         if text.startswith("-"):
             self._option(text, file, number, constraint=constraint)
@@ -253,9 +256,8 @@ class RequirementsReader:
             self._refuse(file, number, f"{shown(name)} is not understood here", "remove the line")
 
     def _editable(self, value: str, file: str, number: int) -> None:
-        if value.split("[", 1)[0].strip("\"'").rstrip("/") in (".", "./."):
-            text = f"“-e {shown(value)}” is left out: the project's code is importable as it is"
-            self._reading.warn(file, number, text, "remove the line; list what the project needs")
+        if _is_itself(value):
+            self.itself = True
         elif "://" in value or value.startswith("git"):
             self._is_elsewhere(value, file, number)
         else:
@@ -292,6 +294,11 @@ class RequirementsReader:
 
     def _refuse(self, file: str, number: int, why: str, hint: str) -> None:
         self._reading.error(file, number or None, why, hint)
+
+
+def _is_itself(text: str) -> bool:
+    """Whether the project's own folder is meant, whose code is importable as it is."""
+    return text.split("[", 1)[0].strip("\"'").rstrip("/") in (".", "./.", "..")
 
 
 def _why_not(text: str) -> str:

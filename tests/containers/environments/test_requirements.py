@@ -54,7 +54,6 @@ def test_included_files_and_constraints() -> None:
     ("line", "word"),
     [
         ("--editable=./pkg", "-e installs"),
-        (".", "file or folder"),
         ("./pkg", "file or folder"),
         ("/etc/passwd", "file or folder"),
         ("~/pkg", "file or folder"),

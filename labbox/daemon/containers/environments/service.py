@@ -32,7 +32,7 @@ from labbox.daemon.containers.environments.target import FALLBACK, PythonTarget
 from labbox.daemon.containers.environments.ways import Ways
 from labbox.daemon.containers.environments.wishes import check_python, satisfies
 from labbox.errors import LabboxError
-from labbox.files.software.asked import CondaPlan, Requirements
+from labbox.files.software.asked import CondaPlan, Requirements, Software
 from labbox.text import visible_line
 
 _log = logging.getLogger(__name__)
@@ -168,6 +168,11 @@ class Environments:
     async def _furnished(self, plan: EnvironmentPlan, image: str, report: Report) -> Prepared:
         """The environment of what the files ask for, on top of an image."""
         requirements, conda = plan.software.requirements, plan.software.conda
+        software = plan.software
+        if conda is None and software.python and software.recipe is None and plan.image is None:
+            other = await self._with_other_python(image, software, report)
+            if other is not None:
+                return other
         if conda is not None and await self._needs_conda(image, conda, report):
             return await self._with_conda(image, conda, requirements, report)
         if requirements is None:
@@ -305,6 +310,21 @@ class Environments:
             env={"CONDA_PREFIX": str(path), "CONDA_DEFAULT_ENV": known.name},
             lock=known.lock,
         )
+
+    async def _with_other_python(self, image: str, software: Software, report: Report) -> Prepared | None:
+        """The Python that a runtime.txt asks for, from conda; None where it is here, or cannot be had."""
+        here = (await self._system_of(image, report)).series
+        if here == software.python:
+            return None
+        plan = CondaPlan(file=software.python_file, specs=(f"python={software.python}",), channels=())
+        try:
+            return await self._with_conda(image, plan, software.requirements, report)
+        except LabboxError as error:
+            report(
+                f"{visible_line(software.python_file)} asks for Python {software.python}, which is not to be "
+                f"had here: {error.message}; going on with Python {here}"
+            )
+            return None
 
     async def _needs_conda(self, image: str, conda: CondaPlan, report: Report) -> bool:
         """Whether pip and the image's own Python are not enough."""

@@ -1,0 +1,255 @@
+"""The files in which people say what their code needs, as public projects have them: used, or named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from labbox.files.software.asked import Software
+
+APP = {"app.py": "import six\n"}
+
+
+def asked(lab: Any, files: dict[str, Any], **words: Any) -> Software:
+    lab.project({**APP, **files})
+    found = lab.plan(**words)
+    assert found.plan is not None, found.inspection.findings
+    software = found.plan.software
+    assert isinstance(software, Software)
+    return software
+
+
+def names(software: Software) -> list[str]:
+    return [] if software.requirements is None else [one.text for one in software.requirements.requirements]
+
+
+def said(lab: Any) -> str:
+    return "\n".join(f"{one.level}: {one.text} | {one.hint}" for one in lab.inspect().findings)
+
+
+@pytest.mark.parametrize("prefix", ["", "code/"])
+def test_environment_yml_hands_lines_to_pip_as_pip_reads_them(lab: Any, prefix: str) -> None:
+    files = {
+        f"{prefix}environment.yml": "dependencies:\n  - python\n  - pip\n  - pip:\n"
+        "    - -r requirements.txt\n    - -c limits/c.txt\n    - tqdm\n",
+        f"{prefix}requirements.txt": "six\n-r more/base.txt\n",
+        f"{prefix}more/base.txt": "attrs\n",
+        f"{prefix}limits/c.txt": "six<2\n",
+    }
+    lab.project({f"{prefix}app.py": "1", **files})
+    found = lab.plan()
+    asked = found.plan.software.requirements
+    assert [one.text for one in asked.requirements] == ["six", "attrs", "tqdm"]
+    assert asked.constraint_text() == "six<2\n"
+
+
+@pytest.mark.parametrize("entry", ["- pip: six", "- pip:\n    - six", "- pip: [six]", "- pip:\n      six"])
+def test_pip_alone_behind_its_colon_is_one_line(lab: Any, entry: str) -> None:
+    assert names(asked(lab, {"environment.yml": f"dependencies:\n  {entry}\n"})) == ["six"]
+
+
+def test_what_no_line_of_pip_is_in_environment_yml_gets_a_sentence(lab: Any) -> None:
+    lab.project({**APP, "environment.yml": "dependencies:\n- pip:\n  - {six: 1}\n  - [a]\n"})
+    assert len(lab.errors()) == 2
+    assert "below “pip:” is no package" in said(lab)
+
+
+UV_LOCK = """version = 1
+[[package]]
+name = "study"
+version = "0"
+source = { virtual = "." }
+dependencies = [{ name = "six" }]
+[[package]]
+name = "six"
+version = "1.15.0"
+source = { registry = "https://index.example/simple" }
+[[package]]
+name = "numpy"
+version = "1.26.4"
+source = { registry = "https://index.example/simple" }
+[[package]]
+name = "numpy"
+version = "2.1.0"
+source = { registry = "https://index.example/simple" }
+"""
+PIPFILE_LOCK = json.dumps(
+    {
+        "_meta": {"requires": {"python_version": "3.11"}},
+        "default": {
+            "six": {"version": "==1.15.0", "hashes": ["sha256:" + "0" * 64], "index": "pypi"},
+            "requests": {"version": "==2.0", "extras": ["socks"], "markers": "python_version >= '3'"},
+        },
+        "develop": {"pytest": {"version": "==8.0"}},
+    }
+)
+SETUP_PY = """from setuptools import setup, find_packages
+NEEDS = ["six>=1.10", 'numpy; python_version > "3"']
+setup(name="study", packages=find_packages("src"), install_requires=NEEDS, python_requires=">=3.9")
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({"Pipfile.lock": PIPFILE_LOCK}, ["six==1.15.0", "requests[socks]==2.0 ; python_version >= '3'"]),
+        (
+            {"Pipfile": '[packages]\nsix = "*"\nnumpy = "==1.26.4"\nx = {version = ">=1", extras = ["y"]}\n'},
+            ["six", "numpy==1.26.4", "x[y]>=1"],
+        ),
+        ({"setup.py": SETUP_PY}, ["six>=1.10", 'numpy; python_version > "3"']),
+        ({"setup.py": "import setuptools\nsetuptools.setup(install_requires=('six',))\n"}, ["six"]),
+        ({"setup.cfg": "[options]\ninstall_requires =\n    six\n    numpy>=1\n"}, ["six", "numpy>=1"]),
+        ({"setup.cfg": "[flake8]\nmax-line-length = 99\n"}, []),
+        ({"requirements.in": "six\n"}, ["six"]),
+        ({"requirements/base.txt": "-r more.txt\nsix\n", "requirements/more.txt": "tqdm\n"}, ["tqdm", "six"]),
+        ({"requirements.txt": "six\n", "requirements.in": "numpy\n", "setup.py": SETUP_PY}, ["six"]),
+        (
+            {"requirements.txt": "-e .\ntqdm\n", "setup.py": SETUP_PY},
+            ["tqdm", "six>=1.10", 'numpy; python_version > "3"'],
+        ),
+        (
+            {"requirements.txt": ".\n", "pyproject.toml": '[project]\nname="x"\ndependencies=["six"]\n'},
+            ["six"],
+        ),
+        ({"binder/requirements.txt": "six\n"}, ["six"]),
+        ({".binder/requirements.txt": "six\n", "setup.py": SETUP_PY}, ["six"]),
+        (
+            {
+                "pyproject.toml": '[project]\nname = "x"\ndynamic = ["dependencies"]\n'
+                '[tool.setuptools.dynamic]\ndependencies = {file = ["needs.txt"]}\n',
+                "needs.txt": "six\n",
+            },
+            ["six"],
+        ),
+        ({"pyproject.toml": "[tool.black]\n", "Pipfile": "[packages]\nsix='*'\n"}, ["six"]),
+    ],
+)
+def test_other_files_that_name_packages_are_used(lab: Any, files: dict[str, str], wanted: list[str]) -> None:
+    assert names(asked(lab, files)) == wanted
+
+
+def test_a_uv_lock_settles_the_versions_of_a_pyproject(lab: Any) -> None:
+    pyproject = '[project]\nname = "study"\nrequires-python = ">=3.9"\ndependencies = ["six"]\n'
+    wanted = asked(lab, {"pyproject.toml": pyproject, "uv.lock": UV_LOCK}).requirements
+    assert wanted is not None
+    assert (wanted.text(), wanted.constraint_text()) == ("six\n", "six==1.15.0\n")
+    assert "pyproject.toml and uv.lock describe the environment" in said(lab)
+
+
+def test_hashes_of_a_pipfile_lock_travel_with_their_package(lab: Any) -> None:
+    wanted = asked(lab, {"Pipfile.lock": PIPFILE_LOCK}).requirements
+    assert wanted is not None
+    assert wanted.requirements[0].hashes == ("sha256:" + "0" * 64,)
+    assert wanted.requires_python == "==3.11.*"
+
+
+@pytest.mark.parametrize("name", ["env.yml", "env.yaml", "conda.yml", "binder/environment.yml"])
+def test_other_names_of_environment_yml(lab: Any, name: str) -> None:
+    conda = asked(lab, {name: "dependencies: [numpy=1.26]\n"}).conda
+    assert conda is not None
+    assert (conda.file, conda.specs) == (name, ("numpy=1.26",))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("runtime.txt", "python-3.10\n"),
+        ("runtime.txt", "python-3.10.12"),
+        (".python-version", "3.10.4\n"),
+        ("binder/runtime.txt", "python-3.10\n"),
+    ],
+)
+def test_the_python_that_a_file_asks_for(lab: Any, name: str, text: str) -> None:
+    software = asked(lab, {name: text})
+    assert (software.python, software.python_file) == ("3.10", name)
+
+
+def test_code_in_src_is_imported_from_there(lab: Any) -> None:
+    assert asked(lab, {"src/study/__init__.py": ""}).roots == ("src",)
+    assert asked(lab, {"setup.py": SETUP_PY}).roots == ("src", "")
+
+
+SCRIPT = """#!/usr/bin/env python
+# /// script
+# requires-python = ">=3.9"
+# dependencies = [
+#   "six",
+# ]
+# ///
+import six
+"""
+
+
+def test_a_script_says_itself_what_it_needs(lab: Any) -> None:
+    software = asked(lab, {"app.py": SCRIPT, "requirements.txt": "tqdm\n", "other.py": SCRIPT})
+    assert names(software) == ["tqdm", "six"]
+    lab.project({"app.py": "# /// script\n# dependencies = [\n# ///\n"})
+    (error,) = lab.errors()
+    assert (error.file, error.line) == ("app.py", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("renv.lock", json.dumps({"Packages": {"dplyr": {}, "MASS": {}}}), "apt.txt: r-cran-dplyr;"),
+        ("install.R", "install.packages(c('ggplot2', \"data.table\"))\n", "r-cran-ggplot2 r-cran-data.table"),
+        (
+            "DESCRIPTION",
+            "Package: x\nImports:\n    dplyr (>= 1.0),\n    tidyr\nLicense: x\n",
+            "r-cran-dplyr r-cran-tidyr",
+        ),
+        ("conda-lock.yml", "version: 1\n", "environment.yml"),
+        ("pixi.toml", "[project]\n", "pixi workspace export"),
+        ("postBuild", "#!/bin/sh\n", "run.sh"),
+        ("binder/postBuild", "#!/bin/sh\n", "run.sh"),
+        ("Project.toml", "[deps]\nCSV = '1'\n", "Julia"),
+        ("runtime.txt", "r-4.2-2023-01-01\n", "names no Python"),
+        (
+            "setup.py",
+            "from setuptools import setup\nsetup(install_requires=open('x').read())\n",
+            "requirements.txt",
+        ),
+    ],
+)
+def test_what_is_not_used_is_named_with_the_way_that_works(lab: Any, name: str, text: str, says: str) -> None:
+    lab.project({**APP, name: text})
+    (warning,) = lab.warnings()
+    assert warning.file == name
+    assert "not used" in warning.text
+    assert says in warning.hint + warning.text
+
+
+def test_r_packages_that_apt_txt_names_are_no_reason_to_warn(lab: Any) -> None:
+    lab.project({**APP, "install.R": "install.packages('dplyr')\n", "apt.txt": "r-cran-dplyr\n"})
+    assert not lab.warnings()
+
+
+@pytest.mark.attack("S4")
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Pipfile.lock", "[" * 100_000),
+        ("Pipfile.lock", '{"default": {"a": ' + "9" * 500_000 + "}}"),
+        ("Pipfile.lock", '{"default": {"' + "a" * 500_000 + '": "*"}}'),
+        ("Pipfile", "x = " + "{a=" * 100_000),
+        ("setup.py", "x = " + "(" * 100_000),
+        ("setup.py", "x = " + "-" * 100_000 + "1"),
+        ("setup.py", "setup(install_requires=" + "[" * 150 + "]" * 150 + ")"),
+        ("setup.cfg", "[options]\ninstall_requires = " + "a" * 900_000),
+        ("renv.lock", "{" * 100_000),
+        ("install.R", "install.packages(" * 50_000),
+        ("DESCRIPTION", "Imports: " + "a (" * 200_000),
+        ("runtime.txt", "python-" + "3." * 400_000),
+        ("uv.lock", "x = " + "[" * 100_000),
+        ("app.py", "# /// script\n" + "#\n" * 20_000),
+        ("app.py", "# /// script\n# x = " + "[" * 40_000 + "\n# ///\n"),
+    ],
+)
+def test_hostile_ones_are_refused_or_passed_over(lab: Any, name: str, text: str, tried: Any) -> None:
+    tried()
+    lab.project({**APP, name: text})
+    for finding in lab.inspect().findings:
+        assert len(finding.text) < 2_000
