@@ -14,6 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from labbox.cli.check import warn
 from labbox.cli.follow import follow
 from labbox.cli.session import Session
 from labbox.errors import LabboxError
@@ -50,6 +51,7 @@ def _run(commit: str, branch: str) -> int:
     session = Session()
     try:
         job = session.box.submit_job(JobSpec(path=Path.cwd().name, commit=commit))
+        warn(job.warnings)
         print(f"job {job.id}: {visible_line(branch)} at {commit[:10]}", flush=True)
         return follow(session, job)
     finally:

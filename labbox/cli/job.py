@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 import msgspec
 
-from labbox.cli import fetch, group, submit
+from labbox.cli import check, fetch, group, submit
 from labbox.cli.completion import complete_jobs
 from labbox.cli.follow import exit_code, follow
 from labbox.cli.output import (
@@ -38,6 +38,7 @@ def job() -> None:
 
 
 job.add_command(submit.submit)
+job.add_command(check.check)
 job.add_command(submit.rerun)
 job.add_command(submit.edit)
 job.add_command(fetch.fetch)

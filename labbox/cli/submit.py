@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from labbox.cli.check import warn
 from labbox.cli.completion import complete_jobs
 from labbox.cli.follow import announce, follow
 from labbox.cli.session import Session, shared_options
@@ -30,7 +31,7 @@ from labbox.cli.values import (
 from labbox.errors import LabboxError
 from labbox.locations import elsewhere
 from labbox.model import JobSpec, Sweep
-from labbox.protocol import Caller, Job, JobEdit
+from labbox.protocol import Caller, Job, JobEdit, Submitted
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -247,8 +248,10 @@ def _edit(words: dict[str, Any], *, fresh: bool = False) -> JobEdit:
     return JobEdit(env=env, command=command, fresh=fresh, **words)
 
 
-def _tell(session: Session, job: Job, *, following: bool, quiet: bool) -> int:
+def _tell(session: Session, job: Submitted, *, following: bool, quiet: bool) -> int:
     """Print the number (for people with a few words) and follow the job if asked to."""
+    if not quiet:
+        warn(job.warnings)
     if session.json:
         session.print_json_line(job)
     elif quiet or not sys.stdout.isatty():

@@ -45,6 +45,7 @@ class JobCalls:
     def submit_job(self, spec: None = None, **words: Any) -> Submitted: ...
     def submit_job(self, spec: JobSpec | None = None, **words: Any) -> Submitted:
         """Hand in a job; returns when it is stored, with its folder copied. An array gives its parent.
+
         Its `warnings` say what in the folder may not be meant so.
 
         Example:

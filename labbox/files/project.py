@@ -26,6 +26,7 @@ from labbox.files.ignoring import Ignore, ignoring
 from labbox.files.jobtoml import JobFile
 from labbox.files.listing import FOLDER_FLAGS, Listing, shown, walk
 from labbox.files.naming import names_from
+from labbox.files.pointers import pointers
 from labbox.files.reading import names_in, read_plain
 from labbox.files.software.asked import ProjectFile, Recipe, Software
 from labbox.files.software.finding import Found
@@ -195,6 +196,7 @@ class _Looking:
         if halves is not None:
             at_top = names_from(choice.command, self._top, halves, aside=(INPUT, OUTPUT))
             beside = self._beside(ignore, {jobtoml.NAME, *(file.name for file in files)}, at_top)
+        self._check_pointers((code, prefix), (data, f"{INPUT}/"), (beside, ""))
         self._say_what_is_left()
         return self._look(job, choice, found, (code, data, beside), prefix, at_top)
 
@@ -318,6 +320,24 @@ class _Looking:
         if len(listing.problems) > _MAX_FINDINGS:
             more = len(listing.problems) - _MAX_FINDINGS
             self._warn(f"{more:,} more paths have such problems", "correct these first")
+
+    def _check_pointers(self, *halves: tuple[Half | None, str]) -> None:
+        """What git LFS would bring, and did not."""
+        found = [
+            prefix + path
+            for half, prefix in halves
+            if half is not None
+            for path in pointers(half.descriptor, half.listing, self._meter.tick)
+        ]
+        if found:
+            named = ", ".join(visible_line(path) for path in found[:3])
+            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+            self._warn(
+                f"{named}{more}: pointers of Git LFS, not the data that they stand for",
+                "fetch the data with `git lfs pull` and copy the folder here (scp -r, rsync); "
+                "a push to this box brings no data of Git LFS",
+                visible_line(found[0]),
+            )
 
     def _check_code(self, listing: Listing, choice: Choice, code: int, prefix: str) -> None:
         for file in listing.files():

@@ -253,3 +253,15 @@ def test_hostile_ones_are_refused_or_passed_over(lab: Any, name: str, text: str,
     lab.project({**APP, name: text})
     for finding in lab.inspect().findings:
         assert len(finding.text) < 2_000
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 1234567\n"
+
+
+@pytest.mark.parametrize("name", ["model.bin", "deep/er/model.bin", "input/scan.nii", "sheet.xlsx"])
+def test_pointers_of_git_lfs_are_told_by_name(lab: Any, name: str) -> None:
+    lab.project({**APP, name: POINTER, "notes.md": "x" * 130})
+    (warning,) = lab.warnings()
+    assert warning.file == name
+    assert f"{name}: pointers of Git LFS" in warning.text
+    assert "git lfs pull" in warning.hint

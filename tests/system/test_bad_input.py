@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from harness import Box
+from harness import Box, ssh_options
 from person import Person
 
 from labbox.model import JobSpec
@@ -244,3 +247,60 @@ def _folder(ada: Person, box: Box, name: str, case: Case) -> str:
         path = box.state / "homes" / "ada" / folder / link
         path.symlink_to(target)
     return folder
+
+
+WARNED = {
+    "app.py": "print('ran')\n",
+    "requirement.txt": "six\n",
+    "renv.lock": '{"Packages": {"dplyr": {}}}\n',
+    "weights.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123456\n",
+}
+SAID = ("labbox looks for requirements.txt", "renv.lock is not used", "r-cran-dplyr", "Git LFS", "hint: ")
+
+
+def test_warnings_are_said_wherever_a_folder_is_handed_in(ada: Person, box: Box, tmp_path: Path) -> None:
+    ada.project("warned", WARNED)
+    done = ada.run("job", "submit", "warned")
+    assert done.stdout.strip().isdigit()
+    told = ada.json("job", "submit", "warned")["warnings"]
+    checked = ada.run("job", "check", "warned")
+    for text in SAID:
+        assert text in done.stderr
+        assert text in checked.stdout
+    assert [one["level"] for one in told] == ["warning"] * 3
+    assert checked.returncode == 0
+    assert "ok: runs app.py with Python" in checked.stdout
+    folder = tmp_path / "pushed"
+    folder.mkdir()
+    for name, text in {**WARNED, "job.toml": "[git]\nsubmit = true\n"}.items():
+        (folder / name).write_text(text)
+    shell = {**os.environ, "GIT_SSH_COMMAND": " ".join(["ssh", *ssh_options(box.key, box.port)])}
+    for words in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all"],
+        ["push", "-q", "ada@127.0.0.1:warned-push", "main"],
+    ):
+        pushed = subprocess.run(
+            ["git", *words], cwd=folder, env=shell, capture_output=True, text=True, check=True, timeout=100
+        )
+    for text in SAID:
+        assert text in pushed.stderr
+
+
+def test_a_folder_is_checked_without_submitting_it(ada: Person) -> None:
+    before = len(ada.json("job", "list")["jobs"])
+    lines = (
+        "six @ file:///croot/six_1/work",
+        "git+https://example.org/x.git",
+        "sklearn",
+        "numpy=1.26.4=py311_0",
+    )
+    ada.project("checked", {"app.py": "1", "requirements.txt": "\n".join([*lines, "pywin32", "numpy"])})
+    done = ada.run("job", "check", "checked")
+    assert done.returncode == 1
+    for number in range(1, 5):
+        assert f"requirements.txt, line {number}:" in done.stdout
+    for text in ("write scikit-learn", "write numpy==1.26.4", "write six", "pywin32 is left out"):
+        assert text in done.stdout
+    assert len(ada.json("job", "list")["jobs"]) == before

@@ -25,6 +25,7 @@ from labbox.protocol import (
     JobHistory,
     JobPage,
     LogRecord,
+    Submitted,
     Templates,
     TransferSummary,
     UsagePage,
@@ -32,7 +33,7 @@ from labbox.protocol import (
 )
 
 
-async def submit(call: Call) -> Job:
+async def submit(call: Call) -> Submitted:
     """Take a job in."""
     account = call.caller.need_person()
     return await call.services.jobs.submit(account, await call.body(JobSpec), call.caller.origin)
@@ -109,7 +110,7 @@ def _act(pick: Act) -> Callable[[Call], Awaitable[Job]]:
     return act
 
 
-async def rerun(call: Call) -> Job:
+async def rerun(call: Call) -> Submitted:
     """Make a new job from an old one."""
     edit = await call.body(JobEdit)
     return await call.services.jobs.rerun(call.caller.need_person(), call.id, edit, call.caller.origin)

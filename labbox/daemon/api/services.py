@@ -26,6 +26,7 @@ from labbox.protocol import (
     LogRecord,
     Notices,
     Status,
+    Submitted,
     Templates,
     TransferSummary,
     UsagePage,
@@ -36,7 +37,7 @@ from labbox.protocol import (
 class JobsService(Protocol):
     """What the API needs of the jobs; every call checks the account's rights itself."""
 
-    async def submit(self, account: Account, spec: JobSpec, origin: str, /) -> Job:
+    async def submit(self, account: Account, spec: JobSpec, origin: str, /) -> Submitted:
         """Take a job in; an array gives its parent."""
 
     async def page(
@@ -107,7 +108,7 @@ class JobsService(Protocol):
     async def retry(self, account: Account, number: int, origin: str, /) -> Job:
         """Queue a new attempt."""
 
-    async def rerun(self, account: Account, number: int, edit: JobEdit, origin: str, /) -> Job:
+    async def rerun(self, account: Account, number: int, edit: JobEdit, origin: str, /) -> Submitted:
         """Make a new job of it."""
 
     async def edit(self, account: Account, number: int, edit: JobEdit, origin: str, /) -> Job:

@@ -29,7 +29,7 @@ from labbox.daemon.jobs.following import Feed
 from labbox.daemon.jobs.groups import GroupLimits
 from labbox.daemon.jobs.handed import decode_handed
 from labbox.daemon.jobs.housekeeping import Housekeeping
-from labbox.daemon.jobs.intake import Intake, submission
+from labbox.daemon.jobs.intake import Intake, Taken, submission
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Terminal, Transfers
 from labbox.daemon.jobs.runner import Run
@@ -57,6 +57,7 @@ from labbox.protocol import (
     JobPage,
     LogRecord,
     Notices,
+    Submitted,
     Templates,
     TransferSummary,
     UsagePage,
