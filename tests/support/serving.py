@@ -57,6 +57,7 @@ from labbox.protocol import (
     Notice,
     Notices,
     Status,
+    Submitted,
     TemplateInfo,
     Templates,
     TransferSummary,
@@ -132,7 +133,7 @@ class FakeJobs:
             records.append(LogRecord(cursor=cursor, at=datetime.now(UTC), stream=stream, text=text))
             self._changed.notify_all()
 
-    async def submit(self, account: Account, spec: JobSpec, origin: str) -> Job:
+    async def submit(self, account: Account, spec: JobSpec, origin: str) -> Submitted:
         if self.fault is not None:
             raise self.fault
         if spec.path == "empty":
@@ -141,7 +142,7 @@ class FakeJobs:
             )
         number = len(self.jobs) + 1
         self.specs[number], self.logs[number] = spec, []
-        return await self.put(
+        job = await self.put(
             Job(
                 id=number,
                 kind=JobKind.ARRAY if spec.array or spec.sweep else JobKind.CONTAINER,
@@ -163,6 +164,7 @@ class FakeJobs:
                 group=spec.group,
             )
         )
+        return Submitted(**msgspec.structs.asdict(job))
 
     async def page(
         self,
@@ -324,7 +326,7 @@ class FakeJobs:
     async def retry(self, account: Account, number: int, origin: str) -> Job:
         return await self._act(account, number, FINAL, JobState.QUEUED)
 
-    async def rerun(self, account: Account, number: int, edit: JobEdit, origin: str) -> Job:
+    async def rerun(self, account: Account, number: int, edit: JobEdit, origin: str) -> Submitted:
         self._find(account, number)
         return await self.submit(account, self.specs[number], origin)
 

@@ -32,3 +32,20 @@ def test_an_example_runs_as_it_is(
     assert job["name"] == name
     ada.scp(f"box:{job['results']}/output", str(tmp_path / "output"))
     assert line in (tmp_path / "output" / table).read_text()
+
+
+def test_a_project_as_people_publish_them_runs(ada: Person) -> None:
+    ada.project(
+        "published",
+        {
+            "app.py": "# /// script\n# dependencies = ['six']\n# ///\n"
+            "import six, study\nprint('ran with', study.NAME, six.PY3)\n",
+            "src/study/__init__.py": "NAME = 'src'\n",
+            "setup.py": "from setuptools import setup\nsetup(name='study', install_requires=['six'])\n",
+            "runtime.txt": "python-3.99\n",
+        },
+    )
+    done = ada.run("job", "submit", "published", "--follow", timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ran with src True" in done.stdout
+    assert "runtime.txt asks for Python 3.99, which is not to be had here" in done.stdout + done.stderr
