@@ -22,8 +22,8 @@ _RESERVED: Final = frozenset({"none"})  # says "in no group" where a job is chan
 
 def parse_group(text: str) -> str:
     """A group's name as a person wrote it; LabboxError "invalid" for what cannot be one."""
-    name = text.strip()
-    if not _FORM.fullmatch(name) or name in _RESERVED:
+    name = text[:200].strip()
+    if len(text) > 200 or not _FORM.fullmatch(name) or name in _RESERVED:
         raise LabboxError(
             "invalid",
             f"cannot use “{visible_line(text[:80])}” as the name of a group",

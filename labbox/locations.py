@@ -39,6 +39,7 @@ ARCHIVES: Final = (
     ".7z",
 )  # longest endings are tried first; see `archive_ending`
 SSH_PORT: Final = 22
+LONGEST: Final = 16 * 1024  # characters of a location: a path of 4,096 bytes with each byte escaped
 NAME_BYTES: Final = 255  # of one name, on every file system that matters here
 
 _ELSEWHERE: Final = ("sftp://", "shared:", "project:", "job:")
@@ -167,6 +168,10 @@ def parse(text: str, base: Location | None = None) -> Location:
 
     LabboxError "invalid" in words for what is no location.
     """
+    if len(text) > LONGEST:
+        raise LabboxError(
+            "invalid", f"cannot use “{visible_line(text[:40])}…” as a location: it is too long", "give a path"
+        )
     text = _ESCAPED.sub(lambda found: _NO_ENTRY if found[1] == "21" else _unescape(found), text)
     if not text or "\0" in text:
         raise LabboxError("invalid", "cannot use an empty location", "give a path, as in ~/study")
@@ -234,12 +239,12 @@ def check_name(name: str) -> None:
     """LabboxError "invalid" for what cannot be the name of one file."""
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise LabboxError(
-            "invalid", f"cannot use “{visible_line(name)}” as a name", "give a name without slashes"
+            "invalid", f"cannot use “{visible_line(name[:300])}” as a name", "give a name without slashes"
         )
     if len(name.encode("utf-8", "surrogateescape")) > NAME_BYTES:
         raise LabboxError(
             "invalid",
-            f"cannot use “{visible_line(name)[:40]}…” as a name: it is longer than {NAME_BYTES} bytes",
+            f"cannot use “{visible_line(name[:40])}…” as a name: it is longer than {NAME_BYTES} bytes",
             "choose a shorter one",
         )
 

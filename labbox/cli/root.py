@@ -12,6 +12,7 @@ import click
 from labbox import __version__
 from labbox.cli.session import Session, global_options
 from labbox.errors import LabboxError
+from labbox.familiar import instead
 from labbox.text import visible
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class _Root(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}:{name} is not a command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's own; words that people know from a shell get the one that does it."""
+        if args and args[0] not in _VERBS and (sentence := instead(args[0])) is not None:
+            raise LabboxError("usage", sentence, "“ssh … help” shows all verbs")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):

@@ -14,7 +14,7 @@ from labbox.cli.session import Session, shared_options
 from labbox.cli.values import CPUS, DURATION, SIZE, Value
 from labbox.errors import LabboxError
 from labbox.model import Role, Scope
-from labbox.protocol import Keys, User, UserAdd
+from labbox.protocol import Key, Keys, User, UserAdd
 from labbox.text import format_bytes, visible_line
 
 
@@ -146,12 +146,17 @@ def list_keys(session: Session, name: str | None) -> None:
 
 @key.command("add")
 @click.argument("words", nargs=-1, required=True, metavar="[NAME] FILE")
+@click.option("--if-new", is_flag=True, help="Keys that are there already are no error.")
 @shared_options
-def add_key(session: Session, words: tuple[str, ...]) -> None:
+def add_key(session: Session, words: tuple[str, ...], if_new: bool) -> None:
     """Deposit the public keys in FILE; - is standard input."""
     name, file = _name_and(words, "FILE")
     owner = session.myself(name)
-    added = [session.box.add_key(owner, line) for line in _read_keys(file)]
+    added = (
+        _add_new(session, owner, file)
+        if if_new
+        else [session.box.add_key(owner, line) for line in _read_keys(file)]
+    )
     if session.json:
         session.print_json(Keys(keys=tuple(added)))
         return
@@ -325,6 +330,23 @@ def _read_password_line() -> str:
     return line
 
 
+def _add_new(session: Session, owner: str, file: str) -> list[Key]:
+    """Those keys of a file that are not there yet; what is wrong with one keeps none of the others out."""
+    added: list[Key] = []
+    wrong: LabboxError | None = None
+    for line in _read_keys(file):
+        try:
+            added.append(session.box.add_key(owner, line))
+        except LabboxError as error:
+            if error.code not in ("conflict", "invalid"):
+                raise
+            if error.code == "invalid":
+                wrong = wrong or error
+    if wrong is not None:
+        raise wrong
+    return added
+
+
 def _read_keys(file: str) -> list[str]:
     """The lines of a public key file that hold a key."""
     try:
@@ -336,6 +358,7 @@ def _read_keys(file: str) -> list[str]:
         raise LabboxError(
             "invalid", f"cannot take {file}: it is a private key", f"give the public one: {file}.pub"
         )
+    text = text.removeprefix("\ufeff").removeprefix("\u00ef\u00bb\u00bf")  # PowerShell's beginning of a text
     keys = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not keys:
         raise LabboxError(

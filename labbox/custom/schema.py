@@ -62,7 +62,12 @@ class SshSettings(Value, forbid_unknown_fields=True):
     listen: str = "0.0.0.0:2222"
     banner: str = ""  # shown before the login
     idle_minutes: Count = 0  # 0: a login may be idle for ever
-    max_sessions_per_user: Positive = 32
+    max_sessions_per_user: Positive = 32  # further ones wait for one of these to end
+    max_connections_per_user: Positive = 256
+    max_connections_per_address: Positive = 512
+    logins_at_once: Positive = 256  # connections that have not logged in yet; further ones wait
+    logins_at_once_per_address: Positive = 64
+    logins_per_second_per_address: Positive = 30
 
     def __post_init__(self) -> None:
         """Refuse what is no address."""
@@ -102,6 +107,8 @@ class JobSettings(Value, forbid_unknown_fields=True):
     free_floor: Size = GIB  # no job starts while less is free
     network: bool = True  # may jobs ask for the network
     max_array: Positive = 10_000
+    max_waiting: Positive = 20_000  # jobs of one person that have not started yet, elements of arrays too
+    max_transfers: Positive = 8  # copies and other work on files of one person at once, at most
     keep_inputs: Duration = 30 * 86400.0  # what was handed in outlives its job so long, where there is room
 
     def __post_init__(self) -> None:

@@ -171,6 +171,7 @@ class _Box:
             total=total,
         )
         self._gate = Gate(people, self._processes, settings, state.path, state.socket)
+        self._gate.not_from = self._not_from
         self._health = Health(
             configuration=configuration,
             state=state.path,
@@ -193,6 +194,10 @@ class _Box:
         people.departures.append(Leaving(self._gate, self._api, self._jobs, self._workers, state.path))
         self._running: list[asyncio.Task[None]] = []
         self.address = ("", 0)
+
+    def _not_from(self, address: str) -> str:
+        """Why nobody logs in from an address: each job with a network has one, and could have many."""
+        return "cannot log in from a job" if self._engine.is_job(address) else ""
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Start what goes on in the background; each task ends only when cancelled, or by a fault."""

@@ -52,6 +52,8 @@ class Health:
         problems = list(numbers.problems)
         if not engine.available:
             problems.append(f"jobs do not start: {engine.reason}")
+        if engine.wall_trouble:
+            problems.append(engine.wall_trouble)
         if disk.free < self._floor and not numbers.problems:
             problems.append(f"the disk of {self._state} has only {format_bytes(disk.free)} free")
         if self._people.trail.trouble:

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import asyncssh
@@ -44,11 +46,13 @@ _READ: Final = 256 * 1024  # bytes at once; more would keep the others waiting
 _LARGEST: Final = 128 * 1024  # bytes of one packet that the hot path takes
 _AT_ONCE: Final = 256 * 1024  # bytes sealed before they go to the socket
 _HEAD: Final = 4  # bytes of a packet's length
+SLICE: Final = 0.003  # seconds of the loop for the packets of one connection, where connections take turns
 
 _CONNECTION_NAMES: Final = (
     "_inpbuf _recv_handler _recv_pkthdr _recv_encryption _recv_seq _decompressor _auth_complete _channels"
     " _max_recv_pktlen _send_encryption _send_seq _compressor _kex_complete _rekey_bytes _rekey_bytes_sent"
     " _rekey_seconds _transport _recv_data _send _reset_keepalive_timer _force_close _send_disconnect"
+    " internal_error"
 ).split()
 _CHANNEL_NAMES: Final = (
     "_recv_state _recv_window _accept_data _send_state _send_buf _send_window _send_pktsize _send_chan"
@@ -146,11 +150,16 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
     """A connection whose packets of channel data are opened and sealed here.
 
     `_view` is what it reads into. Connections of one loop may share it: what is left in it belongs to none.
+    A server sets `take_turns`: what a client sends then takes the loop for at most `SLICE` at a time, and all
+    that comes before the login one packet at a time, each when the queue behind `take_turns` calls back. So a
+    flood of small, compressed or costly packets keeps nobody else waiting.
     """
 
     _view: memoryview
     _opener: _Gcm | _Chacha | None = None
     _sealer: _Gcm | _Chacha | None = None
+    take_turns: Callable[[Callable[[], None]], None] | None = None
+    _waits_for_turn = False
 
     # The protocol that asyncio sees: it reads into a buffer of ours.
 
@@ -166,11 +175,59 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
         if kept > _MOST_KEPT:
             # While a login is being looked at, no client has reason to send so much.
             self._force_close(asyncssh.ProtocolError("Too much data at once"))
+        elif self.take_turns is not None and not self._auth_complete:
+            self._inpbuf += bytes(self._view[kept : kept + count])
+            self._wait_for_turn()
         elif self._can_open():
             self._reset_keepalive_timer()
             self._take(self._view[: kept + count])
         else:
             self.data_received(bytes(self._view[kept : kept + count]))
+
+    # Turns.
+
+    def _wait_for_turn(self) -> None:
+        """Go on with what is kept when it is this connection's turn; nothing more is read before."""
+        if self.take_turns is None or self._waits_for_turn or self._transport is None:
+            return
+        self._waits_for_turn = True
+        self._transport.pause_reading()
+        self.take_turns(self._on_turn)
+
+    def _on_turn(self) -> None:
+        self._waits_for_turn = False
+        if self._transport is None:
+            return
+        if self._can_open():
+            kept = len(self._inpbuf)
+            self._view[:kept] = self._inpbuf
+            self._take(self._view[:kept])
+        else:
+            self._recv_data()
+        if self._transport is not None and not self._waits_for_turn:
+            self._transport.resume_reading()
+
+    def _recv_data(self) -> None:
+        """As asyncssh's own, but for the turns: it goes on until a step has to wait or the slice is over."""
+        if self._waits_for_turn:
+            return
+        self._reset_keepalive_timer()
+        until = 0.0 if not self._auth_complete else time.monotonic() + SLICE
+        try:
+            while self._inpbuf and self._recv_handler():
+                if (
+                    self.take_turns is not None
+                    and self._inpbuf
+                    and self._recv_handler == self._recv_pkthdr
+                    and time.monotonic() > until
+                ):
+                    self._wait_for_turn()
+                    return
+        except DisconnectError as error:
+            self._send_disconnect(error.code, error.reason, error.lang)
+            self._force_close(error)
+        except Exception:  # noqa: BLE001 - as there: whatever it is ends this connection, and it alone
+            self.internal_error()
 
     def _can_open(self) -> bool:
         return (
@@ -202,6 +259,7 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
 
     def _take_packets(self, view: memoryview, widened: set[PacketChannel]) -> None:
         at, end = 0, len(view)
+        until = time.monotonic() + SLICE
         try:
             while end - at > 4 and self._transport and (cipher := self._current_opener()) is not None:
                 size = 4 + cipher.size(view[at : at + 4], self._recv_seq) + _TAG
@@ -220,6 +278,10 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
                             self._recv_data()
                         return
                 at += size
+                if self.take_turns is not None and at < end and time.monotonic() > until:
+                    self._inpbuf = bytes(view[at:end])
+                    self._wait_for_turn()
+                    return
         except DisconnectError as error:
             self._send_disconnect(error.code, error.reason, error.lang)
             self._force_close(error)

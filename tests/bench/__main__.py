@@ -18,6 +18,7 @@ from harness import Table
 
 NAMES = (
     "logins",
+    "crowd",
     "runs",
     "environments",
     "copies",

@@ -222,3 +222,36 @@ async def test_a_mounted_path_cannot_be_made_by_the_engine(
         await engine.create_and_start(run)
     assert not Path("/nonexistent").exists()
     assert await engine.inspect(run.name) is None
+
+
+@pytest.mark.attack("S7")
+async def test_a_job_with_a_network_reaches_no_port_of_the_box(
+    run_to_end: RunToEnd, engine: Engine, tried: Callable[..., None]
+) -> None:
+    """Not by the bridge's address, not by any other that the box has; names are looked up all the same."""
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        listening.settimeout(0.1)
+        port = listening.getsockname()[1]
+        ran = await run_to_end("sh", "-c", "ip route; ip -4 addr show eth0", network=True)
+        gateway = re.search(r"default via ([0-9.]+)", ran.text)
+        own = re.search(r"inet ([0-9.]+)/", ran.text)
+        assert gateway is not None and own is not None
+        assert engine.is_job(own[1])
+        assert not engine.is_job("127.0.0.1")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((own[1], 9))  # sends nothing: it tells which address faces the bridge
+            facing = probe.getsockname()[0]
+        others = {facing, gateway[1], *(one[4][0] for one in socket.getaddrinfo(socket.gethostname(), port))}
+        for address in sorted(str(one) for one in others if ":" not in str(one)):
+            if address.startswith("127."):
+                continue
+            tried()
+            ran = await run_to_end(
+                "sh", "-c", f"nc -w 2 {address} {port} </dev/null && echo REACHED; echo done", network=True
+            )
+            assert "done" in ran.text
+            assert "REACHED" not in ran.text
+            with pytest.raises(TimeoutError):
+                listening.accept()
+        with socket.create_connection((facing, port), timeout=5):  # the box itself reaches it
+            listening.accept()[0].close()

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from labbox.daemon.gate import server, wire
+from labbox.daemon.gate import channel, wire
 
 pytestmark = pytest.mark.root
 
@@ -159,7 +159,7 @@ async def test_hot_path_is_taken(box: Any, monkeypatch: pytest.MonkeyPatch, ciph
     monkeypatch.setattr(wire.Connection, "_take_one", count)
     await box.run(["ssh", f"-c{cipher}", *box.ssh("cat")[1:]], stdin=bytes(1_000_000))
     assert sum(taken) > 20
-    assert server.WINDOW > 1_000_000
+    assert channel.BULK_WINDOW > 1_000_000
 
 
 async def test_keys_of_others_stay_quick_during_a_transfer(box: Any, tmp_path: Path) -> None:

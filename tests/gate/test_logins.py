@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from labbox.custom.schema import SshSettings
-from labbox.daemon.gate import guard, hostkeys
+from labbox.daemon.gate import door, hostkeys
 from labbox.daemon.gate.sessions import Sessions
-from labbox.daemon.people import BOX, Actor
+from labbox.daemon.people import BOX, Actor, guessing
 from labbox.errors import LabboxError
 from labbox.model import Scope
 from labbox.protocol import InviteBody, TokenBody
@@ -72,8 +72,8 @@ async def test_kinds_of_keys(box: Any, tmp_path: Path) -> None:
 
 async def test_guessing_address_waits_and_no_other(box: Any) -> None:
     """From 127.0.0.1 passwords are no longer looked at; keys are, and another address is not concerned."""
-    for _ in range(guard.FREE_FAILURES):
-        box.gate.guard.failed("127.0.0.1", "ada")
+    for _ in range(guessing.FREE_FAILURES):
+        box.people.guessing.failed("127.0.0.1", "ada")
     done = await box.password(PASSWORD, "echo", "x", more=["-oLogLevel=INFO"])
     assert done.returncode == 255
     assert b"cannot look at a password from 127.0.0.1 yet" in done.stderr
@@ -84,9 +84,9 @@ async def test_guessing_address_waits_and_no_other(box: Any) -> None:
 
 
 async def test_wrong_passwords_lead_to_the_wait(box: Any) -> None:
-    for _ in range(guard.FREE_FAILURES):
+    for _ in range(guessing.FREE_FAILURES):
         assert (await box.password("wrong", "echo", "x")).returncode == 255
-    assert box.gate.guard.wait("127.0.0.1") > 0
+    assert box.people.guessing.wait("127.0.0.1") > 0
     page = await box.people.audit_page()
     assert any(entry.action == "login refused" for entry in page.entries)
 
@@ -115,22 +115,8 @@ async def test_logins_go_on_while_someone_guesses(box: Any) -> None:
     assert sorted(taken)[2] < 1
 
 
-async def test_connections_before_the_login_are_capped(box: Any) -> None:
-    opened = [
-        await asyncio.open_connection("127.0.0.1", box.port, local_addr=("127.0.0.4", 0))
-        for _ in range(guard.MAX_UNKNOWN_PER_ADDRESS)
-    ]
-    for reader, _writer in opened:
-        assert (await reader.readline()).startswith(b"SSH-2.0")
-    reader, writer = await asyncio.open_connection("127.0.0.1", box.port, local_addr=("127.0.0.4", 0))
-    assert await reader.read() == b""
-    assert (await box.run(box.ssh("echo", "x"))).returncode == 0  # from 127.0.0.1
-    for _reader, other in [*opened, (reader, writer)]:
-        other.close()
-        await other.wait_closed()
-
-
-async def test_sessions_of_a_user_are_capped(box: Any) -> None:
+async def test_sessions_of_a_user_are_capped(box: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "SESSION_SECONDS", 0.5)  # that the third waits for one of the two
     held = [
         await asyncio.create_subprocess_exec(
             *box.ssh("cat"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
@@ -144,9 +130,15 @@ async def test_sessions_of_a_user_are_capped(box: Any) -> None:
     assert done.returncode == 1
     assert b"cannot open more than 2 sessions of ada" in done.stderr
     assert (await box.run(box.ssh("echo", "x", user="grace"))).returncode == 0
+    monkeypatch.setattr(door, "SESSION_SECONDS", 30.0)
+    third = asyncio.create_task(box.run(box.ssh("echo", "x")))
+    async with asyncio.timeout(10):
+        while box.gate.seats.waiting("ada") == 0:
+            await asyncio.sleep(0.02)
     for process in held:
         await process.communicate(b"")
-    assert (await box.run(box.ssh("echo", "x"))).returncode == 0
+    assert (await third).stdout == b"x\n"
+    assert box.gate.seats.taken("ada") == 0
 
 
 async def test_tokens_are_limited_and_known_to_the_api(box: Any) -> None:
@@ -299,3 +291,14 @@ async def test_a_process_below_a_session_belongs_to_it() -> None:
     os.kill(grandchild, 9)
     child.wait()
     child.stdout.close()
+
+
+@pytest.mark.attack("S7")
+async def test_nobody_logs_in_from_a_job(box: Any, tried: Callable[..., None]) -> None:
+    box.gate.not_from = lambda address: "cannot log in from a job" if address == "127.0.0.5" else ""
+    tried()
+    done = await box.run(box.ssh("echo", "x", options=["-oBindAddress=127.0.0.5", "-oLogLevel=INFO"]))
+    assert done.returncode == 255
+    assert b"cannot log in from a job" in done.stderr
+    assert box.gate.porch.inside == 0
+    assert (await box.run(box.ssh("echo", "x"))).returncode == 0

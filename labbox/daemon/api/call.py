@@ -12,15 +12,20 @@ import msgspec
 from aiohttp import web
 
 from labbox.daemon.api.callers import ApiCaller
+from labbox.daemon.api.lengths import check_lengths
 from labbox.daemon.api.services import Services
 from labbox.errors import LabboxError
-from labbox.model import Scope
+from labbox.model import JobSpec, Scope
+from labbox.protocol import InputBody
 
 Message = TypeVar("Message", bound=msgspec.Struct)
 
 BODY_LIMIT: Final = 8 << 20  # bytes; the largest message is a spec with 10,000 sweep values
 BODY_TIME: Final = 30.0  # seconds in which a body has to arrive
+SMALL_BODY: Final = 256 * 1024  # bytes; of all messages but those in LARGE
+LARGE: Final = frozenset({JobSpec, InputBody})
 PAGE_LIMIT: Final = 1000
+_SHOWN: Final = 300  # characters of what is wrong with a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,9 @@ class Call:
         """The number in the path."""
         text = self.request.match_info["id"]
         if not text.isdigit() or len(text) > 15:
-            raise LabboxError("invalid", f"cannot read {text!r} as a number", "ids are numbers such as 17")
+            raise LabboxError(
+                "invalid", f"cannot read {text[:40]!r} as a number", "ids are numbers such as 17"
+            )
         return int(text)
 
     @property
@@ -46,17 +53,24 @@ class Call:
 
     async def body(self, kind: type[Message]) -> Message:
         """The request's message; what is wrong with it is said by its place."""
+        if self.request.headers.get("Content-Encoding", "identity") != "identity":
+            raise LabboxError("invalid", "cannot read the request: it is compressed", "send it as it is")
         try:
             async with asyncio.timeout(BODY_TIME):
                 data = await self.request.read()
         except TimeoutError as error:
             raise LabboxError("invalid", "cannot read the request: it did not arrive in time") from error
+        if len(data) > SMALL_BODY and kind not in LARGE:
+            raise LabboxError("limit", f"cannot read the request: it is larger than {SMALL_BODY >> 10} KiB")
         try:
             strict = msgspec.json.decode(data or b"{}", type=_strict(kind))
         except msgspec.DecodeError as error:
             raise LabboxError(
-                "invalid", f"cannot read the request: {error}", "labbox/protocol.py describes every message"
+                "invalid",
+                f"cannot read the request: {str(error)[:_SHOWN]}",
+                "labbox/protocol.py describes every message",
             ) from error
+        check_lengths(strict)
         return kind(**{field: getattr(strict, field) for field in kind.__struct_fields__})
 
     def text(self, key: str) -> str | None:
@@ -69,7 +83,7 @@ class Call:
         if text is None:
             return None
         try:
-            number = int(text)
+            number = int(text[:40])
         except ValueError as error:
             raise LabboxError("invalid", f"cannot read {key}={text!r} as a number") from error
         if not low <= number <= high:

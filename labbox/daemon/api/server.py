@@ -62,6 +62,7 @@ class Api:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            auto_decompress=False,  # a kilobyte can hold a gigabyte; nobody who asks us compresses
             handle_signals=False,
             keepalive_timeout=KEEP_ALIVE,
             shutdown_timeout=STOP_TIME,

@@ -7,7 +7,9 @@ live on while the engine is down (`live-restore`); what happened meanwhile is to
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +19,7 @@ import msgspec
 from labbox.daemon.containers.cgroups import Groups
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.feed import close_input, write_input
+from labbox.daemon.containers.firewall import raise_wall
 from labbox.daemon.containers.gpus import Gpus
 from labbox.daemon.containers.hosts import Openings
 from labbox.daemon.containers.run import (
@@ -71,6 +74,8 @@ class Engine:
         self._memory: dict[str, int] = {}  # the limits of the runs that were started here
         self._network_made = False
         self._swept = False
+        self._job_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+        self.wall_trouble = ""  # why jobs with a network reach more than they should, in a sentence
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()  # something failed: look at once whether the engine lives
         self.connection.on_failure = self._hurry.set
@@ -124,6 +129,7 @@ class Engine:
             self._groups = Groups(self._box, self.connection.cgroup_driver)
         label = f"{BOX_LABEL}={self._box}"
         async with events(self.connection.socket_path, self.connection.api_version, label) as stream:
+            await self._see_network()
             await self._catch_up()
             self._set(True, "")
             async with asyncio.TaskGroup() as tasks:
@@ -394,15 +400,55 @@ class Engine:
     # ── the network ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _make_network(self) -> None:
-        """The bridge for runs that ask for the network: they reach outside, and not each other."""
+        """The bridge for runs that ask for the network: they reach outside, not each other, nor the box."""
         if self._network_made:
             return
 
-        def work(api: docker.APIClient) -> None:
+        def work(api: docker.APIClient) -> dict[str, Any]:
             if not api.networks(filters={"name": f"^{NETWORK}$"}):
                 api.create_network(
                     NETWORK, driver="bridge", options={"com.docker.network.bridge.enable_icc": "false"}
                 )
+            found: dict[str, Any] = api.inspect_network(NETWORK)
+            return found
 
-        await self.connection.call(work)
+        network = await self.connection.call(work)
+        self._job_networks = _subnets(network)
+        if os.geteuid() == 0:
+            self.wall_trouble = await asyncio.to_thread(raise_wall, _bridge(network))
+            if self.wall_trouble:
+                _log.warning("%s", self.wall_trouble)
         self._network_made = True
+
+    async def _see_network(self) -> None:
+        """Know the network where it is there already, and its wall too: runs may be in it."""
+        self._network_made = False
+
+        def work(api: docker.APIClient) -> bool:
+            return bool(api.networks(filters={"name": f"^{NETWORK}$"}))
+
+        if await self.connection.call(work):
+            await self._make_network()
+
+    def is_job(self, address: str) -> bool:
+        """Whether an address is one of a job with a network."""
+        if not self._job_networks:
+            return False
+        try:
+            parsed = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+            parsed = parsed.ipv4_mapped
+        return any(parsed in network for network in self._job_networks)
+
+
+def _subnets(network: dict[str, Any]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    configured = (network.get("IPAM") or {}).get("Config") or []
+    return tuple(ipaddress.ip_network(one["Subnet"]) for one in configured if one.get("Subnet"))
+
+
+def _bridge(network: dict[str, Any]) -> str:
+    """The name of its device: as the engine names it, where nobody has said otherwise."""
+    options = network.get("Options") or {}
+    return str(options.get("com.docker.network.bridge.name") or f"br-{str(network['Id'])[:12]}")

@@ -22,7 +22,17 @@ from labbox.daemon.gate import terminal
 from labbox.daemon.gate.launch import Launch
 from labbox.daemon.gate.pumps import Inflow, Outflow
 from labbox.daemon.gate.welcome import Lines
-from labbox.daemon.gate.words import Refused, Screens, Wish, wish_of
+from labbox.daemon.gate.words import (
+    ADD_KEYS,
+    TAKE_KEYS,
+    Nothing,
+    Refused,
+    Screens,
+    Secluded,
+    Sftp,
+    Wish,
+    wish_of,
+)
 from labbox.errors import LabboxError
 from labbox.text import visible_line
 
@@ -35,9 +45,16 @@ log = logging.getLogger(__name__)
 
 HANG_UP_SECONDS: Final = 5.0  # between SIGHUP and SIGKILL for a login whose client has gone
 _SENT_AWAY: Final = 255  # the exit status of ssh where the connection ends
+WORDS_SECONDS: Final = 30.0  # for the words of an rsync that come over the connection
+KEYS_SECONDS: Final = 20.0  # for the look at keys after an sftp session
 _MAX_VARIABLES: Final = 64
 _MAX_VARIABLE: Final = 1024  # bytes
 _SIGNALS: Final = {"HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "TSTP", "KILL"}
+FIRST_WINDOW: Final = 64 * 1024  # bytes that a client may send before anything runs
+WINDOW: Final = 512 * 1024  # bytes that it may send to a verb or the screens before they have taken them
+BULK_WINDOW: Final = 8 << 20  # the same where files are moved
+MAX_SHOWN: Final = 200  # characters of what is refused, in the audit trail
+_MAX_COMMAND: Final = 32 * 1024  # bytes
 _PIPE: Final = 1 << 20  # bytes a pipe holds; the largest that the kernel grants everybody
 _F_SETPIPE_SZ: Final = 1031
 
@@ -58,6 +75,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._outflows: list[Outflow] = []
         self._early: list[bytes] = []  # came before the process ran
         self._early_end = False
+        self._came = asyncio.Event()  # something early
         self._process: Process | None = None
         self.gone = asyncio.Event()  # the channel is no more
 
@@ -78,11 +96,16 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def exec_requested(self, command: str) -> bool:
         """A command."""
+        if len(command) > _MAX_COMMAND:
+            self._wish = Refused(
+                f"cannot read a command of more than {_MAX_COMMAND >> 10} KiB", command[:MAX_SHOWN]
+            )
+            return True
         return self._want(command, None)
 
     def subsystem_requested(self, subsystem: str) -> bool:
         """A subsystem, such as sftp."""
-        return self._want(None, subsystem)
+        return self._want(None, subsystem[:MAX_SHOWN])
 
     def _want(self, command: str | None, subsystem: str | None) -> bool:
         self._wish = wish_of(command, subsystem, pty=self._term is not None)
@@ -100,6 +123,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if self._inflow is None or self._early:  # what came before goes first
             self._early.append(bytes(data))
             self._pause()
+            self._came.set()
         else:
             self._inflow.write(memoryview(data))
 
@@ -107,6 +131,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """No more bytes; the answers may still come."""
         if self._inflow is None or self._early:
             self._early_end = True
+            self._came.set()
         elif self._master is None:
             self._inflow.end()
         return True
@@ -141,6 +166,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """The channel is closed, in order or not."""
         self._door.open.discard(self)
         self.gone.set()
+        self._came.set()
         self._close()
 
     # The story.
@@ -169,10 +195,14 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if wish is None:  # asyncssh starts no session before a request
             raise LabboxError("internal", "cannot start: nothing was asked for")
         if isinstance(wish, Refused):
-            await self._door.audit("refused", visible_line(wish.what)[:200])
-            self._say(f"error: {wish.sentence}")
-            return 1
-        if self._door.login.invited:
+            return await self._refuse(wish)
+        if isinstance(wish, Nothing):
+            return 0
+        if isinstance(wish, Secluded):
+            wish = await self._secluded(wish)
+            if isinstance(wish, Refused):
+                return await self._refuse(wish)
+        if self._door.login.invited and wish != ADD_KEYS:
             if self._term is None or not isinstance(wish, Screens):
                 raise LabboxError(
                     "forbidden",
@@ -180,8 +210,66 @@ class Session(asyncssh.SSHServerSession[bytes]):
                     f"log in once with “ssh {self._door.name}@…” alone, to leave a key or set a password",
                 )
             await self._welcome()
-        async with self._door.launch(wish, self._variables(), pty=self._term is not None) as launch:
-            return await self._run(launch)
+        status = await self._start(wish)
+        if isinstance(wish, Sftp) and self._door.login.scope is None:
+            await self._take_keys()
+        return status
+
+    async def _refuse(self, wish: Refused) -> int:
+        await self._door.audit("refused", visible_line(wish.what[:MAX_SHOWN]))
+        self._say(f"error: {wish.sentence}")
+        return 1
+
+    async def _secluded(self, wish: Secluded) -> Wish:
+        """The rest of the words of an `rsync -s`; what comes behind them is kept for the program."""
+        words, end, rest = b"", b"", b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WORDS_SECONDS):
+                while not end:
+                    sent = b"".join(self._early)
+                    words, end, rest = sent.partition(b"\0\0")
+                    if end or self._early_end or self.gone.is_set() or len(sent) > _MAX_COMMAND:
+                        break
+                    self._came.clear()
+                    self._resume()
+                    await self._came.wait()
+        if not end:
+            return Refused("cannot run rsync like this: its words did not come", "rsync -s")
+        self._early = [rest] if rest else []
+        return wish.complete(words)
+
+    async def _take_keys(self) -> None:
+        """Take over keys that an sftp session put into ~/.ssh/authorized_keys, as `ssh-copy-id -s` does.
+
+        The file is read by a verb, as the person; here nobody looks at it, nor at what the verb says.
+        """
+        with suppress(LabboxError, OSError, TimeoutError):  # the sftp session was as it should be
+            async with (
+                asyncio.timeout(KEYS_SECONDS),
+                self._door.launch(self, TAKE_KEYS, {}, pty=False) as launch,
+            ):
+                nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    process = await launch.start((nowhere, nowhere, nowhere), pty=False)
+                finally:
+                    os.close(nowhere)
+                try:
+                    await process.wait()
+                finally:
+                    if not process.ended:
+                        await process.kill()
+
+    async def _start(self, wish: Wish) -> int:
+        async with self._door.launch(self, wish, self._variables(), pty=self._term is not None) as launch:
+            with self._door.room_for(BULK_WINDOW if launch.bulk else WINDOW) as window:
+                if self._channel is not None and not self.gone.is_set():
+                    self._channel.widen(window)
+                return await self._run(launch)
+
+    def waits(self) -> None:
+        """Others of the same person have to end first: who is at a terminal is told."""
+        if self._term is not None:
+            self._say("Too many of your logins are open: waiting for one of them to end…")
 
     async def _welcome(self) -> None:
         """The dialogue of an invited person."""

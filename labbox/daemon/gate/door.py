@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 import asyncssh
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from labbox.daemon.gate.algorithms import MIN_RSA_BITS
-from labbox.daemon.gate.channel import Session
-from labbox.daemon.gate.guard import MAX_TRIES
+from labbox.daemon.gate.channel import FIRST_WINDOW, Session
 from labbox.daemon.gate.launch import Launch
 from labbox.daemon.gate.sessions import SessionInfo
 from labbox.daemon.gate.welcome import Lines, welcome
 from labbox.daemon.gate.words import Wish
 from labbox.daemon.people import Login
+from labbox.daemon.people.guessing import network_of
 from labbox.errors import LabboxError
 from labbox.text import format_duration
 
 if TYPE_CHECKING:
+    from labbox.daemon.gate.knock import Knock
     from labbox.daemon.gate.server import Gate
     from labbox.daemon.gate.wire import Connection
     from labbox.daemon.processes import Process
 
 MINUTE: Final = 60.0  # seconds
 PARTING_SECONDS: Final = 1.0  # for a client to close what it was told the end of
+MAX_TRIES: Final = 6  # passwords and keys refused in one connection
 MAX_CHANNELS: Final = 16  # sessions of one connection at once
+SESSION_SECONDS: Final = 30.0  # that a login waits for others of its person to end, where too many are open
 _SENTENCES: Final = 20  # refusals that one connection adds to the audit trail
 
 
@@ -40,8 +43,9 @@ class Door(asyncssh.SSHServer):
         """For a connection that has just come."""
         self._gate = gate
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._knock: Knock | None = None
         self._address = ""
-        self._entered = False
+        self._counted = False
         self._tries = 0
         self._candidate: tuple[Login, str, str | None] | None = None  # who, how, key
         self._login: Login | None = None
@@ -68,14 +72,12 @@ class Door(asyncssh.SSHServer):
     # The connection.
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """Somebody knocks."""
+        """A newcomer's login begins."""
         self._connection = conn
-        self._address = str((conn.get_extra_info("peername") or ("unknown",))[0])
-        self._entered = self._gate.guard.enter(self._address)
-        if self._entered:
-            self._gate.doors.add(self)
-        else:
-            conn.abort()
+        self._knock = cast("Connection", conn).knock
+        if self._knock is not None:
+            self._address = self._knock.address
+        self._gate.doors.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """They have gone."""
@@ -83,12 +85,19 @@ class Door(asyncssh.SSHServer):
         self._gate.left.set()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        if self._counted:
+            self._counted = False
+            self._gate.connections.remove(self.name, self._source)
         self._leave()
 
     def _leave(self) -> None:
-        if self._entered:
-            self._entered = False
-            self._gate.guard.leave(self._address)
+        if self._knock is not None:
+            knock, self._knock = self._knock, None
+            knock.gone()
+
+    @property
+    def _source(self) -> str:
+        return network_of(self._address)
 
     def disconnect(self, sentence: str) -> None:
         """Leave the terminals of its sessions as they were, close the connection and say why."""
@@ -142,29 +151,25 @@ class Door(asyncssh.SSHServer):
     async def validate_password(self, username: str, password: str) -> bool:
         """Whether this password, code or token opens; where somebody guesses, it is not looked at."""
         self._candidate = None
-        gate = self._gate
-        async with gate.one_password_at_a_time(self._address):
-            if (wait := gate.guard.wait(self._address)) > 0:
-                self._say(
-                    f"cannot look at a password from {self._address} yet: wait {format_duration(wait + 1)}"
-                )
-                self._count_try()
-                return False
-            try:
-                login = await gate.people.authenticate_password(username, password, self.origin)
-            except LabboxError as error:
-                self._say(error.message)
-                return False
-            if login is not None:
-                gate.guard.succeeded(self._address, username)
-                self._candidate = (
-                    login,
-                    "code" if login.invited else "token" if login.scope else "password",
-                    None,
-                )
-                return True
-            slowness = gate.guard.slowness(username)
-            pause = gate.guard.failed(self._address, username)
+        guessing, source = self._gate.people.guessing, self._source
+        person = username if await self._gate.people.account(username) is not None else ""
+        if self._must_wait(source):
+            return False
+        try:
+            async with guessing.turn(source, person):
+                if self._must_wait(source):  # others from there have been wrong meanwhile
+                    return False
+                login = await self._gate.people.authenticate_password(username, password, self.origin)
+                if login is not None:
+                    guessing.succeeded(source, username)
+                    how = "code" if login.invited else "token" if login.scope else "password"
+                    self._candidate = (login, how, None)
+                    return True
+                slowness = guessing.slowness(username)
+                pause = guessing.failed(source, username)
+        except LabboxError as error:
+            self._say(error.message)
+            return False
         if pause:
             self._say(f"too many wrong passwords from {self._address}: wait {format_duration(pause)}")
             await self.audit(
@@ -173,6 +178,14 @@ class Door(asyncssh.SSHServer):
         await asyncio.sleep(slowness)
         self._count_try()
         return False
+
+    def _must_wait(self, source: str) -> bool:
+        """Whether passwords from there are not looked at now; it is said, and counts as a try."""
+        wait = self._gate.people.guessing.wait(source)
+        if wait > 0:
+            self._say(f"cannot look at a password from {self._address} yet: wait {format_duration(wait + 1)}")
+            self._count_try()
+        return wait > 0
 
     def _count_try(self) -> None:
         self._tries += 1
@@ -190,6 +203,14 @@ class Door(asyncssh.SSHServer):
         if self._candidate is None or self._candidate[0].account.name != self.name:
             raise asyncssh.DisconnectError(asyncssh.DISC_PROTOCOL_ERROR, "cannot tell who you are")
         self._login, how, key = self._candidate
+        try:
+            self._gate.connections.add(self.name, self._source)
+        except LabboxError as error:
+            self._gate.complain(error.message)
+            self.disconnect(error.message)
+            return
+        self._counted = True
+        self._gate.people.guessing.met(self._source, self.name)
         self._leave()
         self.active()
         if self._gate.settings.ssh.idle_minutes:
@@ -201,33 +222,31 @@ class Door(asyncssh.SSHServer):
 
     # Sessions.
 
-    def session_requested(self) -> Session | bool:
-        """A session channel is opened."""
+    def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], Session]:
+        """A session channel is opened; until something runs in it the client may send little."""
+        connection = cast("Connection", self._connection)
         if self._sessions >= MAX_CHANNELS:
             raise asyncssh.ChannelOpenError(
                 asyncssh.OPEN_RESOURCE_SHORTAGE, f"cannot open more than {MAX_CHANNELS} sessions at once"
             )
         session = Session(self)
         self.open.add(session)
-        return session
+        return connection.create_server_channel(window=FIRST_WINDOW), session
 
     def start(self, session: Session) -> None:
         """Run a session that the client has asked for."""
         self._gate.run(session.run())
 
     @asynccontextmanager
-    async def launch(self, wish: Wish, variables: Mapping[str, str], *, pty: bool) -> AsyncIterator[Launch]:
+    async def launch(
+        self, session: Session, wish: Wish, variables: Mapping[str, str], *, pty: bool
+    ) -> AsyncIterator[Launch]:
         """What starts the process of a session, for as long as it lives."""
         gate, login = self._gate, self.login
         account = await gate.people.account(self.name)
         if account is None or account.uid != login.account.uid:
             raise LabboxError("forbidden", f"cannot open a session: there is no {self.name} any more")
-        most = gate.settings.ssh.max_sessions_per_user
-        if gate.sessions_of(self.name) >= most:
-            raise LabboxError(
-                "limit", f"cannot open more than {most} sessions of {self.name}", "close one of the others"
-            )
-        gate.count_session(self.name, 1)
+        await gate.seats.take(self.name, SESSION_SECONDS, session.waits)
         self._sessions += 1
         self._silent += not pty
         try:
@@ -237,10 +256,16 @@ class Door(asyncssh.SSHServer):
             finally:
                 launch.done()
         finally:
-            gate.count_session(self.name, -1)
+            gate.seats.give_back(self.name)
             self._sessions -= 1
             self._silent -= not pty
             self.active()
+
+    @contextmanager
+    def room_for(self, window: int) -> Iterator[int]:
+        """So many bytes, or fewer, that the client of a session may send before they are taken."""
+        with self._gate.windows.take(self.name, window) as granted:
+            yield granted
 
     async def welcome(self, lines: Lines) -> None:
         """The first login of an invited person; afterwards they are in as anybody else."""

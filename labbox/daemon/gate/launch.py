@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from labbox.daemon.gate.repositories import Repositories
 from labbox.daemon.gate.sessions import SessionInfo, Sessions
-from labbox.daemon.gate.words import Copy, Git, Refused, Screens, Sftp, Verb, Wish
+from labbox.daemon.gate.words import Copy, Git, Nothing, Refused, Screens, Secluded, Sftp, Verb, Wish
 from labbox.daemon.processes import Process, Processes
 from labbox.daemon.state import SCOPED_SOCKETS
 from labbox.errors import LabboxError
@@ -119,6 +119,8 @@ class Launcher:
                 env.update(repository.env)
             case Refused(sentence):
                 raise LabboxError("forbidden", sentence)
+            case Secluded() | Nothing():
+                raise AssertionError("no program runs for these")
         return launch
 
     @staticmethod

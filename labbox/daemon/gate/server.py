@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import weakref
-from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,11 +14,15 @@ import asyncssh
 import labbox
 from labbox.custom.schema import split_address
 from labbox.daemon.gate import algorithms, hostkeys
+from labbox.daemon.gate.channel import FIRST_WINDOW
 from labbox.daemon.gate.door import PARTING_SECONDS, Door
-from labbox.daemon.gate.guard import Guard
+from labbox.daemon.gate.knock import Knock
 from labbox.daemon.gate.launch import Launcher
+from labbox.daemon.gate.porch import Porch
 from labbox.daemon.gate.repositories import Repositories
 from labbox.daemon.gate.sessions import Sessions
+from labbox.daemon.gate.shares import Connections, Seats, Windows
+from labbox.daemon.gate.turns import Turns
 from labbox.daemon.gate.wire import Connection, check_library
 from labbox.errors import LabboxError
 
@@ -34,11 +36,13 @@ log = logging.getLogger(__name__)
 LOGIN_SECONDS: Final = 60.0  # for a login, from the first byte on
 KEEPALIVE_SECONDS: Final = 30.0
 KEEPALIVE_MISSES: Final = 4  # unanswered before a client counts as gone
-WINDOW: Final = 8 << 20  # bytes a client may send before we have taken them
 PACKET: Final = 64 << 10  # bytes of one packet
 REKEY_BYTES: Final = 32 << 30  # far below what AES-GCM bears under one key (RFC 5647 with a 64-bit counter)
 STOP_SECONDS: Final = 10.0
-_BACKLOG: Final = 512
+_BACKLOG: Final = 1024
+_VERSION: Final = f"labbox_{labbox.__version__}"
+_LOOK: Final = 0.05  # seconds between looks at who waits to begin a login, while some do
+_TELL: Final = 60.0  # seconds between lines in the log about them
 
 
 class Gate:
@@ -47,16 +51,27 @@ class Gate:
     def __init__(
         self, people: People, processes: Processes, settings: Settings, state: Path, socket: Path
     ) -> None:
-        """`state` is the state folder, `socket` the API's, for the sessions."""
+        """`state` is the state folder, `socket` the API's, for the sessions.
+
+        `not_from` may be set to what says why nobody logs in from an address ("" where they may).
+        """
         self.people = people
         self.settings = settings
-        self.guard = Guard()
+        ssh = settings.ssh
+        self.porch = Porch(
+            at_once=ssh.logins_at_once,
+            at_once_per_address=min(ssh.logins_at_once_per_address, ssh.logins_at_once),
+            per_second=ssh.logins_per_second_per_address,
+            knows=people.guessing.knows,
+        )
+        self.connections = Connections(ssh.max_connections_per_user, ssh.max_connections_per_address)
+        self.seats = Seats(ssh.max_sessions_per_user)
+        self.windows = Windows()
+        self.not_from: Callable[[str], str] = lambda _address: ""
         self.sessions = Sessions()
         self.launcher = Launcher(processes, self.sessions, Repositories(state), socket)
         self.doors: set[Door] = set()
         self._state = state
-        self._open: Counter[str] = Counter()  # sessions by user, those that are just being started too
-        self._password_locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._server: asyncio.Server | None = None
         self._group: asyncio.TaskGroup | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -70,14 +85,23 @@ class Gate:
         keys = await asyncio.to_thread(hostkeys.load, self._state / "secrets")
         options = await asyncssh.SSHServerConnectionOptions.construct(**self._options(keys))
         options.server_host_keys = hostkeys.modern(options.server_host_keys)
-        check_library(Connection(loop, options))
+        turns = Turns(loop)
+        check_library(Connection(loop, options, turns, None))
         ready = asyncio.Event()
         self._keeper = asyncio.create_task(self._keep(ready), name="gate")
         await ready.wait()
         host, port = split_address(self.settings.ssh.listen)
         try:
             self._server = await loop.create_server(
-                lambda: Connection(loop, options), host or None, port, backlog=_BACKLOG
+                lambda: Knock(
+                    self.porch,
+                    lambda knock: Connection(loop, options, turns, knock),
+                    _VERSION,
+                    lambda address: self.not_from(address),
+                ),
+                host or None,
+                port,
+                backlog=_BACKLOG,
             )
         except OSError as error:
             await self.stop()
@@ -112,7 +136,7 @@ class Gate:
     def _options(self, keys: list[asyncssh.SSHKey]) -> dict[str, Any]:
         return {
             "server_factory": lambda: Door(self),
-            "server_version": f"labbox_{labbox.__version__}",
+            "server_version": _VERSION,
             "config": None,
             "server_host_keys": keys,
             "gss_host": None,
@@ -130,7 +154,7 @@ class Gate:
             "allow_scp": False,
             "line_editor": False,
             "encoding": None,
-            "window": WINDOW,
+            "window": FIRST_WINDOW,
             "max_pktsize": PACKET,
             "rekey_bytes": REKEY_BYTES,
             "rekey_seconds": 0,
@@ -145,7 +169,9 @@ class Gate:
         async with asyncio.TaskGroup() as group:
             self._group = group
             ready.set()
+            letting_in = group.create_task(self._let_in())
             await self._stopping.wait()
+            letting_in.cancel()
             self._group = None
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -167,21 +193,14 @@ class Gate:
         """Something for the box's log."""
         log.warning("%s", sentence)
 
-    def sessions_of(self, name: str) -> int:
-        """How many sessions a user has or is just opening."""
-        return self._open[name]
-
-    def count_session(self, name: str, change: int) -> None:
-        """One more, or one less."""
-        self._open[name] += change
-        if not self._open[name]:
-            del self._open[name]
-
-    @asynccontextmanager
-    async def one_password_at_a_time(self, address: str) -> AsyncIterator[None]:
-        """Checking a password is slow on purpose: one address uses one of the checkers, not all."""
-        lock = self._password_locks.get(address)
-        if lock is None:
-            lock = self._password_locks[address] = asyncio.Lock()
-        async with lock:
-            yield
+    async def _let_in(self) -> None:
+        """Let newcomers in who wait, as places come free with time; tell the log once a minute."""
+        loop = asyncio.get_running_loop()
+        told = loop.time() - _TELL
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.porch.waiting:
+                self.porch.admit()
+            if loop.time() - told >= _TELL and (self.porch.made_wait or self.porch.turned_away):
+                told = loop.time()
+                self.complain(self.porch.report())

@@ -9,14 +9,15 @@ program instead of `ssh`: so only options on a list pass.
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from labbox.familiar import NOTHING, instead
 
 _SHELLS: Final = frozenset("sh bash dash zsh ksh csh tcsh fish ash busybox su sudo doas screen tmux".split())
 _VERB: Final = re.compile(r"-?-?[a-z][a-z-]{0,31}", re.ASCII)
 _SCP: Final = re.compile(r"-[rpdvqtf]+", re.ASCII)
-# Without `s`: the options would then come over the connection, past this list.
+# Without `s`: the options would then come over the connection, past this list. `Secluded` takes them up.
 _RSYNC_SHORT: Final = re.compile(r"-[ACDEHIJKLNORSUWXbcdgklmnopqrtuvxyz0-9@B]*(e[\w.]*)?", re.ASCII)
 _RSYNC_FLAGS: Final = frozenset(
     "append copy-unsafe-links delay-updates delete delete-after delete-before delete-delay"
@@ -67,6 +68,23 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class Secluded:
+    """`rsync -s`: the rest of its words comes over the connection, each ended by a NUL, the last by two."""
+
+    words: tuple[str, ...]
+
+    def complete(self, sent: bytes) -> Wish:
+        """With what came, up to the two NULs: what is asked for, by the same list as ever."""
+        rest = [word.decode("utf-8", "surrogateescape") for word in sent.split(b"\0")][1:]
+        return _rsync("rsync -s", [*self.words, *rest])
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Only whether one comes in: `true`, `exit`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Git:
     """A push or a fetch; `repository` without `.git`."""
 
@@ -82,7 +100,24 @@ class Refused:
     what: str
 
 
-Wish = Screens | Verb | Sftp | Copy | Git | Refused
+Wish = Screens | Verb | Sftp | Copy | Secluded | Git | Nothing | Refused
+
+ADD_KEYS: Final = Verb(("user", "key", "add", "--if-new", "-"))  # those that come on standard input
+TAKE_KEYS: Final = Verb(("user", "key", "add", "--if-new", ".ssh/authorized_keys"))
+# What ssh-copy-id sends, and what people type on Windows or copy from manuals: all of it ends in this. The
+# words are looked for and never run.
+_KEYS_APPENDED: Final = re.compile(
+    r"(?:\bcat *>>?|\btee(?: +-a| +--append)?) *[\"']?(?:~/|\$HOME/|\$\{HOME\}/|\./|/[\w./-]*/)?"
+    r"\.ssh/authorized_keys2?\b",
+    re.ASCII,
+)
+# Newer ones name the file once and use a variable for it.
+_VARIABLE_APPENDED: Final = re.compile(
+    r"=[\"']?\.ssh/authorized_keys\b.*\bcat *>> *[\"']?\$\{?\w+\}?", re.ASCII
+)
+_LONGEST_KEYS_COMMAND: Final = 4096  # characters
+_WORD: Final = re.compile(r"""(?:[^\s'"\\]+|'[^']*'|"(?:[^"\\]|\\.)*"|\\.)+""", re.DOTALL)
+_PIECE: Final = re.compile(r"""([^'"\\]+)|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)""", re.DOTALL)
 
 
 def wish_of(command: str | None, subsystem: str | None, *, pty: bool) -> Wish:
@@ -103,21 +138,46 @@ def wish_of(command: str | None, subsystem: str | None, *, pty: bool) -> Wish:
         )
     if "\0" in command:
         return Refused("cannot read the command: it holds a NUL character", "command with NUL")
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        return Refused(f"cannot read the command: {str(error).lower()}", command)
+    if len(command) <= _LONGEST_KEYS_COMMAND and (
+        _KEYS_APPENDED.search(command) or _VARIABLE_APPENDED.search(command)
+    ):
+        return ADD_KEYS
+    words = split(command)
+    if words is None:
+        return Refused("cannot read the command: a quotation mark is missing", command)
     if not words:
         return Screens() if pty else Refused("cannot run an empty command; try “ssh … help”", "empty command")
     return _program(command, words)
 
 
+def split(command: str) -> list[str] | None:
+    """The words of a command as a shell splits them; None where a quotation has no end.
+
+    Like `shlex.split`, which takes a microsecond and more for each character.
+    """
+    words: list[str] = []
+    at = 0
+    for found in _WORD.finditer(command):
+        if command[at : found.start()].strip():
+            return None
+        at = found.end()
+        words.append(_PIECE.sub(_unquoted, found[0]))
+    return None if command[at:].strip() else words
+
+
+def _unquoted(piece: re.Match[str]) -> str:
+    plain, single, double, escaped = piece.groups()
+    if double is not None:
+        return re.sub(r"\\([\\\"$`])", r"\1", double)
+    return str(plain or single or escaped or "")
+
+
 def _program(command: str, words: list[str]) -> Wish:
+    if words[0] == "rsync" or words[0].endswith("/rsync"):
+        return _rsync(command, words[1:])
     match words:
         case ["scp", *rest]:
             return _scp(command, rest)
-        case ["rsync", *rest]:
-            return _rsync(command, rest)
         case [("git-upload-pack" | "git-receive-pack") as program, path]:
             return _git(command, program.removeprefix("git-"), path)
         case ["git", ("upload-pack" | "receive-pack") as service, path]:
@@ -132,14 +192,21 @@ def _program(command: str, words: list[str]) -> Wish:
             words = rest
         case [path] if path.rpartition("/")[2] in ("sftp-server", "internal-sftp"):
             return Sftp()
+        case [word] if word in NOTHING:
+            return Nothing()
+        case ["exit", status] if status == "0":
+            return Nothing()
     name = words[0].rpartition("/")[2]
     if name in _SHELLS:
         return Refused(
             "cannot open a shell: this box has none; log in without a command for its screens", command
         )
-    if not _VERB.fullmatch(words[0]):
+    if not _VERB.fullmatch(
+        words[0]
+    ):  # of words that could be a verb, the command line says what is like them
         return Refused(
-            f"cannot run “{words[0]}”: there are labbox verbs, sftp, scp, rsync and git; try “ssh … help”",
+            instead(words[0])
+            or f"cannot run “{words[0]}”: there are labbox verbs, sftp, scp, rsync and git; try “ssh … help”",
             command,
         )
     return Verb(tuple(words))
@@ -169,6 +236,12 @@ def _rsync(command: str, words: list[str]) -> Wish:
         return Refused(
             "cannot run rsync by itself: run it on your own computer, with this box as one side", command
         )
+    for at, word in enumerate(words[1:3], start=1):
+        letters, e, rest = word.partition("e")
+        if re.fullmatch(r"-[A-Za-z0-9@]*s[A-Za-z0-9@]*", letters, re.ASCII) and not word.startswith("--"):
+            if len(words) > at + 1:
+                break
+            return Secluded((*words[:at], letters.replace("s", "") + e + rest))
     options: list[str] = []
     paths: list[str] = []
     for word in words:

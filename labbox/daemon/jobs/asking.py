@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Final
 
 import msgspec
 
 from labbox.errors import LabboxError
 from labbox.locations import (
+    LONGEST,
     Kind,
     Location,
     archive_ending,
@@ -28,6 +30,7 @@ MOST_SOURCES: Final = 100_000  # all that is marked in a large folder
 MOST_PATHS: Final = 100_000  # of `only` and of `decisions`
 LONGEST_WAIT: Final = 30 * 86400.0  # seconds
 _MOST_PATTERNS: Final = 1_000
+_STEP: Final = 100  # locations that are read before others are served
 _LONGEST_TEXT: Final = 4096  # bytes of a pattern or of what is searched for
 _WHOLE: Final = {  # each verb with its sentence: what stands in the job's name
     V.COPY: "copy {what} to {target}",
@@ -54,6 +57,33 @@ _ALONE: Final = (
 
 def check_transfer(spec: JobSpec) -> TransferSpec:
     """The transfer of a spec, its locations in full; LabboxError "invalid" for what cannot be done."""
+    steps = _checked(spec)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return _result(end)
+
+
+async def check_transfer_in_turns(spec: JobSpec) -> TransferSpec:
+    """The same for any number of files: others are served in between."""
+    steps = _checked(spec)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return _result(end)
+        await asyncio.sleep(0)
+
+
+def _result(end: StopIteration) -> TransferSpec:
+    if not isinstance(end.value, TransferSpec):
+        raise AssertionError("what is checked is a transfer")
+    return end.value
+
+
+def _checked(spec: JobSpec) -> Generator[None, None, TransferSpec]:
+    """The check, in steps of a millisecond or so."""
     asked = spec.transfer
     if asked is None:
         raise AssertionError("only for specs with a transfer")
@@ -64,10 +94,11 @@ def check_transfer(spec: JobSpec) -> TransferSpec:
                 f"cannot submit: a transfer has no {name}",
                 "submit the run by itself, with --after",
             )
-    sources, target = _sources(asked), _target(asked)
+    sources = yield from _sources(asked)
+    target = _target(asked)
     _check_verb(asked, sources, target)
-    _check_paths(asked)
-    _check_words(asked)
+    yield from _check_paths(asked)
+    yield from _check_words(asked)
     if not 0 <= asked.wait <= LONGEST_WAIT:
         raise LabboxError(
             "invalid",
@@ -76,43 +107,57 @@ def check_transfer(spec: JobSpec) -> TransferSpec:
         )
     return msgspec.structs.replace(
         asked,
-        sources=tuple(map(str, sources)),
+        sources=(yield from _texts(sources)),
         target=None if target is None else str(target),
     )
 
 
 def transfer_name(asked: TransferSpec) -> str:
     """What a list calls it: "copy 3 items to ~/x"."""
-    sources = [parse(text) for text in asked.sources]
-    what = _shown_name(sources[0]) if len(sources) == 1 else f"{len(sources)} items"
+    many = len(asked.sources)
+    what = _shown_name(parse(asked.sources[0])) if many == 1 else f"{many} items"
     target = "" if asked.target is None else parse(asked.target).shown()
     return _WHOLE[asked.verb].format(what=what, target=target, undo=asked.undo)
 
 
-def locations_of(asked: TransferSpec) -> tuple[Location, ...]:
-    """Everything that it reads or writes."""
+def _named(asked: TransferSpec, kind: Kind) -> Iterable[Location]:
+    """Of what it reads or writes, the locations of one kind; texts are as `check_transfer` leaves them."""
     texts = asked.sources if asked.target is None else (*asked.sources, asked.target)
-    return tuple(map(parse, texts))
+    return (parse(text) for text in texts if text.startswith(f"{kind}:"))
 
 
 def jobs_named(asked: TransferSpec) -> frozenset[int]:
     """The jobs whose results it reads or writes."""
-    return frozenset(int(one.host) for one in locations_of(asked) if one.kind is Kind.JOB)
+    return frozenset(int(one.host) for one in _named(asked, Kind.JOB))
 
 
 def hosts_named(asked: TransferSpec) -> tuple[str, ...]:
     """The other machines that it reaches, as `[user@]host[:port]`."""
-    return tuple(dict.fromkeys(one.host for one in locations_of(asked) if one.kind is Kind.SFTP))
+    return tuple(dict.fromkeys(one.host for one in _named(asked, Kind.SFTP)))
 
 
-def _sources(asked: TransferSpec) -> list[Location]:
+def _sources(asked: TransferSpec) -> Generator[None, None, list[Location]]:
     if len(asked.sources) > MOST_SOURCES:
         raise LabboxError(
             "limit",
             f"cannot {asked.verb} {len(asked.sources):,} things at once, at most {MOST_SOURCES:,}",
             "name the folder that they stand in",
         )
-    return [parse(text) for text in asked.sources]
+    found = []
+    for number, text in enumerate(asked.sources, start=1):
+        found.append(parse(text))
+        if number % _STEP == 0:
+            yield
+    return found
+
+
+def _texts(locations: list[Location]) -> Generator[None, None, tuple[str, ...]]:
+    found = []
+    for number, location in enumerate(locations, start=1):
+        found.append(str(location))
+        if number % _STEP == 0:
+            yield
+    return tuple(found)
 
 
 def _target(asked: TransferSpec) -> Location | None:
@@ -166,12 +211,16 @@ def _sums() -> frozenset[str]:
     return frozenset(one for one in hashlib.algorithms_guaranteed if not one.startswith("shake"))
 
 
-def _check_paths(asked: TransferSpec) -> None:
+def _check_paths(asked: TransferSpec) -> Generator[None, None, None]:
     paths = (*asked.only, *(one.path for one in asked.decisions))
     if len(paths) > MOST_PATHS:
         raise LabboxError("limit", f"cannot name {len(paths):,} files, at most {MOST_PATHS:,}")
-    for path in paths:
+    for number, path in enumerate(paths, start=1):
+        if number % _STEP == 0:
+            yield
         try:
+            if len(path) > LONGEST:
+                raise LabboxError("invalid", "cannot use a path of that length")
             _check_parts(path_of(path).split("/"))
         except LabboxError as error:
             raise LabboxError(
@@ -186,11 +235,16 @@ def _check_parts(parts: Iterable[str]) -> None:
         check_name(part)
 
 
-def _check_words(asked: TransferSpec) -> None:
+def _check_words(asked: TransferSpec) -> Generator[None, None, None]:
     if len(asked.exclude) > _MOST_PATTERNS:
         raise LabboxError("limit", f"cannot use {len(asked.exclude):,} patterns, at most {_MOST_PATTERNS:,}")
+    yield
     for word in (*asked.exclude, *asked.called, asked.name or "", asked.text or ""):
-        if "\0" in word or len(word.encode("utf-8", "surrogateescape")) > _LONGEST_TEXT:
+        if (
+            len(word) > _LONGEST_TEXT
+            or "\0" in word
+            or len(word.encode("utf-8", "surrogateescape")) > _LONGEST_TEXT
+        ):
             raise LabboxError(
                 "invalid",
                 f"cannot use the pattern “{visible_line(word[:40])}”",

@@ -283,6 +283,7 @@ class Dispatcher:
             running=tuple(self._holding(row, attempt, now) for row, attempt in self._running.values()),
             shares={owner: await self._share(owner) for owner in owners},
             groups=dict(self._groups),
+            transfers=self._settings.max_transfers,
             engine=self._engine_trouble(),
             disk=self._disk_trouble(),
         )

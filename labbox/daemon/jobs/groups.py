@@ -12,7 +12,7 @@ from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import events, groups
 from labbox.errors import LabboxError
-from labbox.groups import check_parallel, parse_group
+from labbox.groups import TRANSFERS, check_parallel, parse_group
 from labbox.protocol import Group, Groups
 
 if TYPE_CHECKING:
@@ -35,6 +35,13 @@ class GroupLimits:
         """How many of a group's jobs may run at once; None: no limit."""
         name = parse_group(name)
         check_parallel(parallel)
+        most = self._parts.settings.max_transfers
+        if name == TRANSFERS and parallel is not None and parallel > most:
+            raise LabboxError(
+                "limit",
+                f"cannot run {parallel:,} transfers at once: this box allows {most} of one person",
+                f"labbox job group set {TRANSFERS} --parallel {most}",
+            )
         _check_owner(account, owner, "change")
         if await self._parts.people.account(owner) is None:
             raise LabboxError("not_found", f"cannot set the group {name}: there is no user {owner}")

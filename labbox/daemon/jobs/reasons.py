@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from labbox.daemon.jobs.queue import Queue, Waiting
-from labbox.daemon.jobs.scheduler import NOTHING, Amount, Box, Held, Plan, Share, would_start
+from labbox.daemon.jobs.scheduler import ANY_GROUP, NOTHING, Amount, Box, Held, Plan, Share, would_start
 from labbox.model import Limits, Reason, ReasonCode, Resources
 from labbox.text import counted, format_bytes
 
@@ -39,7 +39,7 @@ def all_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> tuple[Reaso
 
 def _unhindered(box: Box, job: Waiting, own: frozenset[ReasonCode]) -> Box:
     """The box without what keeps this job by itself; the others that wait are still there."""
-    total, shares, groups = box.total, box.shares, box.groups
+    total, shares, groups, transfers = box.total, box.shares, box.groups, box.transfers
     if ReasonCode.NO_ROOM in own:
         total = Resources(
             cpus=total.cpus + job.need.cpus,
@@ -50,7 +50,10 @@ def _unhindered(box: Box, job: Waiting, own: frozenset[ReasonCode]) -> Box:
         share = msgspec.structs.replace(shares.get(job.owner, Share()), limits=Limits())
         shares = {**shares, job.owner: share}
         groups = {**groups, (job.owner, job.group or ""): None}
-    return msgspec.structs.replace(box, total=total, engine="", disk="", shares=shares, groups=groups)
+        transfers = None
+    return msgspec.structs.replace(
+        box, total=total, engine="", disk="", shares=shares, groups=groups, transfers=transfers
+    )
 
 
 def _own_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Iterator[Reason]:
@@ -108,6 +111,10 @@ def _limits(box: Box, plan: Plan, job: Waiting) -> Iterator[Reason]:
 
 
 def _group_limit(box: Box, plan: Plan, job: Waiting) -> Iterator[Reason]:
+    if job.transfer and box.transfers is not None:
+        running = plan.grouped.get((job.owner, ANY_GROUP), 0)
+        if running >= box.transfers:
+            yield _reason(ReasonCode.LIMIT, f"{counted(running, 'transfer')} of {job.owner} run already")
     if job.group is not None:
         limit, running = box.limit_of(job.owner, job.group), plan.grouped.get((job.owner, job.group), 0)
         if limit is not None and running >= limit:

@@ -76,6 +76,7 @@ class Box(Value):
     running: tuple[Running, ...] = ()
     shares: Mapping[str, Share] = {}
     groups: Mapping[tuple[str, str], int | None] = {}
+    transfers: int | None = None  # of one owner at once, whatever their groups; None: no limit
     engine: str = ""
     disk: str = ""
 
@@ -119,6 +120,7 @@ class Amount(NamedTuple):
 
 
 NOTHING: Final = Amount(0, 0, 0)
+ANY_GROUP: Final = ""  # under which an owner's transfers of all groups are counted
 
 
 class Held(NamedTuple):
@@ -271,7 +273,8 @@ class _Pass:
             if limit is not None and self._grouped.get((owner, shape.group), 0) >= limit:
                 return False
         if shape.transfer:
-            return True
+            most = self._box.transfers
+            return most is None or self._grouped.get((owner, ANY_GROUP), 0) < most
         share = self._box.shares.get(owner)
         if share is not None and exceeds(share.limits, self._held.get(owner, Held(0, NOTHING)), need):
             return False
@@ -335,6 +338,7 @@ class _Pass:
         if group is not None:
             self._grouped[owner, group] = self._grouped.get((owner, group), 0) + 1
         if transfer:
+            self._grouped[owner, ANY_GROUP] = self._grouped.get((owner, ANY_GROUP), 0) + 1
             return
         amount = Amount.of(need)
         self._free = self._free.minus(amount)

@@ -11,7 +11,13 @@ import msgspec
 
 from labbox.custom import JobSettings
 from labbox.daemon.jobs import expand
-from labbox.daemon.jobs.asking import check_transfer, jobs_named, locations_of, transfer_name
+from labbox.daemon.jobs.asking import (
+    check_transfer,
+    check_transfer_in_turns,
+    hosts_named,
+    jobs_named,
+    transfer_name,
+)
 from labbox.daemon.jobs.handed import Handed, Project, decode_spec, encode
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.people.accounts import Account
@@ -45,6 +51,9 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST_NAME: Final = 100
 _MOST_RETRIES: Final = 100
 _MOST_AFTER: Final = 1_000
+_MOST_ELEMENTS: Final = 1_000_000
+_MOST_WORDS: Final = 10_000  # of a command
+_MOST_VARIABLES: Final = 1_000
 _MOST_DELIVERED: Final = 1_000  # elements
 _HIGHEST_PRIORITY: Final = 1_000_000
 _LARGEST_ENVIRONMENT: Final = 128 * 1024  # bytes of one variable, as the kernel has it (MAX_ARG_STRLEN)
@@ -79,7 +88,7 @@ async def understand(parts: Parts, account: Account, spec: JobSpec) -> Order:
     """Check a spec, hand in its folder, and fill in what it leaves open."""
     check_spec(spec)
     if spec.transfer is not None:
-        return transfer_order(parts, spec)
+        return transfer_order(parts, spec, await check_transfer_in_turns(spec))
     await parts.storage.check(account)
     if spec.path is None:
         return complete(parts, account, spec, without_folder(spec))
@@ -150,9 +159,12 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
     )
 
 
-def transfer_order(parts: Parts, spec: JobSpec) -> Order:
-    """What is to be stored of a transfer. Storage limits do not hold it up: it may be what makes room."""
-    asked = check_transfer(spec)
+def transfer_order(parts: Parts, spec: JobSpec, checked: TransferSpec | None = None) -> Order:
+    """What is to be stored of a transfer; `checked` where its check was made already.
+
+    Storage limits do not hold it up: it may be what makes room.
+    """
+    asked = check_transfer(spec) if checked is None else checked
     return Order(
         spec=msgspec.structs.replace(
             spec,
@@ -189,6 +201,7 @@ def store(
     handed = msgspec.structs.replace(handed, bound=bound)
     if bound is not None and logs_in(spec):
         raise LabboxError("forbidden", *_NO_LOGINS)
+    _check_waiting(connection, account, max(1, len(order.elements)), parts.settings.max_waiting)
     _check_after(connection, account, spec.after)
     if spec.transfer is not None:
         _check_jobs_of(connection, account, spec.transfer)
@@ -245,8 +258,9 @@ def store(
 
 def logs_in(spec: JobSpec) -> bool:
     """Whether a job, or one that stands with it, reaches other machines with its owner's stored logins."""
-    named = () if spec.transfer is None else locations_of(spec.transfer)
-    places = (*named, elsewhere(spec.path), None if spec.deliver is None else parse(spec.deliver))
+    if spec.transfer is not None and hosts_named(spec.transfer):
+        return True
+    places = (elsewhere(spec.path), None if spec.deliver is None else parse(spec.deliver))
     return any(one is not None and one.kind is Kind.SFTP for one in places)
 
 
@@ -390,7 +404,7 @@ def check_time(limit: float | None, settings: JobSettings) -> float | None:
 
 def job_name(name: str) -> str:
     """A name as it is kept: one visible line."""
-    return visible_line(name.strip())[:_LONGEST_NAME] or "job"
+    return visible_line(name[: 2 * _LONGEST_NAME].strip())[:_LONGEST_NAME] or "job"
 
 
 def check_spec(spec: JobSpec) -> None:
@@ -401,6 +415,10 @@ def check_spec(spec: JobSpec) -> None:
         raise LabboxError("limit", f"cannot submit: after {len(spec.after)} jobs, at most {_MOST_AFTER}")
     if isinstance(spec.start_at, datetime) and spec.start_at.tzinfo is None:
         raise LabboxError("invalid", "cannot use a start time without a time zone")
+    if len(spec.array) > _MOST_ELEMENTS or sum(len(one.values) for one in spec.sweep) > _MOST_ELEMENTS:
+        raise LabboxError("limit", f"cannot submit: more than {_MOST_ELEMENTS:,} values", "split the array")
+    if len(spec.command) > _MOST_WORDS:
+        raise LabboxError("limit", f"cannot submit: the command has more than {_MOST_WORDS:,} words")
     check_env(spec.env)
     if any("\0" in word for word in spec.command):
         raise LabboxError("invalid", "cannot submit: the command has a NUL in it")
@@ -408,6 +426,8 @@ def check_spec(spec: JobSpec) -> None:
 
 def check_env(env: dict[str, str]) -> None:
     """LabboxError for variables that no process can have."""
+    if len(env) > _MOST_VARIABLES:
+        raise LabboxError("limit", f"cannot set more than {_MOST_VARIABLES:,} variables")
     for name, value in env.items():
         if not _VARIABLE.fullmatch(name):
             raise LabboxError(
@@ -415,6 +435,18 @@ def check_env(env: dict[str, str]) -> None:
             )
         if "\0" in value or len(value.encode("utf-8", "surrogateescape")) > _LARGEST_ENVIRONMENT:
             raise LabboxError("invalid", f"cannot set {name}: its value is too long or has a NUL in it")
+
+
+def _check_waiting(connection: Connection, account: Account, more: int, most: int) -> None:
+    """LabboxError "limit" where too many jobs of one person would wait; each element of an array is one."""
+    waiting = jobs.count_waiting(connection, account.name)
+    if waiting + more > most:
+        raise LabboxError(
+            "limit",
+            f"cannot submit {counted(more, 'job')}: {waiting:,} of {account.name} wait already, "
+            f"at most {most:,} may",
+            "come back when some have run, or cancel some: labbox job list --state waiting",
+        )
 
 
 def _check_after(connection: Connection, account: Account, after: tuple[int, ...]) -> None:

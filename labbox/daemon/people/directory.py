@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from labbox.custom import Configuration
 from labbox.daemon.people import homes, secrets, uids
 from labbox.daemon.people.accounts import Account, Actor
+from labbox.daemon.people.guessing import Guessing
 from labbox.daemon.people.hostkeeping import HostKeeping
 from labbox.daemon.people.passwords import Passwords
 from labbox.daemon.people.sealing import Seal
@@ -43,6 +44,7 @@ class Directory:
         self._state = state
         self._root = homes.as_root()
         self._passwords = Passwords()
+        self.guessing = Guessing()
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="people-disk")
         self._accounts: dict[str, Account] = {}
         self._by_uid: dict[int, Account] = {}

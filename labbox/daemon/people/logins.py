@@ -25,7 +25,7 @@ from labbox.protocol import (
     Tokens,
     User,
 )
-from labbox.text import visible_line
+from labbox.text import format_duration, visible_line
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -83,9 +83,10 @@ class Logins(Directory):
     async def set_password(self, name: str, body: PasswordBody, by: Actor) -> None:
         """Set a password; who has one and is no administrator gives the old one, or came by invitation."""
         check_password(name, body.new)
-        if not by.admin:
-            await self._need_old(name, body.old)
-        kept = await self._passwords.hash(body.new)
+        async with self.guessing.turn(person_source(by), person_source(by)):
+            if not by.admin:
+                await self._need_old(name, body.old, by)
+            kept = await self._passwords.hash(body.new)
 
         def change(db: Connection, _user: User) -> None:
             users.set_password(db, name, kept)
@@ -190,7 +191,7 @@ class Logins(Directory):
         account = self._accounts.get(name)
         return None if scope is None or account is None else Login(account=account, scope=scope)
 
-    async def _need_old(self, name: str, old: str | None) -> None:
+    async def _need_old(self, name: str, old: str | None, by: Actor) -> None:
         kept = await self._store.read(lambda db: users.credentials(db, name))
         if kept is None or kept.password is None:
             return  # a name that nobody has is refused by the change itself
@@ -198,8 +199,21 @@ class Logins(Directory):
             return
         if old is None:
             raise LabboxError("forbidden", f"cannot change the password of {name} without the old one")
-        if not await self._passwords.matches(old, kept.password):
+        if (wait := self.guessing.wait(person_source(by))) > 0:
+            raise LabboxError(
+                "limit",
+                f"cannot look at another old password of {name} yet",
+                f"wait {format_duration(wait + 1)}",
+            )
+        if len(old) > MAX_BYTES or not await self._passwords.matches(old, kept.password):
+            self.guessing.failed(person_source(by), name)
             raise LabboxError("forbidden", f"cannot change the password of {name}: the old one is wrong")
+        self.guessing.succeeded(person_source(by), name)
+
+
+def person_source(by: Actor) -> str:
+    """Somebody who is logged in, as a source of guesses."""
+    return f"person {by.name}"
 
 
 def check_span(what: str, seconds: float, most: float) -> timedelta:

@@ -16,7 +16,7 @@ from labbox.custom import Configuration
 from labbox.daemon.people import homes, uids
 from labbox.daemon.people.accounts import BOX, Account, Actor, Removal
 from labbox.daemon.people.keys import PublicKey, parse_key
-from labbox.daemon.people.logins import Logins
+from labbox.daemon.people.logins import Logins, person_source
 from labbox.daemon.people.names import check_name, check_no_system_user
 from labbox.daemon.people.passwords import check_password
 from labbox.daemon.people.projects import Projects
@@ -98,7 +98,10 @@ class People(Logins):
         check_limits(limits)
         if self._root:
             await self._ask_system(check_no_system_user, user.name)
-        password = None if user.password is None else await self._passwords.hash(user.password)
+        password: str | None = None
+        if user.password is not None:
+            async with self.guessing.turn(person_source(by), person_source(by)):
+                password = await self._passwords.hash(user.password)
         async with self._adding:
             await self._check_free(user.name)
             uid = await self._allot(user.name)

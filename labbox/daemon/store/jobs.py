@@ -174,6 +174,12 @@ def all_open(connection: Connection) -> list[JobRow]:
     return [_job(row) for row in connection.execute(query, _OPEN)]
 
 
+def count_waiting(connection: Connection, owner: str) -> int:
+    """How many jobs of somebody have not started yet; an array counts beside its elements."""
+    query = "SELECT count(*) FROM jobs WHERE owner = ? AND state IN ('held', 'queued')"
+    return int(connection.execute(query, (owner,)).fetchone()[0])
+
+
 def element_ids(connection: Connection, array: int) -> list[int]:
     """The elements of an array, in order."""
     rows = connection.execute("SELECT id FROM jobs WHERE array_id = ? ORDER BY id", (array,))
