@@ -229,9 +229,10 @@ class Door(asyncssh.SSHServer):
             raise asyncssh.ChannelOpenError(
                 asyncssh.OPEN_RESOURCE_SHORTAGE, f"cannot open more than {MAX_CHANNELS} sessions at once"
             )
+        channel = connection.create_server_channel(window=FIRST_WINDOW)
         session = Session(self)
         self.open.add(session)
-        return connection.create_server_channel(window=FIRST_WINDOW), session
+        return channel, session
 
     def start(self, session: Session) -> None:
         """Run a session that the client has asked for."""
