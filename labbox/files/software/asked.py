@@ -68,6 +68,17 @@ class Requirements(Value):
         """The constraints in the same form."""
         return "".join(f"{line.text}\n" for line in self.constraints)
 
+    @property
+    def in_hash_mode(self) -> bool:
+        """Whether nothing may be installed whose hash does not stand here, as pip has it."""
+        return self.require_hashes or any(line.hashes for line in self.requirements)
+
+    def hash_text(self) -> str:
+        """The hashes that are asked for, as a part of names."""
+        lines = (line for line in (*self.requirements, *self.constraints) if line.hashes)
+        asked = "".join(f"{line.text} {' '.join(line.hashes)}\n" for line in lines)
+        return f"{asked}required\n" if self.in_hash_mode else asked
+
     def at(self, position: int) -> Line | None:
         """The requirement at a byte offset of `text()`."""
         end = 0

@@ -64,6 +64,7 @@ _MISSING_SIGN: Final = re.compile(rf"({_NAME}) v?([0-9][0-9A-Za-z.]*)", re.ASCII
 _INSTALL: Final = re.compile(r"(?:!|%)?(?:python3? -m )?(?:pip3?|conda) install (.+)")
 _WHEEL: Final = re.compile(r"([A-Za-z0-9_.]+)-([0-9][A-Za-z0-9_.!+]*)-[^/]*\.whl", re.ASCII)
 _EGG: Final = re.compile(r"[#&]egg=([A-Za-z0-9._-]+)")
+_HASH_DIGITS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HASH: Final = re.compile(r"--hash[= ]\s*(\S+)")
 _OTHER_SYSTEM: Final = re.compile(
     r"(?:sys_platform|platform_system|os_name) ?== ?[\"'](win32|Windows|nt)[\"']"
@@ -87,7 +88,15 @@ class RequirementsReader:
         self._open: list[str] = []
 
     def result(self, requires_python: str = "") -> Requirements:
-        """All that was taken."""
+        """All that was taken; where hashes are asked for, each line must have one."""
+        asked = any(line.hashes for line in self._requirements)
+        for line in self._requirements if asked or self._require_hashes else ():
+            if not line.hashes:
+                other = "--require-hashes" if self._require_hashes else "another line"
+                self._refuse(
+                    line.file, line.number, f"“{shown(line.text)}” has no --hash, and {other} asks for them",
+                    "give each line its hash (pip-compile --generate-hashes), or remove them all",
+                )  # fmt: skip
         return Requirements(
             requirements=tuple(self._requirements),
             constraints=tuple(self._constraints),
@@ -141,7 +150,9 @@ class RequirementsReader:
         if text.startswith("-"):
             self._option(text, file, number, constraint=constraint)
             return
-        hashes = tuple(_HASH.findall(text))
+        hashes = tuple(each.strip("\"'").lower() for each in _HASH.findall(text))
+        if not self._are_hashes(hashes, file, number):
+            return
         text = re.split(r" --(?:hash|config-settings?|global-option|install-option)\b", text, maxsplit=1)[
             0
         ].strip()
@@ -157,6 +168,17 @@ class RequirementsReader:
             return
         into = self._constraints if constraint else self._requirements
         into.append(Line(text=text, file=file, number=number, hashes=hashes))
+
+    def _are_hashes(self, hashes: tuple[str, ...], file: str, number: int) -> bool:
+        """Whether they are hashes that prove something; else that is said."""
+        for each in hashes:
+            kind, _, digits = each.partition(":")
+            if len(digits) != _HASH_DIGITS.get(kind, 0) or not re.fullmatch(r"[0-9a-f]+", digits):
+                weak = "proves nothing" if kind in ("md5", "sha1") else "is no hash"
+                hint = "write --hash=sha256: and its 64 digits, as pip-compile --generate-hashes does"
+                self._refuse(file, number, f"“--hash={shown(each)}” {weak}", hint)
+                return False
+        return True
 
     def _is_wanted(self, text: str, file: str, number: int) -> bool:
         """Whether it is a package of an index that may be of use here; else what is said of it."""

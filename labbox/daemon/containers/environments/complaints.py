@@ -13,6 +13,9 @@ _NAME: Final = r"(?<![A-Za-z0-9._-])([A-Za-z0-9][A-Za-z0-9._-]{0,200})"
 _NOT_FOUND: Final = re.compile(
     rf"{_NAME} was not found in the (?:package registry|provided package locations)"
 )
+_MISMATCH: Final = re.compile(
+    r"Hash mismatch for `?([^`\s]+)`?.*?Expected:\s+([a-z0-9]+:[0-9a-f]+).*?Computed:\s+([a-z0-9]+:[0-9a-f]+)"
+)
 _NO_VERSION: Final = re.compile(
     rf"there (?:is|are) no versions? of {_NAME}(\[[^]]{{0,200}}\])?\s*([=<>!~][^ ,]{{0,200}})"
 )
@@ -58,6 +61,12 @@ def explain(text: str, requirements: Requirements, where: str) -> NoReturn:
             "unavailable",
             "cannot make the environment: no space left on the disk of the state folder",
             "make room (old results, `labbox status` shows the disk), then retry",
+        )
+    if match := _MISMATCH.search(flat):
+        raise LabboxError(
+            "invalid",
+            f"cannot install {match[1]}: the file asks for {match[2]}, and what the index has is {match[3]}",
+            "correct the hash if the version is meant; else somebody else's file stands in its place",
         )
     if match := _NOT_FOUND.search(flat):
         name = match[1]

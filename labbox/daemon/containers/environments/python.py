@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from labbox.daemon.containers.environments.complaints import explain
 from labbox.daemon.containers.environments.folders import Folders, digest
@@ -36,11 +39,13 @@ class Locked(Value):
 
     name: str
     version: str
-    hashes: tuple[str, ...]
+    hashes: tuple[str, ...]  # sha256
+    asked: tuple[str, ...] = ()  # the person's own, of other kinds: "sha512:…"
 
     def line(self) -> str:
         """The package as a line of a requirements.txt that pip understands too."""
-        return " ".join((f"{self.name}=={self.version}", *(f"--hash=sha256:{each}" for each in self.hashes)))
+        hashes = self.asked or tuple(f"sha256:{each}" for each in self.hashes)
+        return " ".join((f"{self.name}=={self.version}", *(f"--hash={each}" for each in hashes)))
 
 
 class Pythons:
@@ -74,7 +79,9 @@ class Pythons:
             if ended.code != 0:
                 first = requirements.requirements[0].file if requirements.requirements else "the project"
                 explain(ended.err, requirements, first)
-            return _locked(await self._programs.lock(folder / "pylock.toml"))
+            locked = _locked(await self._programs.lock(folder / "pylock.toml"))
+        built = await asyncio.to_thread(_built, links)
+        return tuple(one if one.name in built else _as_asked(one, requirements) for one in locked)
 
     async def resolve_patiently(
         self, requirements: Requirements, target: PythonTarget, report: Report, links: Path | None = None
@@ -148,7 +155,7 @@ class Pythons:
 
     def _key(self, locked: Locked, target: PythonTarget, alone: str) -> str:
         hand = "" if target.reads_our_bytecode else alone
-        return digest("wheel-2", locked.name, locked.version, target.tag, hand, *locked.hashes)
+        return digest("wheel-2", locked.name, locked.version, target.tag, hand, *locked.hashes, *locked.asked)
 
     async def _install(
         self,
@@ -228,6 +235,50 @@ class Pythons:
             seconds=_HELPER_LIMIT,
             on_message=on_message,
         )
+
+
+def _built(links: Path | None) -> frozenset[str]:
+    """The packages that were built here: of their sources pip has checked the hashes."""
+    names = () if links is None else (path.name.partition("-")[0] for path in links.iterdir())
+    return frozenset(re.sub(r"[-_.]+", "-", name).lower() for name in names)
+
+
+def _as_asked(locked: Locked, requirements: Requirements) -> Locked:
+    """A package with the hashes that the person asks for; LabboxError with both where they are others."""
+    lines = [line for line in requirements.requirements if _names(line) == locked.name]
+    if requirements.in_hash_mode and not any(line.hashes for line in lines):
+        raise LabboxError(
+            "invalid",
+            f"cannot install {locked.name}=={locked.version}: it is needed by another package, "
+            "and stands in no line with a --hash of its own",
+            "list it with its hash (pip-compile --generate-hashes), or remove all hashes",
+        )
+    lines += [line for line in requirements.constraints if _names(line) == locked.name]
+    for line in lines:
+        if not line.hashes:
+            continue
+        fit = tuple(each for each in locked.hashes if f"sha256:{each}" in line.hashes)
+        others = tuple(each for each in line.hashes if not each.startswith("sha256:"))
+        if fit:
+            locked = msgspec.structs.replace(locked, hashes=fit)
+        elif others:  # the installer reckons these when it has the file
+            locked = msgspec.structs.replace(locked, asked=others)
+        else:
+            have = ", ".join(f"sha256:{each}" for each in locked.hashes[:3])
+            more = " …" if len(locked.hashes) > 3 else ""
+            wanted = ", ".join(line.hashes[:3])
+            where = f"line {line.number} of {line.file}" if line.number else line.file
+            raise LabboxError(
+                "invalid",
+                f"cannot install {locked.name}=={locked.version}: {visible_line(where)} asks for {wanted}, "
+                f"and what the index has is {have}{more}",
+                "correct the hash if the version is meant; else somebody else's file stands in its place",
+            )
+    return locked
+
+
+def _names(line: Line) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", line.text, maxsplit=1)[0]).lower()
 
 
 def _for(target: PythonTarget) -> list[str]:

@@ -296,7 +296,8 @@ class Environments:
         self, image: str, conda: CondaPlan, requirements: Requirements | None, report: Report
     ) -> Prepared:
         """A conda environment, with pip's packages on top where it names some."""
-        question = digest("conda-2", *conda.key(), requirements.text() if requirements else "", image)
+        pips = (requirements.text(), requirements.hash_text()) if requirements else ()
+        question = digest("conda-3", *conda.key(), *pips, image)
         known = self._folders.recall(question)
         path = self._folders.environment(known.name) if known else None
         if known is None or path is None or not _same_day(known.at) or not self._folders.stands(path):
@@ -396,7 +397,8 @@ class Environments:
 
     def _question(self, requirements: Requirements, target: PythonTarget, image: str) -> str:
         """A name for what is to be resolved: the same question has the same answer for a day."""
-        texts = (requirements.text(), requirements.constraint_text(), str(requirements.prereleases))
+        texts = [requirements.text(), requirements.constraint_text(), str(requirements.prereleases)]
+        texts.append(requirements.hash_text())
         return digest("question-2", *texts, target.tag, target.full_version, image, self._index_name)
 
 

@@ -100,8 +100,9 @@ class Builder:
                     "ask for other versions",
                 )
             report(Progress(phase="build", done=0, total=len(wanted), unit="packages"))
+            words = await asyncio.to_thread(_words, room, wanted, requirements)
             outcome = await self._run(
-                room, image, _BUILD, wanted, requirements, _counting(report, len(wanted))
+                room, image, _BUILD, words, requirements, _counting(report, len(wanted))
             )
             if outcome.code != 0:
                 raise _build_error(outcome, wanted)
@@ -215,6 +216,22 @@ def _without_wheels(packages: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     )
 
 
+def _words(room: Path, wanted: tuple[str, ...], requirements: Requirements) -> tuple[str, ...]:
+    """What pip is told to build: with the hashes that are asked for, which it checks of the sources."""
+    if not requirements.in_hash_mode:
+        return wanted
+    hashes = {
+        _normal(re.split(r"[^A-Za-z0-9._-]", line.text, maxsplit=1)[0]): line.hashes
+        for line in requirements.requirements
+    }
+    lines = [
+        " ".join((each, *(f"--hash={one}" for one in hashes.get(_normal(each.partition("==")[0]), ()))))
+        for each in wanted
+    ]
+    (room / "wanted.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return "--require-hashes", "--requirement", "wanted.txt"
+
+
 def _counting(report: Report, total: int) -> Callable[[str], None]:
     done = 0
 
@@ -229,6 +246,14 @@ def _counting(report: Report, total: int) -> Callable[[str], None]:
 
 
 def _build_error(outcome: Outcome, packages: tuple[str, ...]) -> LabboxError:
+    text = "\n".join(outcome.lines)
+    if match := re.search(r"Expected (sha\d+) (?:or )?([0-9a-f]+)[\s\S]*?Got\s+([0-9a-f]+)", text):
+        return LabboxError(
+            "invalid",
+            f"cannot build {', '.join(packages)}: the file asks for {match[1]}:{match[2]}, "
+            f"and what the index has is {match[1]}:{match[3]}",
+            "correct the hash if the version is meant; else somebody else's file stands in its place",
+        )
     noise = re.compile(r"^\s*(?:note:|hint:|\[?notice\]?|\[end of output\]|$)|^\s*[╰│]─?>?\s*$")
     lines = [line.strip() for line in outcome.lines if not noise.match(line.strip())]
     failed = re.findall(
