@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar, cast
 
 from labbox.errors import LabboxError
-from labbox.files.viewing import apart
+from labbox.files.viewing import apart, hdf5, matfile
 from labbox.files.viewing.formats import View
 from labbox.files.viewing.source import Source
 from labbox.model import Value
@@ -74,6 +74,7 @@ def _imports() -> None:
 
     # For its log it looks its own version up at each read, in a folder that the child cannot open.
     pyfive.h5d.version = lambda _name: pyfive.__version__
+    hdf5.teach()
     del numpy
 
 
@@ -81,6 +82,8 @@ def read_tree(file: BinaryIO, _tell: Callable[[object], None], view: str) -> lis
     """In the child: what `tree` returns."""
     if view == View.HDF5:
         return list(islice(_hdf5_nodes(_hdf5(file), "", 0, set()), MOST_NODES))
+    if view == View.MATLAB:
+        return list(islice(_matlab_nodes(file), MOST_NODES))
     if view == View.ARRAY:
         shape, _order, kind = _npy_header(file)
         return [Node(path="", depth=0, name="array", what=_what(kind, shape), array=True)]
@@ -94,6 +97,22 @@ def read_tree(file: BinaryIO, _tell: Callable[[object], None], view: str) -> lis
                 Node(path=member.filename, depth=0, name=_line(name), what=_what(kind, shape), array=True)
             )
         return found
+
+
+def _matlab_nodes(file: BinaryIO) -> Iterator[Node]:
+    for number, one in enumerate(matfile.variables(file)):
+        if isinstance(one, str):
+            yield Node(path=str(number), depth=0, name=f"variable {number + 1}", what=_line(one))
+        else:
+            yield from _matlab_node(one, one.name, str(number), 0)
+
+
+def _matlab_node(held: matfile.Matrix, name: str, path: str, depth: int) -> Iterator[Node]:
+    inner = [] if depth >= matfile.MOST_DEPTH else list(islice(matfile.members(held), MOST_NODES))
+    sign = "/" if inner else ""
+    yield Node(path=path, depth=depth, name=_line(name) + sign, what=_line(held.what), array=held.numeric)
+    for number, (below, member) in enumerate(inner):
+        yield from _matlab_node(member, below, f"{path}/{number}", depth + 1)
 
 
 def _hdf5(file: BinaryIO) -> Any:
@@ -110,10 +129,21 @@ def _hdf5_nodes(group: Any, path: str, depth: int, above: set[int]) -> Iterator[
     yield from _attributes(group, path, depth)
     for name in list(group):
         below = f"{path}/{name}"
+        target = group._links[name]  # noqa: SLF001 - a link is named, and never followed out of the file
+        if isinstance(target, str):
+            way = str(target) if isinstance(target, hdf5.Elsewhere) else f"to {target}"
+            yield Node(path=below, depth=depth, name=_line(name), what=f"link {_line(way)}")
+            continue
         try:
             member = group[name]
         except Exception as error:  # noqa: BLE001 - one damaged member does not hide the others
-            yield Node(path=below, depth=depth, name=_line(name), what=f"unreadable: {_line(str(error))}")
+            known = hdf5.about(group, name)
+            what = f"{_what(*known)}, " if known is not None else ""
+            what += f"cannot be shown: {_line(hdf5.why(error))}"
+            yield Node(path=below, depth=depth, name=_line(name), what=what)
+            continue
+        if isinstance(member, pyfive.Datatype):
+            yield Node(path=below, depth=depth, name=_line(name), what=f"type {_line(str(member.dtype))}")
             continue
         if isinstance(member, pyfive.Group):
             yield Node(path=below, depth=depth, name=_line(name) + "/", what="group")
@@ -126,10 +156,11 @@ def _hdf5_nodes(group: Any, path: str, depth: int, above: set[int]) -> Iterator[
 
 def _hdf5_array(member: Any, path: str, depth: int, name: str) -> Iterator[Node]:
     try:
-        what = _what(member.dtype, tuple(member.shape))
+        what, hindered = _what(member.dtype, tuple(member.shape)), hdf5.hindrance(member)
     except Exception as error:  # noqa: BLE001 - as above
-        what = f"unreadable: {_line(str(error))}"
-    yield Node(path=path, depth=depth, name=_line(name), what=what, array=hasattr(member, "shape"))
+        what, hindered = "array", hdf5.why(error)
+    what += f", cannot be shown: {_line(hindered)}" if hindered else ""
+    yield Node(path=path, depth=depth, name=_line(name), what=what, array=not hindered)
     yield from _attributes(member, path, depth + 1)
 
 
@@ -139,7 +170,12 @@ def _attributes(member: Any, path: str, depth: int) -> Iterator[Node]:
     except Exception as error:  # noqa: BLE001 - as above
         found = [("…", f"unreadable: {error}")]
     for name, value in found:
-        yield Node(path=path, depth=depth, name=_line(str(name)), what=_value(value), attribute=True)
+        shown = hdf5.reference(member, value) if _is_reference(value) else _value(value)
+        yield Node(path=path, depth=depth, name=_line(str(name)), what=_line(shown), attribute=True)
+
+
+def _is_reference(value: object) -> bool:
+    return type(value).__name__ == "Reference"
 
 
 def read_window(
@@ -150,9 +186,23 @@ def read_window(
 
     if view == View.HDF5:
         member = _hdf5(file)[path]
+        if hindered := hdf5.hindrance(member):
+            raise LabboxError("invalid", f"cannot show {_line(path)}: {hindered}", "")
         shape = tuple(member.shape)
+        leads = hdf5.references(member, file)
+
+        def part(low: int, high: int) -> Any:
+            found = numpy.asarray(member[low:high] if leads is None else leads[low:high])
+            if found.size and _is_reference(found.reshape(-1)[0]):
+                shown = [hdf5.reference(member, one) for one in found.reshape(-1)]
+                return numpy.array(shown, dtype=object).reshape(found.shape)
+            return found
+
+        return _windowed(shape, member.dtype, first, count, part, lambda: member[()])
+    if view == View.MATLAB:
+        values = matfile.array(matfile.found(file, path))
         return _windowed(
-            shape, member.dtype, first, count, lambda low, high: member[low:high], lambda: member[()]
+            values.shape, values.dtype, first, count, lambda low, high: values[low:high], values.item
         )
     if view == View.ARRAY:
         return _npy_window(file, first, count)

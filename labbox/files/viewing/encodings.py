@@ -58,7 +58,7 @@ OLDER: Final = tuple(
         ("Greek", "cp1253"),
     )
 )  # found by `charsets`, or chosen; a newline is one byte in all of them, and never part of a character
-ALL: Final = (UTF8, LATIN1, UTF16_LE, UTF16_BE, *OLDER)
+ALL: Final = (LATIN1, UTF16_LE, UTF16_BE, UTF8, *OLDER)
 BY_CODEC: Final = {encoding.codec: encoding for encoding in ALL}
 
 

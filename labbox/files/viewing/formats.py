@@ -21,6 +21,7 @@ class View(StrEnum):
     HDF5 = "hdf5"
     ARRAY = "array"  # .npy
     ARRAYS = "arrays"  # .npz
+    MATLAB = "matlab"  # of versions 5 to 7
     MARKDOWN = "markdown"
     NOTEBOOK = "notebook"
     ARCHIVE = "archive"
@@ -126,6 +127,8 @@ def identify(head: bytes, name: str, size: int) -> Format:
         return Format(view=View.ARRAY, words="NumPy array")
     if low.endswith(".npz") and head.startswith(b"PK"):
         return Format(view=View.ARRAYS, words="NumPy arrays")
+    if head.startswith(b"MATLAB 5.0 MAT-file") and head[126:128] in (b"IM", b"MI"):
+        return Format(view=View.MATLAB, words="MATLAB data, version 5 to 7")
     if head.startswith(b"\x7fELF"):
         return Format(view=View.HEX, words=_elf(head))
     found = next((words for at, magic, words in _MAGIC if head[at : at + len(magic)] == magic), None)

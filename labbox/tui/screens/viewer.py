@@ -120,9 +120,9 @@ class ViewerScreen(Pane):
 
     def _hint(self) -> str:
         match self.file.view:
-            case View.HDF5 | View.ARRAYS if not self.file.in_array:
+            case View.HDF5 | View.ARRAYS | View.MATLAB if not self.file.in_array:
                 return "Enter looks into an array"
-            case View.TABLE | View.HDF5 | View.ARRAY | View.ARRAYS:
+            case View.TABLE | View.HDF5 | View.ARRAY | View.ARRAYS | View.MATLAB:
                 return (
                     "← → further columns · F8 text" if self.file.view is View.TABLE else "← → further columns"
                 )
@@ -332,7 +332,7 @@ class ViewerScreen(Pane):
         """End a search; leave an array; close."""
         if self.stop_search():
             self.lab.say("The search was ended.")
-        elif self.file.in_array and self.file.view in (View.HDF5, View.ARRAYS):
+        elif self.file.in_array and self.file.view in (View.HDF5, View.ARRAYS, View.MATLAB):
             self.attempt(self.file.leave_array(), group="show")
         else:
             super().action_back()

@@ -128,7 +128,7 @@ class FileView(Vertical):
                 return await self._picture(source)
             case View.TABLE:
                 return await self._table(source)
-            case View.HDF5 | View.ARRAYS:
+            case View.HDF5 | View.ARRAYS | View.MATLAB:
                 return await self._tree(source) if not self._array else await self._window(source)
             case View.ARRAY:
                 return await self._window(source)
@@ -281,7 +281,11 @@ class FileView(Vertical):
     def on_table_chosen(self, message: Table.Chosen) -> None:
         """Look into an array of a tree."""
         message.stop()
-        if self.view in (View.HDF5, View.ARRAYS) and not self._array and message.row < len(self._found):
+        if (
+            self.view in (View.HDF5, View.ARRAYS, View.MATLAB)
+            and not self._array
+            and message.row < len(self._found)
+        ):
             node = self._found[message.row]
             if node.array:
                 self._array = node.path

@@ -18,13 +18,14 @@ from PIL import Image
 
 from labbox.errors import LabboxError
 from labbox.files.places.local import LocalPlace
-from labbox.files.viewing import arrays, charsets, documents, formats, highlighting, pictures, tables
+from labbox.files.viewing import arrays, charsets, documents, formats, hdf5, highlighting, pictures, tables
 from labbox.files.viewing.encodings import LATIN1
 from labbox.files.viewing.formats import View
 from labbox.files.viewing.source import Source
 
 Open = Callable[[Path], Awaitable[Source]]
-STUDY = Path(__file__).parent / "study.h5"
+HERE = Path(__file__).parent
+STUDY = HERE / "study.h5"
 
 
 def controls(text: str) -> list[str]:
@@ -353,6 +354,102 @@ async def test_damaged_hdf5_is_said_in_a_sentence(
             assert not controls("".join(node.name + node.what for node in nodes))
         except LabboxError as error:
             assert error.message.startswith("cannot")
+
+
+async def test_hdf5_keeps_its_tree_and_names_what_cannot_be_shown(opened: Open) -> None:
+    odd = {
+        node.path: node.what
+        for node in await arrays.tree(await opened(HERE / "odd.h5"), View.HDF5)
+        if not node.attribute
+    }
+    assert odd["/links/external"] == "link in the file elsewhere.h5: /data/x"
+    assert (odd["/links/soft"], odd["/links/broken"]) == ("link to /plain", "link to /nowhere")
+    assert odd["/plain"] == "float64 2×3" and odd["/lzf"] == "int32 20×100" and odd["/type"] == "type float64"
+    for name, why in (
+        ("vlen", "lists of any length"), ("vlen_chunked", "lists of any length"), 
+        ("scaled", "packed by scale-offset"), ("scaled_float", "packed by scale-offset"), ("region", "references to parts of arrays"),
+        ("compound_vlen", "records with texts or lists of any length"), ("empty", "without values"),
+    ):  # fmt: skip
+        assert odd[f"/{name}"].endswith(f"cannot be shown: {why}"), name
+    newer = {node.path: node.what for node in await arrays.tree(await opened(HERE / "newer.h5"), View.HDF5)}
+    assert newer["/links/external"] == "link in the file elsewhere.h5: /data/x"
+    assert (
+        newer["/virtual"] == "float64 2×6, cannot be shown: virtual: its values are in other arrays or files"
+    )
+    for name in ("chunked", "grows", "fixed", "one", "big"):
+        assert newer[f"/{name}"].startswith("int64 1") or newer[f"/{name}"].startswith("int64 20")
+        assert newer[f"/{name}"].endswith("cannot be shown: stored as newer HDF5 libraries do it")
+
+
+async def test_hdf5_unpacks_lzf_and_says_where_references_lead(opened: Open) -> None:
+    source = await opened(HERE / "odd.h5")
+    for name in ("/lzf", "/lzf_shuffled"):
+        found = await arrays.window(source, View.HDF5, name, 19, 1)
+        assert found.total == 20 and found.rows[0][-1] == ("99" if name == "/lzf" else "1999")
+    assert (await arrays.window(source, View.HDF5, "/refs", 0, 5)).rows == (
+        ("0", "→ /plain"),
+        ("1", "→ /links"),
+    )
+    assert (await arrays.window(source, View.HDF5, "/strings", 0, 5)).rows == (("0", "grün"), ("1", "b"))
+    attributes = {node.name: node.what for node in await arrays.tree(source, View.HDF5) if node.attribute}
+    assert attributes["ref"] == "→ /plain"
+    for name in ("/vlen", "/scaled", "/compound_vlen", "/region"):
+        with pytest.raises(LabboxError, match="cannot show"):
+            await arrays.window(source, View.HDF5, name, 0, 1)
+
+
+@given(st.binary(max_size=2000))
+def test_lzf_of_any_bytes_does_no_harm(data: bytes) -> None:
+    try:
+        hdf5.unpacked(data)
+    except (ValueError, IndexError):
+        pass
+
+
+@pytest.mark.parametrize("version", ["version5.mat", "version7.mat"])
+async def test_matlab_files_are_trees_and_windows(opened: Open, version: str) -> None:
+    source = await opened(HERE / version)
+    assert formats.identify(await source.read(0, 8192), version, source.size).view is View.MATLAB
+    nodes = {node.path: node for node in await arrays.tree(source, View.MATLAB)}
+    said = {node.name: node.what for node in nodes.values()}
+    assert said["x"] == "float64 2×3" and said["name"] == "text: grün" and said["flag"] == "logical 1×2"
+    assert said["z"] == "complex float64 1×1" and said["i"] == "int16 1×1" and said["sparse"] == "sparse 3×3"
+    assert (
+        said["cells/"] == "cells 1×2" and said["rec/"] == "structure 1×1" and said["empty"] == "float64 0×3"
+    )
+    assert said["c"] == "int32 1×4" and said["{2}"] == "text: ab"
+
+    async def cells(name: str, first: int = 0, count: int = 5) -> tuple[tuple[str, ...], ...]:
+        path = next(path for path, node in nodes.items() if node.name == name)
+        return (await arrays.window(source, View.MATLAB, path, first, count)).rows
+
+    assert await cells("x") == (("0", "0", "1", "2"), ("1", "3", "4", "5"))
+    assert await cells("z") == (("0", "(1+2j)"),) and await cells("c") == (("0", "0", "1", "2", "3"),)
+    assert (await cells("big", 99))[0][-1] == "999" and (await cells("sparse"))[1] == ("1", "0", "1", "0")
+
+
+async def test_damaged_matlab_files_are_said_to_be_so(tmp_path: Path, opened: Open) -> None:
+    whole = (HERE / "version5.mat").read_bytes()
+    for number in range(60):
+        data = bytearray(whole[: len(whole) * (number + 1) // 60])
+        data[128 + (number * 37) % max(1, len(data) - 128) :][:4] = b""
+        data[-1 - number :] = b"\xff" * (1 + number)
+        (tmp_path / "a.mat").write_bytes(data)
+        source = await opened(tmp_path / "a.mat")
+        try:
+            for node in await arrays.tree(source, View.MATLAB):
+                if node.array and number % 10 == 0:
+                    await arrays.window(source, View.MATLAB, node.path, 0, 3)
+        except LabboxError as error:
+            assert error.message.startswith("cannot")
+
+
+async def test_a_matlab_bomb_is_refused(tmp_path: Path, opened: Open) -> None:
+    packed = zlib.compress(struct.pack("<II", 14, 600 << 20) + bytes(600 << 20), 9)
+    head = (HERE / "version7.mat").read_bytes()[:128]
+    (tmp_path / "a.mat").write_bytes(head + struct.pack("<II", 15, len(packed)) + packed)
+    (node,) = await arrays.tree(await opened(tmp_path / "a.mat"), View.MATLAB)
+    assert "it unpacks to more than 256.0 MiB" in node.what and not node.array
 
 
 async def test_hdf5_that_is_cut_off(tmp_path: Path, opened: Open) -> None:
