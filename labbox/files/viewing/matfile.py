@@ -1,7 +1,7 @@
 """MATLAB data of versions 5 to 7: variables, structures and cells as a tree, arrays in windows.
 
-After MathWorks' “MAT-File Format”. In the confined child. A variable is read, or unpacked, as a whole and up to
-a limit; what it holds is pointed at by numbers: ``2/0/1`` is the second field of the first one of variable 2.
+After MathWorks' “MAT-File Format”. In the confined child. A variable is read, or unpacked, as a whole and up
+to a limit; what it holds is pointed at by numbers: ``2/0/1`` is the second field of the first of variable 2.
 """
 
 from __future__ import annotations

@@ -366,8 +366,9 @@ async def test_hdf5_keeps_its_tree_and_names_what_cannot_be_shown(opened: Open) 
     assert (odd["/links/soft"], odd["/links/broken"]) == ("link to /plain", "link to /nowhere")
     assert odd["/plain"] == "float64 2×3" and odd["/lzf"] == "int32 20×100" and odd["/type"] == "type float64"
     for name, why in (
-        ("vlen", "lists of any length"), ("vlen_chunked", "lists of any length"), 
-        ("scaled", "packed by scale-offset"), ("scaled_float", "packed by scale-offset"), ("region", "references to parts of arrays"),
+        ("vlen", "lists of any length"), ("vlen_chunked", "lists of any length"),
+        ("scaled", "packed by scale-offset"), ("scaled_float", "packed by scale-offset"),
+        ("region", "references to parts of arrays"),
         ("compound_vlen", "records with texts or lists of any length"), ("empty", "without values"),
     ):  # fmt: skip
         assert odd[f"/{name}"].endswith(f"cannot be shown: {why}"), name
