@@ -66,6 +66,15 @@ def restored(text: str, source: str) -> str:
     return text
 
 
+def stem_of(name: str, folder: bool = False) -> int:
+    """How many characters of a name stand before its ending: what a new name replaces. A folder has none."""
+    stem, dot, _ = name.rpartition(".")
+    if folder or not dot or not stem:
+        return len(name)
+    first, dot, last = stem.rpartition(".")
+    return len(first if dot and first and last.lower() == "tar" else stem)
+
+
 def visible(text: str) -> str:
     """Outside text of several lines: newlines and tabs stay, all other controls are made visible."""
     return _HOSTILE_BUT_TEXT.sub(_picture, text)

@@ -8,22 +8,28 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from labbox.model import ACTIVE, Limits, Resources
+from labbox.model import ACTIVE, JobKind, Limits, Resources
 from labbox.protocol import Job
 from labbox.text import format_bytes, format_duration, visible, visible_line
 
 _LEAST = 8  # columns that an outer text keeps on the narrowest terminal
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]], flexible: int | None = None) -> None:
-    """Print aligned columns. On a terminal the column `flexible` (default: the last) is cut to fit."""
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], flexible: int | Sequence[int] | None = None
+) -> None:
+    """Print aligned columns. On a terminal the columns `flexible` (default: the last) are cut to fit.
+
+    Of several the widest is cut first, so that each keeps what the others have no use for.
+    """
     cells = [[visible_line(cell) for cell in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(headings, *cells, strict=True)]
-    flexible = len(headings) - 1 if flexible is None else flexible
+    columns = (flexible,) if isinstance(flexible, int) else flexible or (len(headings) - 1,)
     if sys.stdout.isatty():
         over = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size().columns
-        if over > 0:
-            widths[flexible] = max(_LEAST, widths[flexible] - over)
+        while over > 0 and widths[widest := max(columns, key=lambda column: widths[column])] > _LEAST:
+            widths[widest] -= 1
+            over -= 1
     for row in (headings, *cells):
         line = "  ".join(_fit(cell, width) for cell, width in zip(row, widths, strict=True))
         print(
@@ -94,6 +100,8 @@ def format_why(job: Job) -> str:
     """Why a job is where it is, or how far it is."""
     if job.progress is not None and job.state in ACTIVE:
         progress = job.progress
+        if job.kind is JobKind.ARRAY and progress.total:
+            return f"{progress.done:g}/{progress.total:g} done"
         if progress.total:
             return f"{progress.phase} {100 * progress.done / progress.total:.0f} %"
         return progress.phase
@@ -140,7 +148,8 @@ def print_jobs(jobs: Sequence[Job]) -> None:
         for job in jobs
     ]
     group = ("GROUP",) if grouped else ()
-    print_table(("ID", "NAME", "USER", *group, "STATE", "ELAPSED", "EXIT", "WHY"), rows)
+    headings = ("ID", "NAME", "USER", *group, "STATE", "ELAPSED", "EXIT", "WHY")
+    print_table(headings, rows, flexible=(1, 2, *((3,) if grouped else ()), len(headings) - 1))
 
 
 def write_raw(text: str) -> None:

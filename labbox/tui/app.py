@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import termios
+from collections import deque
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 os.environ.setdefault(
@@ -13,6 +15,7 @@ os.environ.setdefault(
 )  # read when Textual is imported: no mouse reports in pixels
 os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
 
+from msgspec.structs import replace
 from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.app import App
@@ -24,7 +27,7 @@ from labbox.errors import LabboxError
 from labbox.model import RUNS, Role
 from labbox.protocol import Caller, Event, JobPage, Notice, Status
 from labbox.text import visible, visible_line
-from labbox.tui import keys, look
+from labbox.tui import clock, keys, look
 from labbox.tui.graphics import Graphics
 from labbox.tui.joblist import PAGE
 from labbox.tui.keyorder import KeyOrder
@@ -32,7 +35,7 @@ from labbox.tui.link import Calls, Feed
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.files import FilesScreen
 from labbox.tui.screens.jobs import JobsScreen
-from labbox.tui.settings import Settings, load_settings
+from labbox.tui.settings import Settings, load_settings, save_settings
 from labbox.tui.sparing import Sparing
 from labbox.tui.terminalkeys import EscapeDigits, function_key, read_as_sent
 
@@ -52,6 +55,7 @@ SILENCE = 3  # seconds without an answer after which the box counts as lost
 STATUS_AFTER_JOBS = (
     0.5  # seconds in which changes of jobs are gathered before the box's numbers are asked for
 )
+MOST_SAID = 200  # what was told in passing and can be read again
 MOST_TOASTS = 3  # notices that are spoken of at a time
 LONGEST_TITLE = 200  # characters
 TITLE, PUSH_TITLE, POP_TITLE = "\x1b]2;{}\x07", "\x1b[22;2t", "\x1b[23;2t"  # as xterm has them
@@ -79,7 +83,7 @@ class LabboxApp(App[int]):
     ) -> None:
         """`theme`, `driver_class` None: what fits the terminal. `start`: the first screen, files or jobs."""
         super().__init__(driver_class)
-        for each in look.THEMES:
+        for each in look.themes_for(look.depth_of(os.environ)):
             self.register_theme(each)
         self._own_theme = theme is None  # what fits, or what the person has chosen
         self.theme = theme or look.theme_for(os.environ)
@@ -101,6 +105,7 @@ class LabboxApp(App[int]):
         self.notices: list[Notice] = []  # all that are kept, newest first
         self.unread = 0  # of them, those that nobody has looked at
         self._told = 0  # the newest one that was spoken of
+        self.said: deque[tuple[datetime, str, str]] = deque(maxlen=MOST_SAID)  # when, title, text
         self.spoken: set[int | None] = set()  # jobs of whose end a screen has told in words of its own
         self._titled = False  # the terminal's title is ours
         self.first_page: asyncio.Future[JobPage]
@@ -412,7 +417,8 @@ class LabboxApp(App[int]):
     # The boundary.
 
     def say(self, text: str, title: str = "") -> None:
-        """Tell something in passing."""
+        """Tell something in passing; M shows it once more."""
+        self.said.append((clock.now(), title, text))
         self.notify(visible(text), title=title, markup=False, timeout=6)
 
     def show_error(self, error: LabboxError) -> None:
@@ -421,7 +427,9 @@ class LabboxApp(App[int]):
 
         if error.code == "unavailable" and self._feed is not None:
             self.set_trouble(f"The box does not answer. ({error.message})")
-        self.push_screen(Message("That did not work", error.message, error.hint, kind="danger"))
+        first, verb = (*error.message.split(maxsplit=2), "", "")[:2]
+        title = f"Cannot {verb.rstrip(':')}…" if first == "cannot" and verb else "Error"
+        self.push_screen(Message(title, error.message, error.hint, kind="danger"))
 
     async def guarded(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something; what the box or the system refuses is shown, and nothing else is swallowed."""
@@ -468,6 +476,37 @@ class LabboxApp(App[int]):
 
         self._open(NoticesScreen())
 
+    def action_messages(self) -> None:
+        """What was told in passing."""
+        from labbox.tui.screens.messages import MessagesScreen
+
+        self._open(MessagesScreen())
+
+    def action_settings(self) -> None:
+        """What a person may choose for their screens."""
+        from labbox.tui.screens.settings import SettingsScreen
+
+        self._open(SettingsScreen())
+
+    def choose(self, settings: Settings) -> None:
+        """Take settings at once, and for every login from now on."""
+        if settings == self.settings:
+            return
+        self.settings = settings
+        self.theme = look.theme_for(os.environ, settings.theme)
+        self.graphics.wanted = settings.graphics
+        if not settings.title:
+            self.entitle("")
+        self.run_worker(self.guarded(self._keep(settings)), group="settings", exclusive=True)
+
+    async def _keep(self, settings: Settings) -> None:
+        try:
+            await self.calls.ask(lambda: save_settings(settings))
+        except LabboxError as error:
+            raise LabboxError(
+                "unavailable", f"cannot keep the settings: {error.message}", "They hold until you leave."
+            ) from error
+
     def action_box(self) -> None:
         """How the box stands."""
         from labbox.tui.screens.box import BoxScreen
@@ -505,10 +544,12 @@ class LabboxApp(App[int]):
             self.say("Only administrators see the audit trail.")
 
     def action_theme(self) -> None:
-        """The next theme that the terminal can show."""
+        """The next theme, here and at the next login."""
         names = [theme.name for theme in look.THEMES]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)]
-        self.say(f"Theme: {self.theme.removeprefix('labbox-')}. LABBOX_THEME sets it for good.")
+        name = names[(names.index(self.theme) + 1) % len(names)]
+        self.choose(replace(self.settings, theme=name.removeprefix("labbox-")))
+        self.theme = name
+        self.say(f"Theme: {name.removeprefix('labbox-')}. It is there again at your next login.")
 
     def action_leave(self) -> None:
         """End the session; jobs go on."""

@@ -511,12 +511,24 @@ def refused(location: Location, error: OSError) -> LabboxError:
 
 def location_below(text: str, base: Location) -> Location:
     """What a person typed, from where they stand."""
-    return parse(text.strip(), base)
+    return parse(_typed(text), base)
+
+
+def _typed(text: str) -> str:
+    text = text.strip()
+    if text.startswith("~") and text[1:2] not in ("", "/"):
+        name = visible_line(text[1:])
+        raise LabboxError(
+            "invalid",
+            f"cannot tell what ~{name} means",
+            f"write ~/{name} for a place in your home, ./~{name} for a file that is called so",
+        )
+    return text
 
 
 def new_location_below(text: str, base: Location) -> Location:
     """The same of something that may be made: a “!” at its end belongs to the name."""
-    return parse(new_text(text.strip()), base)
+    return parse(new_text(_typed(text)), base)
 
 
 def _stamp(folder: str) -> int | None:

@@ -129,6 +129,14 @@ def local_time(moment: datetime | None) -> str:
     return local.strftime("%H:%M:%S") if local.date() == today else local.strftime("%Y-%m-%d %H:%M")
 
 
+def short_time(moment: datetime) -> str:
+    """The same in six cells: the time of day today, the day this year, else the month."""
+    local, now = moment.astimezone(), clock.now().astimezone()
+    if local.date() == now.date():
+        return local.strftime("%H:%M")
+    return local.strftime("%d %b" if local.year == now.year else "%y-%m")
+
+
 def so_many(number: float, thing: str) -> str:
     """So many things: ``1 CPU``, ``2 CPUs``."""
     return f"{number:g} {thing}" if number == 1 else f"{number:g} {thing}s"

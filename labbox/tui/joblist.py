@@ -21,7 +21,7 @@ from labbox.tui.format import in_view
 PAGE: Final = 200  # jobs in one answer while a person looks
 BULK: Final = 1000  # jobs in one answer while pages are gone through
 KEPT: Final = 5000  # jobs held at once
-SORTS: Final = ("id", "name", "owner", "state", "elapsed", "exit", "why")
+SORTS: Final = ("id", "name", "owner", "when", "state", "elapsed", "exit", "why")
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -33,7 +33,7 @@ def sort_key(column: str) -> Callable[[Job], Any]:
         "name": lambda job: (job.name.casefold(), job.id),
         "owner": lambda job: (job.owner, job.id),
         "group": lambda job: (job.group or "", job.id),
-        "where": lambda job: (job.where, job.id),
+        "when": lambda job: (job.ended_at or job.started_at or job.submitted_at, job.id),
         "state": lambda job: (job.state.value, job.id),
         "elapsed": lambda job: (_seconds(job), job.id),
         "exit": lambda job: (-1 if job.exit_code is None else job.exit_code, job.id),

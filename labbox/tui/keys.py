@@ -31,6 +31,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app", "account", "A", "My password, keys and tokens", "Box"),
     Action("app", "users", "U", "Users", "Box", admin=True),
     Action("app", "audit", "", "Audit trail", "Box", admin=True),
+    Action("app", "messages", "M", "What was said in passing", "Box"),
+    Action("app", "settings", "comma", "Settings: theme, bell, title, notices", "Box"),
     Action("app", "theme", "T", "Next colour theme", "Box"),
     Action("app", "leave", "f10", "Quit", "Box", "Quit"),
     Action("jobs", "submit", "f2,s", "Submit a project folder", "Jobs", "Submit"),
@@ -232,6 +234,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("account", "add_token", "f3", "Make a token for scripts", "Account", "Token"),
     Action("account", "password", "f6", "Change my password", "Account", "Passwd"),
     Action("account", "remove", "f8,delete", "Remove the key or revoke the token", "Account", "Remove"),
+    Action("settings", "turn(1)", "right,space,enter", "The next choice", "View"),
+    Action("settings", "turn(-1)", "left", "The choice before", "View"),
     Action("pane", "back", "escape,q", "Back", "Box"),
 )
 
@@ -256,6 +260,7 @@ SCREENS: Final[dict[str, tuple[str, ...]]] = {
     "submit": ("submit", "pane", "app"),
     "users": ("users", "pane", "app"),
     "account": ("account", "pane", "app"),
+    "settings": ("settings", "pane", "app"),
     "pane": ("pane", "app"),
 }
 
@@ -263,6 +268,7 @@ _NAMES: Final = {
     "question_mark": "?",
     "slash": "/",
     "colon": ":",
+    "comma": ",",
     "backslash": "\\",
     "plus": "+",
     "minus": "-",

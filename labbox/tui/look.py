@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from dataclasses import replace
+from functools import lru_cache
+from itertools import product
+from typing import Any, Final, Literal
 
+from rich.color import Color, ColorSystem
 from textual.theme import Theme
 
 Depth = Literal["16", "256", "true"]
@@ -107,7 +111,7 @@ ANSI: Final = Theme(
     name="labbox-ansi",
     ansi=True,
     dark=True,
-    primary="ansi_blue",
+    primary="ansi_bright_blue",  # the dark one cannot be read on black
     secondary="ansi_cyan",
     accent="ansi_yellow",
     success="ansi_green",
@@ -142,6 +146,56 @@ ANSI: Final = Theme(
     },
 )
 THEMES: Final = (DARK, LIGHT, BLUE, ANSI)
+
+
+def themes_for(depth: Depth) -> tuple[Theme, ...]:
+    """The themes in colours that the terminal has, under the same names."""
+    return tuple(_in_256(theme) if depth == "256" and not theme.ansi else theme for theme in THEMES)
+
+
+def _in_256(theme: Theme) -> Theme:
+    """Each colour as the nearest of xterm's 240 fixed ones.
+
+    What rich makes of a dark bluish grey is navy: it looks at saturation before it looks at closeness.
+    """
+    own = ("primary", "secondary", "accent", "success", "warning", "error", "foreground", "background",
+           "surface", "panel")  # fmt: skip
+    nearest: dict[str, Any] = {
+        name: _nearest(colour) for name in own if (colour := getattr(theme, name)) is not None
+    }
+    return replace(
+        theme, **nearest, variables={key: _nearest(colour) for key, colour in theme.variables.items()}
+    )
+
+
+@lru_cache(maxsize=256)
+def _nearest(colour: str) -> str:
+    if not colour.startswith("#"):
+        return colour
+    if colour in _BY_EYE:
+        return _BY_EYE[colour]
+    wanted = tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+
+    def far(fixed: tuple[int, int, int]) -> int:
+        return sum((a - b) ** 2 * weight for a, b, weight in zip(fixed, wanted, (3, 4, 2), strict=True))
+
+    return "#{:02x}{:02x}{:02x}".format(*min(_fixed(), key=far))
+
+
+@lru_cache(maxsize=1)
+def _fixed() -> tuple[tuple[int, int, int], ...]:
+    """Those of the fixed colours that rich leaves as they are."""
+    cube = tuple(product((0, 95, 135, 175, 215, 255), repeat=3))
+    greys = tuple((grey, grey, grey) for grey in range(8, 248, 10))
+    return tuple(
+        each
+        for each in (*cube, *greys)
+        if Color.from_rgb(*each).downgrade(ColorSystem.EIGHT_BIT).get_truecolor() == each
+    )
+
+
+# Where the nearest has another hue: a red that is pink, a green and a blue that are grey.
+_BY_EYE: Final = {"#c02434": "#d70000", "#1a7f37": "#008700", "#4a6a8f": "#5f87af"}
 
 
 def depth_of(environ: Mapping[str, str]) -> Depth:

@@ -49,7 +49,7 @@ def still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.delenv("COLORTERM", raising=False)
+    monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.delenv("LABBOX_THEME", raising=False)
     time.tzset()
 

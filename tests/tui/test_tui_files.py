@@ -285,7 +285,7 @@ async def test_copy_asks_where_and_what_then_is_a_job(hands: Hand) -> None:
         await at.press("tab")
         await at.on("run1.csv")
         await at.press("space", "space", "f5")
-        await at.sees("Copy 2 entries to:", "2 files, 34 B", "nothing in the way")
+        await at.sees("Copy 2 items to:", "2 files, 34 B", "nothing in the way")
         await at.press("down", "right", "right", "down", "space", "enter")  # on the box: it starts
         await at.until(lambda: any(call[0] == "submit_job" for call in at.box.calls))
         spec = at.transfer()
@@ -329,7 +329,7 @@ async def test_what_is_in_the_way_is_decided_one_by_one(hands: Hand, files: Path
         await at.press("space", "space", "space", "f5")
         await at.sees("3 files", "3 are there already", "F3 Each")
         await at.press("f3")
-        await at.sees("3 are there already", "Comes", "What happens", "leave, tell", "counts as not done")
+        await at.sees("3 are there already", "Source", "Action", "leave, tell", "is told of")
 
         def newer_at(name: str) -> int:
             lines: list[str] = at.page.splitlines()
@@ -361,12 +361,12 @@ async def test_decisions_are_given_up_with_escape_and_with_another_target(hands:
         await at.press("f5")
         await at.sees("1 is there already", "F3 Each")
         await at.press("f3")
-        await at.sees("What happens")
+        await at.sees("Action")
         await at.press("O", "escape")
-        await at.until(lambda: "What happens" not in at.page)
+        await at.until(lambda: "Action" not in at.page)
         assert "decided one by one" not in at.page
         await at.press("f3")
-        await at.sees("What happens")
+        await at.sees("Action")
         await at.press("O", "enter")
         await at.sees("1 of them decided")
         at.pilot.app.screen.query_one("#target").value = "~/papers"
@@ -462,7 +462,7 @@ async def test_folders_files_names_and_links_are_made_at_once(hands: Hand, files
         await at.press("enter")
         await at.until(lambda: (files / "first.csv").stat().st_mode & 0o777 == 0o600)
         await at.press("ctrl+x", "s")
-        await at.sees("Leads to")
+        await at.sees("Target")
         at.pilot.app.screen.query_one("#field-at").value = "pointer"
         await at.press("enter")
         await at.until(lambda: (files / "pointer").is_symlink())
@@ -547,14 +547,14 @@ async def test_an_existing_name_is_refused_in_words(hands: Hand, files: Path) ->
         await at.press("f7")
         await at.sees("Make a folder")
         await at.press(*"study", "enter")
-        await at.sees("That did not work", "study")
+        await at.sees("Cannot ", "study")
         await at.press("enter")
         await at.on("run1.csv")
         await at.press("f18")
         await at.sees("New name")
         at.pilot.app.screen.query_one("#field-text").value = "run2.csv"
         await at.press("enter")
-        await at.sees("That did not work")
+        await at.sees("Cannot ")
         assert (files / "run1.csv").exists()
 
 
@@ -566,7 +566,7 @@ async def test_many_are_renamed_with_a_preview_also_in_a_ring(hands: Hand, files
         await at.press("enter")
         await at.until(lambda: len(at.marked()) == 3)
         await at.press("ctrl+n")
-        await at.sees("Rename 3 entries")
+        await at.sees("Rename 3 items")
         at.pilot.app.screen.query_one("#pattern").value = "data-{n:03}{ext}"
         await at.sees("data-003.csv")
         await at.press("enter")
@@ -628,7 +628,7 @@ async def test_a_path_is_typed_and_completed(hands: Hand) -> None:
         await at.press("alt+c")
         await at.sees("Go to")
         await at.press(*"/nowhere/at/all", "enter")
-        await at.sees("That did not work", "not there")
+        await at.sees("Cannot ", "not there")
         assert at.here == "~"
 
 
@@ -940,6 +940,6 @@ async def test_a_folder_without_permission_says_so_and_the_pane_stays(hands: Han
     async with hands() as at:
         (files / "papers").rmdir()
         at.screen.go_soon(at.screen.location_of("papers"))
-        await at.sees("That did not work", "not there")
+        await at.sees("Cannot ", "not there")
         await at.press("enter")
         assert at.here == "~"

@@ -55,11 +55,11 @@ SCENES = (
     Scene(
         "copy-many",
         ("end", "space", "up", "space", "tab", "down", "down", "enter", "…▸~/papers", "tab", "f5"),
-        "Copy 2 entries|nothing in the way",
+        "Copy 2 items|nothing in the way",
     ),
     Scene(
         "conflicts",
-        (*_TWO, "tab", *_PAPERS, "tab", "f5", "…F3 Each", "f3", "…What happens", "o", "k", "up"),
+        (*_TWO, "tab", *_PAPERS, "tab", "f5", "…F3 Each", "f3", "…Action", "o", "k", "up"),
         "what is there is replaced|Done",
         (80, 24),
         more=("papers/subjects.csv", "papers/run.sh"),
@@ -69,11 +69,11 @@ SCENES = (
     Scene("erase", ("end", "f20"), "Nothing brings it back|1 file,"),
     Scene("mkdir", ("f7",), "Make a folder"),
     Scene("rename", ("end", "f18"), "New name"),
-    Scene("rename-many", ("plus", *".csv", "enter", "…marked", "ctrl+n"), "Rename 3 entries"),
+    Scene("rename-many", ("plus", *".csv", "enter", "…marked", "ctrl+n"), "Rename 3 items"),
     Scene("place", ("alt+f1",), "Results of job"),
     Scene("jump", ("alt+c", "s", "tab"), "study/"),
     Scene("bookmarks", ("alt+b", "ctrl+backslash"), "Bookmarks"),
-    Scene("find", ("alt+f7",), "That hold"),
+    Scene("find", ("alt+f7",), "Containing text"),
     Scene("pack", ("down", "down", "alt+f5"), "Pack “papers” into:|1 folder,"),
     Scene("chmod", ("end", "ctrl+x", "c"), "Octal"),
     Scene("quick-view", ("end", "up", "up", "up", "ctrl+q"), "pendulum", (120, 30)),
@@ -82,9 +82,7 @@ SCENES = (
     Scene("trash-empty", ("ctrl+x", "t", "…3 things", "e"), "Empty it", more=_TRASH),
     Scene("mask", ("plus", *"*.csv"), "Mark|*.csv"),
     Scene("new-file", ("f16",), "New file"),
-    Scene(
-        "symlink", ("end", "ctrl+x", "s", "…Leads to", "down", "ctrl+u", *"study/all.csv"), "study/all.csv"
-    ),
+    Scene("symlink", ("end", "ctrl+x", "s", "…Target", "down", "ctrl+u", *"study/all.csv"), "study/all.csv"),
     Scene("checksums", (*_TWO, "ctrl+x", "h"), "Checksums"),
     Scene("unpack", (*_SCANS, "alt+f6"), "Unpack|2 files", more=("scans.zip",)),
     Scene("archive", (*_SCANS, "enter"), "scans.zip!|monday.csv", more=("scans.zip",)),

@@ -167,7 +167,7 @@ async def test_what_is_in_the_way_is_said_before_and_decided(hands: Any, trash: 
         await at.press("down", "r")
         await at.sees("Restore “notes.txt” to where it was", "~/notes.txt", "1 is there already", "F3 Each")
         await at.press("f3")
-        await at.sees("What happens", "k keep both")
+        await at.sees("Action", "k keep both")
         assert "go on behind" not in at.page  # nothing is put behind anything here
         await at.press("g", "k", "enter")
         await at.sees("1 of them decided")

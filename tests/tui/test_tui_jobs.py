@@ -25,7 +25,7 @@ def states(box: Any, *numbers: int) -> list[str]:
 async def test_it_shows_all_columns_and_every_state(box: Any, running: Any, shown: Any) -> None:
     async with running(box, size=(120, 30)) as pilot:
         page = shown(pilot)
-        for head in ("id↓", "name", "user", "where", "state", "time", "exit", "why"):
+        for head in ("id↓", "name", "user", "when", "state", "time", "exit", "why"):
             assert head in page
         for state in JobState:
             assert state.value.replace("_", " ") in page
@@ -109,6 +109,7 @@ async def test_sorting_by_every_column_both_ways(box: Any, running: Any, wait: A
         await wait(pilot, lambda: jobs.complete and jobs.get(0).name == max(names))
         shown_by: dict[str, Callable[[Any], Any]] = {
             "owner": lambda job: job.owner,
+            "when": lambda job: job.ended_at or job.started_at or job.submitted_at,
             "state": lambda job: job.state.value,
             "elapsed": lambda job: job.started_at is not None,  # those that have not started are the shortest
             "exit": lambda job: -1 if job.exit_code is None else job.exit_code,
@@ -429,7 +430,7 @@ async def test_a_view_opened_in_the_middle_of_an_array_agrees_with_the_words(
     async with running(box, size=(120, 30)) as pilot:
         await wait(pilot, lambda: "3/20 done" in shown(pilot))
         everything = sum(box.count_jobs(array=0).by_state.values())
-        await wait(pilot, lambda: f"All {everything}" in shown(pilot))
+        await wait(pilot, lambda: f"Runs {everything}" in shown(pilot))
         assert len(pilot.app.screen.list) == everything
         box.change(elements[4], state=JobState.RUNNING)  # one that was queued when it was opened
         box.change(elements[4], state=JobState.FAILED)

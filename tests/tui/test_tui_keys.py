@@ -31,6 +31,7 @@ from labbox.tui.screens.hosts import HostsScreen
 from labbox.tui.screens.log import LogScreen
 from labbox.tui.screens.palette import rank
 from labbox.tui.screens.results import ResultsScreen
+from labbox.tui.screens.settings import SettingsScreen
 from labbox.tui.screens.submit import SubmitScreen
 from labbox.tui.screens.users import UsersScreen
 from labbox.tui.screens.viewer import ViewerScreen
@@ -65,6 +66,7 @@ SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "submit": lambda box: SubmitScreen("study"),
     "users": lambda box: UsersScreen(),
     "account": lambda box: AccountScreen(),
+    "settings": lambda box: SettingsScreen(),
     "pane": lambda box: BoxScreen(),
 }
 

@@ -85,7 +85,7 @@ KINDS = {
     "notebook": ("analysis.ipynb", (), "ZeroDivisionError"),
     "archive": ("runs.zip", (), "run2.csv"),
     "goto": ("app.py", ("f5",), "Go to"),
-    "asked": ("data.bin", ("f7",), "Capitals matter"),
+    "asked": ("data.bin", ("f7",), "Match case"),
 }
 
 

@@ -109,13 +109,13 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
     if job.group is not None:
         lines.append(field("Group", visible_line(job.group)))
     if job.after:
-        lines.append(field("After", ", ".join(str(number) for number in job.after)))
+        lines.append(field("Start after", ", ".join(str(number) for number in job.after)))
     if job.array is not None:
         lines.append(field("Array", f"element {job.index} of job {job.array}"))
     needs = f"{so_many(job.resources.cpus, 'CPU')}, {format_bytes(job.resources.memory)} of memory"
     if job.resources.gpus:
         needs += f", {job.resources.gpus} GPUs"
-    lines += [[], section("Takes"), field("Resources", needs)]
+    lines += [[], section("Requests"), field("Resources", needs)]
     if detail is None:
         return lines
     limit = "none" if detail.time_limit is None else duration_text(detail.time_limit)
@@ -125,7 +125,7 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
         field("Retries", str(detail.retries)),
         [],
         section("Runs"),
-        field("Asked as", submit_words(detail.spec), "bold"),
+        field("Submitted as", submit_words(detail.spec), "bold"),
         field("Command", visible_line(" ".join(detail.command))),
         field("Template", visible_line(detail.template or "–")),
         field("Image", visible_line(detail.image or "not known yet")),

@@ -129,7 +129,7 @@ async def limit_group(pane: Pane, job: Job) -> None:
     present = next((group.parallel for group in groups if group.name == name), None)
     value = "" if present is None else str(present)
     answer = await pane.app.push_screen_wait(
-        Prompt(f"Group {visible_line(name)}", "Jobs at once", value, "no limit", optional(at_once))
+        Prompt(f"Group {visible_line(name)}", "Max. parallel", value, "no limit", optional(at_once))
     )
     if answer is not None:
         parallel = answer["text"] if isinstance(answer["text"], int) else None

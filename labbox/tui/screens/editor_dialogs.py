@@ -58,16 +58,16 @@ class WishForm(Form):
 
     def __init__(self, wish: Wish, *, replace: bool) -> None:
         """Begin with what was looked for last."""
-        fields = [Field("words", "Look for", wish.words)]
+        fields = [Field("words", "Find", wish.words)]
         if replace:
             fields.append(Field("instead", "Replace with", wish.instead))
         fields += [
-            Field("regex", "Regex", flag=wish.regex),
-            Field("case", "Same case", flag=wish.case),
+            Field("regex", "Regular expression", flag=wish.regex),
+            Field("case", "Match case", flag=wish.case),
             Field("whole", "Whole words", flag=wish.whole),
         ]
         if replace:
-            fields.append(Field("all", "All at once", flag=False))
+            fields.append(Field("all", "Replace all", flag=False))
         super().__init__("Replace" if replace else "Search", fields, "Replace" if replace else "Search")
 
     def action_tick_all(self) -> None:

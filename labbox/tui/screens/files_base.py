@@ -168,7 +168,7 @@ class FilesBase(Pane):
 
     def what(self, names: list[str]) -> str:
         """Names for a question: one by itself, many by their number."""
-        return f"“{visible_line(names[0])}”" if len(names) == 1 else f"{len(names)} entries"
+        return f"“{visible_line(names[0])}”" if len(names) == 1 else f"{len(names):,} items"
 
     # The places.
 

@@ -32,14 +32,14 @@ _WORDS: Final[dict[Conflict, str]] = {
     Conflict.OVERWRITE: "overwrite",
     Conflict.NEWER: "if newer",
     Conflict.RENAME: "keep both",
-    Conflict.RESUME: "go on",
+    Conflict.RESUME: "resume",
 }
 _LETTERS: Final[dict[str, tuple[Conflict | None, str]]] = {
     "o": (Conflict.OVERWRITE, "overwrite"),
     "s": (Conflict.SKIP, "skip"),
     "n": (Conflict.NEWER, "overwrite if newer"),
     "k": (Conflict.RENAME, "keep both"),
-    "g": (Conflict.RESUME, "go on behind its end"),
+    "g": (Conflict.RESUME, "resume"),
     "u": (None, "undecided"),
 }
 ALL: Final = frozenset(Conflict)
@@ -72,9 +72,9 @@ class ConflictTable(Table, inherit_bindings=False):
         super().__init__(
             [
                 Column("name", "Name", 10, grow=1),
-                Column("new", "Comes", 20, right=True),
-                Column("old", "Is there", 20, right=True),
-                Column("deed", "What happens", 13),
+                Column("new", "Source", 20, right=True),
+                Column("old", "Existing", 20, right=True),
+                Column("deed", "Action", 13),
             ],
             id="conflicts",
         )
@@ -183,7 +183,7 @@ class ConflictsDialog(Dialog[dict[str, Conflict]]):
             Static(hint, classes="hint", markup=False),
             Horizontal(
                 Button("Done", id="yes", variant="primary", compact=True),
-                Button("Back", id="no", compact=True),
+                Button("Cancel", id="no", compact=True),
                 classes="buttons",
             ),
             kind="widest",

@@ -7,10 +7,11 @@ from functools import partial
 from typing import Final
 
 from labbox.errors import LabboxError
+from labbox.files.directory import Kind
 from labbox.locations import Location, archive_ending, archive_is_read_only, check_name, parse, path_text
 from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, Progress, TransferSpec, TransferVerb
 from labbox.protocol import Job
-from labbox.text import counted, format_bytes, restored, visible_line
+from labbox.text import counted, format_bytes, restored, stem_of, visible_line
 from labbox.tui.browsing import new_location_below
 from labbox.tui.screens.files_hosts import FilesHosts
 from labbox.tui.screens.files_wishes import Outlook, TransferDialog, Wish
@@ -78,10 +79,11 @@ class FilesDeeds(FilesHosts):
             return
         names, sources = self.meant(), self.meant_locations()
         base = self.here.location
-        target = str(self.there.location)
-        if len(names) == 1 and self.there.location == base:
-            target = names[0] if "/" not in names[0] else target
-            target = path_text(target)
+        target = str(self.there.location).rstrip("/") + "/"
+        selected: int | None = None
+        if len(names) == 1 and self.there.location == base and "/" not in names[0]:
+            target = path_text(names[0])
+            selected = stem_of(target, folder=self.row is not None and self.row.kind is Kind.FOLDER)
 
         def spec_of(wish: Wish) -> TransferSpec:
             text = restored(wish.target.strip(), target)
@@ -115,6 +117,7 @@ class FilesDeeds(FilesHosts):
                 target,
                 lambda wish, tell: self.look_ahead(spec_of(wish), tell),
                 check=spec_of,
+                selected=selected,
             )
         )
         if wish is None:
@@ -299,6 +302,7 @@ class FilesDeeds(FilesHosts):
                 offered,
                 check=lambda text: _name_of(restored(text, offered)),
                 verb="Rename",
+                selected=stem_of(offered, folder=row.kind is Kind.FOLDER),
             )
         )
         if answer is None or str(answer["text"]) == source.name:

@@ -96,8 +96,8 @@ class FilesLooking(FilesDeeds):
                 "Find",
                 [
                     Field("mask", "Names", "*", "*.csv;run?.txt"),
-                    Field("text", "That hold", "", "a text in the files"),
-                    Field("hidden", "Hidden ones too", flag=True),
+                    Field("text", "Containing text", "", "a text in the files"),
+                    Field("hidden", "Hidden files", flag=True),
                     Field("case", "Match case", flag=False),
                 ],
                 "Find",

@@ -58,7 +58,7 @@ class FilesMarks(FilesBase):
     async def _by_mask(self, on_: bool) -> None:
         title = "Mark" if on_ else "Unmark"
         answer = await self.app.push_screen_wait(
-            Prompt(title, "Names", self._mask, "*.csv;*.txt", verb=title, fresh=True)
+            Prompt(title, "Names", self._mask, "*.csv;*.txt", verb=title)
         )
         listing = self.here.listing
         if answer is None or listing is None:

@@ -12,7 +12,7 @@ from textual.widgets import Button, Input, Label, Static
 
 from labbox.errors import LabboxError
 from labbox.locations import check_name
-from labbox.text import visible, visible_line
+from labbox.text import counted, visible, visible_line
 from labbox.tui.widgets.dialog import Dialog
 from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.table import Cell, Column, RowsTable
@@ -23,18 +23,20 @@ class RenameMany(Dialog[list[tuple[str, str]]]):
 
     def __init__(self, names: list[str]) -> None:
         """The names as they are."""
-        super().__init__(f"Rename {len(names):,} {'entry' if len(names) == 1 else 'entries'}")
+        super().__init__(f"Rename {counted(len(names), 'item')}")
         self._names = names
         self._new: list[str] = list(names)
         self._problem = ""
 
     def compose(self) -> ComposeResult:
         """The two lines, the table, the buttons."""
-        table = RowsTable([Column("old", "Now", 16, grow=1), Column("new", "Then", 16, grow=1)], id="renames")
+        table = RowsTable(
+            [Column("old", "Old name", 16, grow=1), Column("new", "New name", 16, grow=1)], id="renames"
+        )
         yield self.framed(
             Horizontal(Label("New name"), Entry("{name}{ext}", id="pattern"), classes="row"),
-            Horizontal(Label("Replace"), Entry(example="a regular expression", id="seek"), classes="row"),
-            Horizontal(Label("by"), Entry(example=r"text, \1 for a group", id="by"), classes="row"),
+            Horizontal(Label("Find"), Entry(example="regular expression", id="seek"), classes="row"),
+            Horizontal(Label("Replace with"), Entry(example=r"text, \1 for a group", id="by"), classes="row"),
             Static(
                 "{name} without ending, {ext} with its dot, {n} {n:03} number, {upper} {lower}",
                 classes="hint",
@@ -44,7 +46,7 @@ class RenameMany(Dialog[list[tuple[str, str]]]):
             Static("", id="complaint", markup=False),
             Horizontal(
                 Button("Rename", id="yes", variant="primary", compact=True),
-                Button("Back", id="no", compact=True),
+                Button("Cancel", id="no", compact=True),
                 classes="buttons",
             ),
             kind="wide",

@@ -193,7 +193,7 @@ class FilesTools(FilesLooking):
                 "Symbolic link",
                 [
                     Field("at", "Link", str(into.joined(source.name or "link"))),
-                    Field("target", "Leads to", path_text(leads)),
+                    Field("target", "Target", path_text(leads)),
                 ],
                 "Make",
             )

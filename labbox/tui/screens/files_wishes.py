@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 CONFLICTS: Final = (
     (Conflict.LEAVE, "leave it and tell"),
-    (Conflict.SKIP, "skip it"),
-    (Conflict.OVERWRITE, "overwrite it"),
+    (Conflict.SKIP, "skip"),
+    (Conflict.OVERWRITE, "overwrite"),
     (Conflict.NEWER, "overwrite what is older"),
     (Conflict.RENAME, "keep both, rename"),
-    (Conflict.RESUME, "go on behind its end"),
+    (Conflict.RESUME, "resume: go on behind its end"),
 )
 _SHORT: Final = 38  # cells of a target that the usual frame shows whole, with room to type
 _REST: Final = 0.2  # seconds without a key before it is counted: somebody may still be typing
@@ -130,8 +130,11 @@ class TransferDialog(Dialog[Wish]):
         verb: str = "Start",
         check: Callable[[Wish], object] | None = None,
         compare: Callable[[str], Awaitable[list[str]]] | None = None,
+        selected: int | None = None,
     ) -> None:
-        """`target` None: there is none to be asked for. `conflicts`: the policies that can be chosen.
+        """`target` None: there is none to be asked for; `selected` of it is replaced by what is typed.
+
+        `conflicts`: the policies that can be chosen.
 
         `check`: raises LabboxError for a wish that cannot be; the dialog says so and stays. `compare`: of a
         synchronisation, whose rows can be left one by one, the lines that differ at a path.
@@ -147,6 +150,7 @@ class TransferDialog(Dialog[Wish]):
         self._verb = verb
         self._check = check
         self._compare = compare
+        self._selected = selected
         self._outlook = Outlook("")
         self._decided: dict[str, Conflict] = {}
 
@@ -156,7 +160,11 @@ class TransferDialog(Dialog[Wish]):
         lines: list[Horizontal] = []
         if self._target is not None:
             lines.append(
-                Horizontal(Label("To"), Entry(visible_line(self._target), id="target"), classes="row")
+                Horizontal(
+                    Label("Target"),
+                    Entry(visible_line(self._target), selected=self._selected, id="target"),
+                    classes="row",
+                )
             )
         if self._conflicts:
             cycle = Cycle([words for _, words in self._conflicts], id="conflict")
@@ -187,7 +195,7 @@ class TransferDialog(Dialog[Wish]):
                 Button(self._verb, id="start", variant="error" if self._danger else "primary", compact=True),
                 Button("F2 Queue", id="queue", compact=True),
                 each,
-                Button("Back", id="no", compact=True),
+                Button("Cancel", id="no", compact=True),
                 classes="buttons",
             ),
             kind="danger" if self._danger else "wide" if long else "",

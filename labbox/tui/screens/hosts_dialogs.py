@@ -61,7 +61,7 @@ class Ways(Dialog[str]):
         ]
         yield self.framed(
             *self.told(),
-            Horizontal(*buttons, Button("Back", id="no", compact=True), classes="buttons"),
+            Horizontal(*buttons, Button("Cancel", id="no", compact=True), classes="buttons"),
             kind=self.FRAME,
         )
 
@@ -112,7 +112,7 @@ class KeyLine(Ways):
         """`onward` is what the button says that goes on; `refused`: the machine has not taken the key."""
         ways = {"copy": "Copy the line", "go": onward}
         if refused:
-            ways["password"] = "A password instead"  # noqa: S105 - the words of a button
+            ways["password"] = "Use a password"  # noqa: S105 - the words of a button
         super().__init__(
             f"{name} does not take the key" if refused else f"A key for {name}", ways, first="copy"
         )

@@ -136,7 +136,9 @@ class JobPane(Pane):
         else:
             question = f"Cancel {len(ids)} jobs?\nThey are asked to end, and what they wrote is kept."
         if await self.app.push_screen_wait(
-            Confirm("Cancel", question, "Cancel it" if len(ids) == 1 else "Cancel them")
+            Confirm(
+                "Cancel", question, "Cancel it" if len(ids) == 1 else "Cancel them", refuse="Let it go on"
+            )
         ):
             await self._each("cancel", ids, lambda client, job: client.cancel_job(job))
 

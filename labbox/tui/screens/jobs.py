@@ -76,7 +76,16 @@ class JobsScreen(JobPane):
     def begin(self) -> None:
         """The first page is on its way already: the app asked before this screen was made."""
         self.table.empty = "Reading…"
-        self.attempt(self._first(), group="list")
+        if self.lab.settings.mine:
+            self.list.owner = self.lab.me
+            self.attempt(self._first_of_mine(), group="list")
+        else:
+            self.attempt(self._first(), group="list")
+
+    async def _first_of_mine(self) -> None:
+        cursor = await self.lab.cursor()
+        await self._reload(None)
+        self.lab.follow(cursor)
 
     async def _first(self) -> None:
         page = await self.lab.newest_jobs()
@@ -375,7 +384,7 @@ class JobsScreen(JobPane):
 
     def _sort(self, column: str) -> None:
         self.list.column = column
-        self.list.descending = column in ("id", "elapsed", "exit")
+        self.list.descending = column in ("id", "when", "elapsed", "exit")
         self.reload()
 
     def action_reverse(self) -> None:

@@ -29,34 +29,41 @@ class PullBox(Painted):
         self._entries: list[Action] = []
         self._at = 0
         self._room = 0
+        self._first, self._lines = 0, 0  # of a menu that is longer than the terminal is high
 
     def say(self, entries: list[Action], at: int, left: int) -> None:
         """Show these entries, the cursor on one, the frame's corner under the title."""
         self._entries, self._at = entries, at
         self._room = max(len(action.title) + cell_len(keys.key_names(action)) for action in entries) + 6
         self.styles.width = self._room + 2
-        self.styles.height = len(entries) + 2
+        self._lines = min(len(entries), max(1, self.screen.size.height - 3))
+        self._first = max(0, min(self._first, at, len(entries) - self._lines))
+        self._first = max(self._first, at - self._lines + 1)
+        self.styles.height = self._lines + 2
         self.styles.offset = (min(left, max(0, self.screen.size.width - self._room - 2)), 1)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         """A line of the frame or an entry."""
         room = self._room
-        if y in (0, len(self._entries) + 1):
+        last = self._first + self._lines
+        if y in (0, self._lines + 1):
             corners = "┌┐" if y == 0 else "└┘"
-            return self.strip([(corners[0] + "─" * room + corners[1], "bar-text")], room + 2)
-        if y > len(self._entries):
+            more = self._first > 0 if y == 0 else last < len(self._entries)
+            edge = ("─ … " if more else "").ljust(room, "─")
+            return self.strip([(corners[0] + edge + corners[1], "bar-text")], room + 2)
+        if y > self._lines:
             return Strip.blank(self.size.width)
-        action = self._entries[y - 1]
+        action = self._entries[self._first + y - 1]
         names = keys.key_names(action)
         text = " " + fit(action.title, room - cell_len(names) - 3) + " " + names + " "
-        ink = "cursor" if y - 1 == self._at else "bar-text"
+        ink = "cursor" if self._first + y - 1 == self._at else "bar-text"
         return self.strip([("│", "bar-text"), (text, ink), ("│", "bar-text")], room + 2)
 
     def on_click(self, event: events.Click) -> None:
         """Run the entry under the mouse."""
-        if 0 < event.y <= len(self._entries):
-            self.screen.query_one(PullDown).run_entry(event.y - 1)
+        if 0 < event.y <= self._lines:
+            self.screen.query_one(PullDown).run_entry(self._first + event.y - 1)
         event.stop()
 
 

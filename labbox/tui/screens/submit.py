@@ -52,16 +52,16 @@ FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
     ("time_limit", "Time limit", "such as 1h30m", optional(parse_duration)),
     ("array", "Array", "such as 1-20", str),
     ("sweep", "Sweep", "such as lr=0.1,0.2 seed=1:5", _sweeps),
-    ("parallel", "At once", "elements at a time", optional(whole)),
+    ("parallel", "Max. parallel", "elements at a time", optional(whole)),
     ("group", "Group", "such as sims", optional(parse_group)),
     ("deliver", "Deliver to", "such as sftp://me@my-pc/out", optional(_location)),
     ("env", "Variables", "KEY=VALUE …", environment),
-    ("after", "After jobs", "such as 17 18", _ids),
-    ("start_at", "Not before", "such as 08:00 or +2h", optional(parse_when)),
+    ("after", "Start after", "such as 17 18", _ids),
+    ("start_at", "Start at", "such as 08:00 or +2h", optional(parse_when)),
     ("priority", "Priority", "0", optional(whole)),
     ("retries", "Retries", "0", optional(whole)),
 )
-FLAGS: Final = (("network", "Network"), ("hold", "Hold it"), ("stdin", "Keep its input open"))
+FLAGS: Final = (("network", "Network"), ("hold", "Hold"), ("stdin", "Keep its input open"))
 
 
 class SubmitScreen(Pane):
@@ -266,7 +266,7 @@ def found_lines(
         field("Code", _files(inspection.code_files, inspection.code_bytes), width=10),
         field("Input", _files(inspection.input_files, inspection.input_bytes), width=10),
         field(
-            "Takes",
+            "Requests",
             f"{so_many(inspection.resources.cpus, 'CPU')}, {format_bytes(inspection.resources.memory)}",
             width=10,
         ),

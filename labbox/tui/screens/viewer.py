@@ -253,9 +253,9 @@ class ViewerScreen(Pane):
             return
         before = self._asked
         fields = [
-            Field("words", "Search for", str(before.get("words", ""))),
-            Field("regex", "As a pattern", flag=bool(before.get("regex", False))),
-            Field("case", "Capitals matter", flag=bool(before.get("case", False))),
+            Field("words", "Find", str(before.get("words", ""))),
+            Field("regex", "Regular expression", flag=bool(before.get("regex", False))),
+            Field("case", "Match case", flag=bool(before.get("case", False))),
             Field("backward", "Backwards", flag=bool(before.get("backward", False))),
         ]
         if text.hexadecimal:

@@ -56,9 +56,15 @@ class KeyBar(Painted):
         self._keys = keys
 
     def _slots(self, width: int) -> list[tuple[int, str, str, int]]:
-        """(number, key text, label, width) for each key; spare cells are shared evenly."""
+        """(number, key text, label, width) for each key: all of them at any width.
+
+        Spare cells are shared evenly; where they lack, the longest labels are cut.
+        """
         named = [(number, f"F{number}", label) for number, label in self._keys]
         need = sum(len(key) + len(label) + 1 for _, key, label in named)
+        while need > width and (longest := max(len(label) for _, _, label in named)) > 0:
+            named = [(number, key, label[: longest - 1]) for number, key, label in named]
+            need = sum(len(key) + len(label) + 1 for _, key, label in named)
         spare, more = divmod(max(0, min(width, 140) - need), max(1, len(named)))
         spare = min(spare, 6)
         return [

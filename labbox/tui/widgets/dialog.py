@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from textual import on
+from rich.cells import cell_len
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
@@ -21,9 +22,14 @@ from labbox.tui.widgets.tick import Tick
 
 T = TypeVar("T")
 
+LOW = 20  # rows from which a dialog has air around its lines
+
 
 class Dialog(ModalScreen[T | None], LeavesOnce[T | None]):
     """A box in the middle of the screen; dismissed with None by Esc."""
+
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (LOW, "-low"), (30, "-tall")]  # noqa: RUF012 - as Textual has it
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-wide")]  # noqa: RUF012 - as above
 
     BINDINGS = [  # noqa: RUF012 - Textual declares it so
         Binding("escape", "leave", show=False, priority=True),
@@ -43,9 +49,27 @@ class Dialog(ModalScreen[T | None], LeavesOnce[T | None]):
         """Go back and change nothing."""
         self.dismiss(None)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Leave room for the buttons, however small the terminal is."""
+        for inside in self.query("#inside"):
+            buttons = 1 if self.query(".buttons") else 0
+            roomy = event.size.height >= LOW
+            around = 2 + (1 + 3 * buttons if roomy else buttons)  # frame, padding, buttons with their margins
+            inside.styles.max_height = max(2, event.size.height * 24 // 25 - around)
+        self.call_after_refresh(self._press_together)
+
+    def _press_together(self) -> None:
+        """Buttons that would stand beyond the frame come closer to each other."""
+        for row in self.query(".buttons"):
+            shown = [button for button in row.query(Button) if button.display]
+            wanted = sum(max(10, cell_len(str(button.label)) + 6) + 2 for button in shown)
+            row.set_class(wanted > row.size.width, "tight")
+
     def framed(self, *children: Widget, kind: str = "") -> Vertical:
-        """The children in the frame."""
-        frame = Vertical(*children, id="frame", classes=kind)
+        """The children in the frame: the buttons always at its bottom, what stands above them scrolls."""
+        buttons = [child for child in children if child.has_class("buttons")]
+        above = Vertical(*(child for child in children if child not in buttons), id="inside")
+        frame = Vertical(above, *buttons, id="frame", classes=kind)
         frame.border_title = visible_line(self._frame_title).replace("[", "\\[")
         return frame
 
@@ -63,12 +87,15 @@ class Confirm(Dialog[bool]):
         Binding("n", "answer(False)", show=False),
     ]
 
-    def __init__(self, title: str, question: str, verb: str, danger: bool = True) -> None:
-        """`verb` is what the button of consent says."""
+    def __init__(
+        self, title: str, question: str, verb: str, danger: bool = True, refuse: str = "Cancel"
+    ) -> None:
+        """`verb` is what the button of consent says, `refuse` the other one."""
         super().__init__(title)
         self._question = question
         self._verb = verb
         self._danger = danger
+        self._refuse = refuse
 
     def compose(self) -> ComposeResult:
         """The question and two buttons."""
@@ -76,7 +103,7 @@ class Confirm(Dialog[bool]):
             text_of(self._question, "question"),
             Horizontal(
                 Button(self._verb, id="yes", variant="error" if self._danger else "primary", compact=True),
-                Button("Back", id="no", compact=True),
+                Button(self._refuse, id="no", compact=True),
                 classes="buttons",
             ),
             kind="danger" if self._danger else "",
@@ -134,7 +161,7 @@ class Field(NamedTuple):
     secret: bool = False
     flag: bool | None = None  # a box to tick instead of a line, and its state
     same_as: str = ""  # the key of a field before it that it must repeat
-    fresh: bool = False  # the first key that is typed replaces the value
+    selected: int | None = None  # so much of the value is replaced by what is typed; None: all of it
 
 
 class Form(Dialog[dict[str, object]]):
@@ -161,7 +188,7 @@ class Form(Dialog[dict[str, object]]):
                     field.value,
                     example=field.example,
                     secret=field.secret,
-                    fresh=field.fresh,
+                    selected=field.selected,
                     id=f"field-{field.key}",
                 )
             rows.append(Horizontal(Label(field.label, classes="label"), entry, classes="row"))
@@ -172,7 +199,7 @@ class Form(Dialog[dict[str, object]]):
             Static("", id="complaint", markup=False),
             Horizontal(
                 Button(self._verb, id="yes", variant="primary", compact=True),
-                Button("Back", id="no", compact=True),
+                Button("Cancel", id="no", compact=True),
                 classes="buttons",
             ),
         )
@@ -228,7 +255,7 @@ class Prompt(Form):
         example: str = "",
         check: Callable[[str], object] = str,
         verb: str = "OK",
-        fresh: bool = False,
+        selected: int | None = None,
     ) -> None:
         """As `Form`."""
-        super().__init__(title, [Field("text", label, value, example, check, fresh=fresh)], verb)
+        super().__init__(title, [Field("text", label, value, example, check, selected=selected)], verb)

@@ -4,27 +4,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from rich.cells import cell_len
 from textual.message import Message
 
 from labbox.model import ACTIVE
+from labbox.protocol import Job
 from labbox.text import visible_line
-from labbox.tui.format import elapsed, exit_cell, name_of, state_cell, why_cell
+from labbox.tui.format import elapsed, exit_cell, name_of, short_time, state_cell, why_cell
 from labbox.tui.joblist import PAGE, JobList
-from labbox.tui.widgets.table import Cell, Column, Table
+from labbox.tui.widgets.table import MEASURED, Cell, Column, Table
 
 COLUMNS: Final = [
     Column("id", "id", 6, right=True),
-    Column("name", "name", 12, grow=1.0, most=36),
-    Column("owner", "user", 7, grow=0.15, most=12),
+    Column("name", "name", 12, grow=1.0, most=36, least=8),
+    Column("owner", "user", 7, grow=0.15, most=12, need=64),
     Column("group", "group", 10, grow=0.1, most=16, need=130),
-    Column("where", "where", 5, grow=0.1, most=8),
+    Column("when", "when", 6, need=76),
     Column("state", "state", 12),
     Column("elapsed", "time", 6, right=True),
     Column("exit", "exit", 4, right=True),
-    Column("why", "why · progress", 16, grow=2.0),
+    Column("why", "why · progress", 16, grow=2.0, least=8),
 ]
+
+
+_CELLS: Final[dict[str, Callable[[Job, int], Cell]]] = {
+    "id": lambda job, _: [(str(job.id), "dim")],
+    "name": lambda job, _: [(name_of(job), "text")],
+    "owner": lambda job, _: [(visible_line(job.owner), "text")],
+    "group": lambda job, _: [(visible_line(job.group or ""), "dim")],
+    "when": lambda job, _: [(short_time(job.ended_at or job.started_at or job.submitted_at), "dim")],
+    "state": lambda job, _: state_cell(job.state),
+    "elapsed": lambda job, _: [(elapsed(job), "text" if job.state in ACTIVE else "dim")],
+    "exit": lambda job, _: exit_cell(job),
+    "why": why_cell,
+}
 
 
 class JobTable(Table):
@@ -68,18 +84,18 @@ class JobTable(Table):
                 self._asked = first
                 self.post_message(self.Wanted(row))
             return None
-        grouped = any(column.key == "group" for column, _ in widths)
-        return [
-            [(str(job.id), "dim")],
-            [(name_of(job), "text")],
-            [(visible_line(job.owner), "text")],
-            *([[(visible_line(job.group or ""), "dim")]] if grouped else []),
-            [(visible_line(job.where), "dim")],
-            state_cell(job.state),
-            [(elapsed(job), "text" if job.state in ACTIVE else "dim")],
-            exit_cell(job),
-            why_cell(job, widths[-1][1]),
-        ]
+        return [_CELLS[column.key](job, room) for column, room in widths]
+
+    def texts(self) -> dict[str, int]:
+        """By the jobs on screen and around, as far as they are at hand."""
+        names = owners = 0
+        first = max(0, self.first_shown - MEASURED // 2)
+        for row in range(first, min(self.row_count(), first + MEASURED)):
+            job = self.jobs.get(row)
+            if job is not None:
+                names = max(names, cell_len(name_of(job)))
+                owners = max(owners, cell_len(job.owner))
+        return {"name": names, "owner": owners}
 
     def arrived(self) -> None:
         """Pages came: whatever is missing may be asked for again."""

@@ -19,10 +19,15 @@ from textual.strip import Strip
 from labbox.tui.widgets.paint import Painted, fit
 
 Cell = list[tuple[str, str]]
+MEASURED = 200  # rows by whose texts columns are laid out
 
 
 class Column(NamedTuple):
-    """A column: `width` cells at least, and a part of the spare room by `grow`; `need` hides it on less."""
+    """A column: `width` cells at least, and a part of the spare room by `grow`; `need` hides it on less.
+
+    A column that grows takes what its texts fill, up to `most`, before any takes more; where even the least
+    widths of all are too many cells, such a column goes down to `least`.
+    """
 
     key: str
     title: str
@@ -31,6 +36,7 @@ class Column(NamedTuple):
     right: bool = False
     need: int = 0  # cells the whole table must have for this column to be shown
     most: int = 0  # cells that it grows to at most; 0: no end
+    least: int = 0  # cells that it keeps on the narrowest terminal; 0: `width`
 
 
 class Table(ScrollView, Painted, can_focus=True):
@@ -80,6 +86,7 @@ class Table(ScrollView, Painted, can_focus=True):
         self._widths: list[tuple[Column, int]] = []
         self._count = 0
         self._laid = -1  # the width for which the columns were laid out
+        self._filled: dict[str, int] = {}  # what their texts filled then
 
     # What a child class provides.
 
@@ -105,39 +112,27 @@ class Table(ScrollView, Painted, can_focus=True):
         """Rows came or went: keep the cursor inside and draw what is on screen."""
         count = self.row_count()
         self._count = count
+        self.fill()
         self.cursor = max(0, min(self.cursor, count - 1))
         self.virtual_size = Size(self.size.width, count + self._head)
         self.refresh()
 
+    def texts(self) -> dict[str, int]:
+        """Cells that the longest text of a growing column fills, as far as is known, by the column's key."""
+        return {}
+
     def _lay_out(self) -> None:
         width = self.size.width
         shown = [column for column in self.columns if column.need <= width]
-        spare = max(0, width - sum(column.width for column in shown) - len(shown) - 1)
-        widths = {column.key: column.width for column in shown}
-        growing = [column for column in shown if column.grow]
-        while growing and spare > 0:
-            total = sum(column.grow for column in growing)
-            full = [
-                column
-                for column in growing
-                if column.most and widths[column.key] + int(spare * column.grow / total) >= column.most
-            ]
-            if full:
-                for column in full:
-                    spare -= column.most - widths[column.key]
-                    widths[column.key] = column.most
-                    growing.remove(column)
-                continue
-            for column in growing:
-                widths[column.key] += int(spare * column.grow / total)
-            break
-        rest = width - sum(widths.values()) - len(shown) - 1
-        for column in reversed(shown):
-            if column.grow:
-                widths[column.key] += rest
-                break
-        self._widths = [(column, widths[column.key]) for column in shown]
+        self._filled = self.texts()
+        self._widths = list(zip(shown, _shared(shown, width - len(shown) - 1, self._filled), strict=True))
         self._laid = width
+
+    def fill(self) -> None:
+        """Other rows are known: columns whose texts have become longer are laid out anew."""
+        filled = self.texts()
+        if any(length > self._filled.get(key, 0) for key, length in filled.items()):
+            self._lay_out()
 
     def on_resize(self) -> None:
         """Give the columns their widths anew."""
@@ -273,6 +268,33 @@ class Table(ScrollView, Painted, can_focus=True):
         self.refresh_row(self.cursor)
 
 
+def _shared(columns: list[Column], room: int, filled: dict[str, int]) -> list[int]:
+    """The columns' widths, which are `room` together where that can be."""
+    widths = [column.width for column in columns]
+    for place in sorted(range(len(columns)), key=lambda at: -columns[at].grow):
+        over = sum(widths) - room
+        if over > 0 and columns[place].least:
+            widths[place] = max(columns[place].least, widths[place] - over)
+    known = [filled.get(column.key, 0) for column in columns]
+    unknown = [width if column.key in filled else room for column, width in zip(columns, known, strict=True)]
+    for limits in (known, unknown, [room] * len(columns)):  # what they fill; who may fill more; the rest
+        growing = [place for place, column in enumerate(columns) if column.grow]
+        while growing and (spare := room - sum(widths)) > 0:
+            total = sum(columns[place].grow for place in growing)
+            before = sum(widths)
+            for place in tuple(growing):
+                column = columns[place]
+                end = min(limits[place], column.most or room)
+                part = max(1, int(spare * column.grow / total))
+                wanted = min(end, widths[place] + part, widths[place] + room - sum(widths))
+                widths[place] = max(widths[place], wanted)
+                if widths[place] >= end:
+                    growing.remove(place)
+            if sum(widths) == before:
+                break
+    return widths
+
+
 def _thumb(bar: ScrollBar, position: float) -> int:
     """Where the thumb begins, in eighths of a cell, as Textual reckons it."""
     size, whole, window = bar.size.height, bar.window_virtual_size, bar.window_size
@@ -319,6 +341,17 @@ class RowsTable(Table):
         self.rows_changed()
         if here is not None and here in names:
             self.go(names.index(here))
+
+    def texts(self) -> dict[str, int]:
+        """As far as the first rows tell."""
+        found: dict[str, int] = {}
+        for place, column in enumerate(self.columns):
+            if column.grow:
+                cells = (row[place] for row in self._rows[:MEASURED])
+                found[column.key] = max(
+                    (sum(cell_len(text) for text, _ in cell) for cell in cells), default=0
+                )
+        return found
 
     def row_count(self) -> int:
         """How many rows there are."""
