@@ -16,6 +16,9 @@ from labbox.text import visible_line
 
 ENTRY: Final = "{entry}"
 _NOT_CODE: Final = ("setup.py", "conftest.py", "__init__.py")
+_MAKEFILES: Final = ("Makefile", "makefile", "GNUmakefile")
+_SNAKEFILE: Final = "Snakefile"
+_DOCUMENTS: Final = (".ipynb", ".Rmd", ".qmd")
 
 
 class TemplateView(Value):
@@ -80,6 +83,10 @@ def choose(
     if len(found) != 1 and image_made_by is not None and asked is None:
         return Choice(None, (), None, (_ok(f"runs the command in {shown(image_made_by)}"),))
     if not found:
+        found = _likely(names, templates)
+    if not found and asked is None and (made := next((n for n in _MAKEFILES if n in names), None)):
+        return Choice(None, ("make",), None, (_ok(f"runs make, which reads {made}"),))
+    if not found:
         return Choice(None, (), asked, (_nothing(top, below, prefix, templates),))
     if len(found) > 1:
         return Choice(None, (), None, (_several(found, prefix),))
@@ -96,8 +103,35 @@ def choose(
 def _claims(names: Collection[str], templates: Sequence[TemplateView]) -> list[tuple[TemplateView, str]]:
     """Which templates find a file of theirs; one that stands in for another of them does not compete."""
     found = [(one, name) for one in templates if (name := next((e for e in one.entries if e in names), None))]
+    return _first_choices(found)
+
+
+def _first_choices(found: list[tuple[TemplateView, str]]) -> list[tuple[TemplateView, str]]:
     claimed = {template.fallback: name for template, name in found if template.fallback is not None}
     return [(one, name) for one, name in found if claimed.get(one.name) != name]
+
+
+def _likely(names: Collection[str], templates: Sequence[TemplateView]) -> list[tuple[TemplateView, str]]:
+    """What runs though no template knows its name: main, or the only script that there is."""
+    found = [
+        (template, name)
+        for template in templates
+        if template.ending() and template.command
+        for name in sorted(names)
+        if name.endswith(template.ending()) and _is_code(name, templates)
+    ]
+    mains = [(template, name) for template, name in found if name.rpartition(".")[0].lower() == "main"]
+    if mains:
+        return _first_choices(mains)
+    alone = len({name for _, name in found}) == 1
+    others = any(name.endswith(_DOCUMENTS) or name in (*_MAKEFILES, _SNAKEFILE) for name in names)
+    return _first_choices(found) if alone and not others else []
+
+
+def _is_code(name: str, templates: Sequence[TemplateView]) -> bool:
+    if name in _NOT_CODE or name.startswith(("test_", ".")):
+        return False
+    return not any(name.lower() == entry.lower() for template in templates for entry in template.entries)
 
 
 def _standing(
@@ -197,22 +231,35 @@ def _way_out(
     for folder in below:
         if any(file.name in entries for file in folder.files):
             return f"hand in the folder inside it: {shown(prefix + folder.path)}"
-    for template in templates:
-        scripts = [
-            n for n in names if template.ending() and n.endswith(template.ending()) and n not in _NOT_CODE
-        ]
-        if len(scripts) == 1 and template.command:
-            words = tuple(word.replace(ENTRY, scripts[0]) for word in template.command)
+    return _document(names) or _of_scripts(names, templates)
+
+
+def _document(names: Sequence[str]) -> str:
+    """What runs a notebook, a document of R or a workflow, and keeps what comes out."""
+    for name in names:
+        quoted = shlex.quote(visible_line(name))
+        if name == _SNAKEFILE:
+            return "write snakemake into requirements.txt, and give a command: -- snakemake --cores all"
+        if name.endswith(".ipynb"):
             return (
-                f"rename {shown(scripts[0])} to {template.entries[0]}, or give a command: -- {_words(words)}"
+                "write nbconvert and ipykernel into requirements.txt, and give a command: "
+                f"-- jupyter nbconvert --to notebook --execute --output-dir /output {quoted}"
             )
-    notebooks = [name for name in names if name.endswith(".ipynb")]
-    if notebooks:
-        name = visible_line(notebooks[0])
-        return (
-            "make a script of the notebook: jupyter nbconvert --to script --output app "
-            f"{shlex.quote(name)}; or run it: -- jupyter execute {shlex.quote(name)}"
-        )
+        if name.endswith(".Rmd"):
+            call = shlex.quote(f'rmarkdown::render("{visible_line(name)}", output_dir="/output")')
+            return f"write r-cran-rmarkdown into apt.txt, and give a command: -- Rscript -e {call}"
+    return ""
+
+
+def _of_scripts(names: Sequence[str], templates: Sequence[TemplateView]) -> str:
+    known = {template.name: template for template in templates}
+    for template in templates:
+        scripts = [n for n in names if template.ending() and n.endswith(template.ending())]
+        scripts = [n for n in scripts if n not in _NOT_CODE]
+        works = _standing(template, known, JobSpec(), JobFile())
+        if scripts and works is not None and works.command:
+            words = tuple(word.replace(ENTRY, scripts[0]) for word in works.command)
+            return f"rename the one that runs to {works.entries[0]}, or give a command: -- {_words(words)}"
     return "name the file that runs as one of these, or give a command in job.toml or after --"
 
 

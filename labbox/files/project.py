@@ -33,6 +33,7 @@ from labbox.files.software.finding import Found
 from labbox.files.software.scripts import BEGINS
 from labbox.files.tree import Half
 from labbox.files.understanding import understand_folder, understand_script
+from labbox.files.windows import as_saved, is_marked
 from labbox.model import MIB, JobSpec, Resources, Value
 from labbox.protocol import Finding, Inspection
 from labbox.text import format_bytes, visible_line
@@ -187,6 +188,7 @@ class _Looking:
             self._templates,
             image_made_by=self._made_by(understood.found.software.recipe),
         )
+        choice = self._as_saved(choice, code_at)
         self._findings += choice.findings
         self._check_code(code.listing, choice, code_at, prefix)
         found = self._with_script(understood.found, choice, code_at, prefix)
@@ -220,6 +222,14 @@ class _Looking:
             self._left.append(f"{OUTPUT}/")
         if self._left:
             self._ok(f"left out: {_named(self._left)}")
+
+    def _as_saved(self, choice: Choice, code: int) -> Choice:
+        """The command of an entry as Windows saves it."""
+        template = next((one for one in self._templates if one.name == choice.template), None)
+        head = None if choice.entry is None else read_plain(code, choice.entry, 1 << 16)
+        if choice.entry is None or template is None or head is None:
+            return choice
+        return choice._replace(command=as_saved(choice.command, choice.entry, head, template))
 
     def _with_script(self, found: Found, choice: Choice, code: int, prefix: str) -> Found:
         """What the script that runs says of itself is asked for too."""
@@ -357,7 +367,9 @@ class _Looking:
         if not head.strip():
             self._warn(f"{name} is empty", "write into it what should run", name)
         first, newline, _ = head.partition(b"\n")
-        if newline and b"\r\n" in head and (first.startswith(b"#!") or name.endswith(".sh")):
+        if is_marked(head) and name.endswith((".sh", ".R")):
+            self._ok(f"{name} is read as Windows saves it")
+        elif newline and b"\r\n" in head and first.startswith(b"#!"):
             hint = f"convert it: sed -i 's/\\r$//' {name}"
             self._warn(f"{name} has Windows line endings, at which shells fail", hint, name)
 

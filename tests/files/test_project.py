@@ -78,9 +78,12 @@ def test_two_names_of_one_template_are_no_conflict(lab: Any) -> None:
         ({"code/": ""}, "name the file that runs"),
         ({"notes.txt": "x"}, "name the file that runs"),
         ({"App.py": "1"}, "rename “App.py” to app.py"),
-        ({"analysis.py": "1"}, "rename “analysis.py” to app.py, or give a command: -- python analysis.py"),
+        ({"a.py": "1", "b.py": "1"}, "rename the one that runs to app.py, or give a command: -- python a.py"),
+        ({"a.m": "1", "b.m": "1"}, "-- octave a.m"),
+        ({"w.Rmd": "1"}, '-- Rscript -e \'rmarkdown::render("w.Rmd", output_dir="/output")\''),
+        ({"Snakefile": "1", "x.py": "1"}, "-- snakemake --cores all"),
         ({"study-main/app.py": "1"}, "hand in the folder inside it: “study-main”"),
-        ({"work.ipynb": "{}"}, "jupyter nbconvert --to script --output app work.ipynb"),
+        ({"work.ipynb": "{}"}, "jupyter nbconvert --to notebook --execute --output-dir /output work.ipynb"),
     ],
 )
 def test_nothing_to_run_says_what_to_do(lab: Any, files: dict[str, str], hint: str) -> None:
@@ -88,6 +91,25 @@ def test_nothing_to_run_says_what_to_do(lab: Any, files: dict[str, str], hint: s
     (error,) = lab.errors()
     assert "cannot find anything to run" in error.text
     assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"analysis.py": "1"}, ("python", "analysis.py")),
+        ({"analysis.py": "1", "setup.py": "1", "test_analysis.py": "1"}, ("python", "analysis.py")),
+        ({"analysis.m": "1"}, ("octave", "analysis.m")),
+        ({"analysis.R": "1", "notes.txt": "1"}, ("Rscript", "analysis.R")),
+        ({"main.R": "1", "helper.R": "2"}, ("Rscript", "main.R")),
+        ({"code/main.py": "1", "code/other.py": "2"}, ("python", "main.py")),
+        ({"Makefile": "all:\n", "x.py": "1", "y.py": "1"}, ("make",)),
+    ],
+)
+def test_what_people_call_their_entry_runs(lab: Any, files: dict[str, str], command: tuple[str, ...]) -> None:
+    lab.project(files)
+    found = lab.inspect()
+    assert not [one for one in found.findings if one.level == "error"]
+    assert found.command == command
 
 
 def test_an_empty_folder_has_nothing_to_run(lab: Any) -> None:
@@ -190,11 +212,10 @@ def test_an_unknown_template_is_named_with_the_nearest(lab: Any) -> None:
     assert error.hint == "did you mean “python”?"
 
 
-def test_a_script_with_windows_line_endings_is_warned_of(lab: Any) -> None:
+def test_a_script_with_windows_line_endings_is_read_as_it_is(lab: Any) -> None:
     lab.project({"run.sh": "#!/bin/sh\r\necho\r\n"})
-    (warning,) = lab.warnings()
-    assert "Windows line endings" in warning.text
-    assert "sed -i" in warning.hint
+    assert not lab.warnings()
+    assert "run.sh is read as Windows saves it" in texts(lab.inspect().findings)
 
 
 def test_a_script_that_is_not_executable_is_fine(lab: Any) -> None:
@@ -419,7 +440,11 @@ def test_inspect_takes_the_templates_of_custom_as_they_are(tmp_path: Path) -> No
 
 def test_a_dockerfiles_own_command_runs_where_the_box_builds_such_files(lab: Any) -> None:
     lab.project(
-        {"code/study.py": "pass", "Dockerfile": 'FROM labbox/base\nRUN true\nCMD ["python3", "study.py"]\n'}
+        {
+            "code/study.py": "",
+            "code/b.py": "",
+            "Dockerfile": 'FROM labbox/base\nRUN true\nCMD ["python3", "study.py"]\n',
+        }
     )
     assert "cannot find anything to run" in lab.errors()[0].text
     templates = [Template(name="python", title="Python", entries=("app.py",), command=("python", "{entry}"))]

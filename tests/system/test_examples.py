@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from harness import Box
 from person import Person
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -49,3 +50,27 @@ def test_a_project_as_people_publish_them_runs(ada: Person) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ran with src True" in done.stdout
     assert "runtime.txt asks for Python 3.99, which is not to be had here" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_scripts_as_windows_saves_them_run(ada: Person, box: Box, encoding: str) -> None:
+    def saved(text: str) -> bytes:
+        return text.replace("\n", "\r\n").encode(encoding)
+
+    script = "#!/bin/bash\nset -e\nif true; then\n  echo ran ü as $0\nfi\nexit 7\n"
+    for name, files in (
+        ("shell", {"run.sh": saved(script), "apt.txt": saved("# none\n")}),
+        (
+            "r",
+            {"app.R": saved("x <- c(1,\n 2)\nif (sum(x) == 3) {\n  cat('ran ü\\n')\n}\nquit(status = 7)\n")},
+        ),
+    ):
+        folder = box.put("ada", f"windows-{name}-{encoding}", {"notes.txt": ""})
+        top = box.state / "homes" / "ada" / folder
+        for path, content in files.items():
+            (top / path).write_bytes(content)
+        done = ada.run("job", "submit", folder, "--follow", timeout=280)
+        assert done.returncode == 7, done.stdout + done.stderr
+        assert "ran ü" in done.stdout
+        if name == "shell":
+            assert "as run.sh" in done.stdout

@@ -6,9 +6,14 @@ import pytest
 from wishes import asked
 
 from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain
+from labbox.daemon.containers.environments.sources import _wrong_python
+from labbox.daemon.containers.environments.target import PythonTarget
+from labbox.daemon.containers.environments.throwaway import Outcome
 from labbox.daemon.containers.environments.wishes import satisfies
 from labbox.errors import LabboxError
-from labbox.files.software.asked import CondaPlan, Line, Requirements
+from labbox.files.software.asked import CondaPlan, Line, ProjectFile, Requirements
+from labbox.files.software.finding import understand
+from labbox.files.software.reading import Reading
 
 
 def read(
@@ -256,3 +261,80 @@ def test_what_uv_says_becomes_a_sentence(said: str, code: str, words: str) -> No
 def test_what_has_no_wheel_must_be_built() -> None:
     with pytest.raises(NeedsBuildError):
         explain("  cause: Because all versions of docopt have no usable wheels and you require\n", ASKED, "r")
+
+
+def test_a_package_for_other_pythons_says_which() -> None:
+    asked = read("six\nnumpy==1.21.6\n")
+    said = (
+        "ERROR: Ignored the following versions that require a different python version: "
+        "1.21.5 Requires-Python >=3.6,<3.10; 1.21.6 Requires-Python >=3.7,<3.11",
+        "ERROR: No matching distribution found for numpy==1.21.6",
+    )
+    target = PythonTarget(
+        version="3.11.2", tag="x", executable="/usr/bin/python3", magic="", machine="x86_64"
+    )
+    error = _wrong_python(Outcome(code=1, lines=said), ("numpy==1.21.6",), target, asked)
+    assert error is not None
+    assert error.message == (
+        "cannot use numpy==1.21.6 (line 2 of code/requirements.txt): it needs Python < 3.11, this box has 3.11"
+    )
+    with pytest.raises(LabboxError, match=r"it needs Python >= 3\.13, this box has 3\.11"):
+        explain(
+            "  cause: Because the requested Python version (>=3.11.2) does not satisfy Python>=3.13 and "
+            "numpy==1.21.6 depends on Python>=3.13, we can conclude that numpy==1.21.6 cannot be used.",
+            asked,
+            "r",
+        )
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("six @ file:///croot/six_1644875935023/work", "write six"),
+        ("numpy @ file:///tmp/x/numpy-1.26.4-cp311-cp311-linux_x86_64.whl", "write numpy==1.26.4"),
+        ("x @ git+https://example.org/x.git@v1", "write x==VERSION"),
+        ("git+https://example.org/x.git#egg=study", "write study==VERSION"),
+        ("git+ssh://git@example.org/x.git", "put its code into your folder"),
+        ("--extra-index-url https://example.org/simple", "remove the line"),
+        ("numpy=1.26.4=py311h64a7726_0", "write numpy==1.26.4"),
+        ("_libgcc_mutex=0.1=main", "conda's packages into an environment.yml"),
+        ("python==3.11", 'image = "python:3.11"'),
+        ("python>=3.8", "remove the line"),
+        ("sklearn", "write scikit-learn"),
+        ("PIL==9.0", "write pillow"),
+        ("pip install numpy", "write numpy"),
+        ("numpy pandas", "each package in a line of its own"),
+        ("numpy=>1.2", "write numpy>=1.2"),
+    ],
+)
+def test_lines_that_can_never_work_are_told_what_to_write(line: str, hint: str) -> None:
+    assert hint in refusal(f"six\n{line}\n").hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "pywin32==306",
+        "pkg_resources==0.0.0",
+        "pkg-resources==0.0.0",
+        "windows-curses",
+        "distro-info===1.1build1",
+        "python-apt==2.4.0+ubuntu3",
+        "json",
+        "dataclasses==0.6",
+    ],
+)
+def test_what_is_harmless_and_of_no_use_is_left_out(line: str) -> None:
+    assert read(f"six\n{line}\n").text() == "six\n"
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    reading = Reading()
+    content = b"sklearn\nsix @ file:///croot/six\npython==3.11\npywin32\nnumpy\n"
+    understand([ProjectFile(kind="requirements", name="r.txt", content=content)], reading, frozenset())
+    assert [(one.level, one.line) for one in reading.findings] == [
+        ("error", 1),
+        ("error", 2),
+        ("error", 3),
+        ("warning", 4),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NoReturn
 
+from labbox.daemon.containers.environments.wishes import satisfies
 from labbox.errors import LabboxError
 from labbox.files.software.asked import Line, Requirements
 from labbox.text import visible_line
@@ -27,6 +28,11 @@ _NO_WHEEL: Final = re.compile(
     r"|Building source distributions is disabled|no (?:binary|compatible wheel)",
     re.IGNORECASE,
 )
+_NEEDS_PYTHON: Final = re.compile(
+    rf"{_NAME}==([A-Za-z0-9.+!_-]{{1,100}}) depends on Python"
+    r"([<>=!~][^ ]{0,200}(?:, ?[<>=!~][^ ]{0,50})?)"
+)
+_HERE: Final = re.compile(r"[Pp]ython version \([<>=~]*([0-9.]{1,20})\) does not satisfy")
 _MOST_TEXT: Final = 20_000  # characters of what uv says that are looked at
 _POSITION: Final = re.compile(r"at position (\d+)")
 _NETWORK: Final = re.compile(
@@ -93,6 +99,8 @@ def explain(text: str, requirements: Requirements, where: str) -> NoReturn:
             "cannot reach the package index: " + _last_cause(text),
             "it is tried again; else check the network, proxy and pip.conf of the box",
         )
+    if (needs := _NEEDS_PYTHON.search(flat)) and (here := _HERE.search(flat)):
+        raise other_python(needs[1], needs[2], needs[3], here[1], requirements)
     if _NO_WHEEL.search(flat):
         raise NeedsBuildError(flat)
     if match := _POSITION.search(flat):
@@ -111,6 +119,22 @@ def explain(text: str, requirements: Requirements, where: str) -> NoReturn:
         "invalid",
         f"cannot put together what {where} asks for: {_first_cause(text)}",
         "loosen the versions that exclude each other",
+    )
+
+
+def other_python(
+    package: str, version: str, wanted: str, here: str, requirements: Requirements
+) -> LabboxError:
+    """A package is for other Pythons than `here`: ``>=3.7,<3.11``."""
+    parts = [part.strip() for part in wanted.rstrip(".").split(",") if part.strip()]
+    limits = [part for part in parts if not satisfies(here, part)] or parts
+    words = " and ".join(re.sub(r"^([<>=!~]+)\s*", r"\1 ", part) for part in limits)
+    series = ".".join(here.split(".")[:2])
+    return LabboxError(
+        "invalid",
+        f"cannot use {visible_line(f'{package}=={version}')}{_asked(requirements, package)}: "
+        f"it needs Python {visible_line(words)}, this box has {series}",
+        "ask for another version, or for another Python: python-3.10 in a runtime.txt, or an image",
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments import throwaway
-from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain
+from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain, other_python
 from labbox.daemon.containers.environments.folders import Folders
 from labbox.daemon.containers.environments.index import PackageIndex
 from labbox.daemon.containers.environments.plan import Report
@@ -105,7 +105,7 @@ class Builder:
                 room, image, _BUILD, words, requirements, _counting(report, len(wanted))
             )
             if outcome.code != 0:
-                raise _build_error(outcome, wanted)
+                raise _wrong_python(outcome, wanted, target, requirements) or _build_error(outcome, wanted)
             request = {
                 "action": "take",
                 "source": str(room / "wheels"),
@@ -243,6 +243,21 @@ def _counting(report: Report, total: int) -> Callable[[str], None]:
             report(Progress(phase="build", done=done, total=total, unit="packages"))
 
     return say
+
+
+def _wrong_python(
+    outcome: Outcome, wanted: tuple[str, ...], target: PythonTarget, requirements: Requirements
+) -> LabboxError | None:
+    """Pip leaves out what is for other Pythons: "1.21.6 Requires-Python >=3.7,<3.11"."""
+    for line in outcome.lines:
+        if "require a different python version" not in line:
+            continue
+        for name, _, version in (each.partition("==") for each in wanted):
+            for left_out in line.partition("version:")[2].split(";"):
+                number, said, needs = left_out.strip().partition(" Requires-Python ")
+                if said and number == version:
+                    return other_python(name, version, needs, target.version, requirements)
+    return None
 
 
 def _build_error(outcome: Outcome, packages: tuple[str, ...]) -> LabboxError:
