@@ -7,7 +7,6 @@ from wishes import asked
 
 from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain
 from labbox.daemon.containers.environments.sources import _wrong_python
-from labbox.daemon.containers.environments.target import PythonTarget
 from labbox.daemon.containers.environments.throwaway import Outcome
 from labbox.daemon.containers.environments.wishes import satisfies
 from labbox.errors import LabboxError
@@ -275,9 +274,8 @@ def test_a_package_for_other_pythons_says_which() -> None:
     )
     error = _wrong_python(Outcome(code=1, lines=said), ("numpy==1.21.6",), target, asked)
     assert error is not None
-    assert error.message == (
-        "cannot use numpy==1.21.6 (line 2 of code/requirements.txt): it needs Python < 3.11, this box has 3.11"
-    )
+    assert error.message.startswith("cannot use numpy==1.21.6 (line 2 of code/requirements.txt): ")
+    assert error.message.endswith("it needs Python < 3.11, this box has 3.11")
     with pytest.raises(LabboxError, match=r"it needs Python >= 3\.13, this box has 3\.11"):
         explain(
             "  cause: Because the requested Python version (>=3.11.2) does not satisfy Python>=3.13 and "
