@@ -222,13 +222,14 @@ class RequirementsReader:
         name, at, address = (part.strip() for part in bare.partition("@"))
         named = bool(at) and "://" not in name and re.fullmatch(rf"{_NAME}{_EXTRAS}", name, re.ASCII)
         if (named and address) or "://" in bare or bare.startswith(("git@", "git+", "file:")):
+            address = address if named else bare
             package = name if named else egg[1] if (egg := _EGG.search(text)) else ""
-            wheel = _WHEEL.search(address or bare)
+            wheel = _WHEEL.search(address)
             if address.startswith("file:") and not wheel:
                 hint = f"write {shown(package)}, with ==VERSION where the version matters"
             elif wheel:
                 hint = f"write {shown(package or wheel[1])}=={shown(wheel[2])}"
-            elif re.match(r"(?:git|hg|svn|bzr)[+@]", address or bare):
+            elif re.match(r"(?:git|hg|svn|bzr)[+@]", address):
                 hint = (
                     f"write {shown(package) or 'name'}==VERSION where the index has it; "
                     "else put its code into your folder, beside your own"

@@ -269,9 +269,7 @@ def test_a_package_for_other_pythons_says_which() -> None:
         "1.21.5 Requires-Python >=3.6,<3.10; 1.21.6 Requires-Python >=3.7,<3.11",
         "ERROR: No matching distribution found for numpy==1.21.6",
     )
-    target = PythonTarget(
-        version="3.11.2", tag="x", executable="/usr/bin/python3", magic="", machine="x86_64"
-    )
+    target = msgspec.structs.replace(FALLBACK, version="3.11.2")
     error = _wrong_python(Outcome(code=1, lines=said), ("numpy==1.21.6",), target, asked)
     assert error is not None
     assert error.message.startswith("cannot use numpy==1.21.6 (line 2 of code/requirements.txt): ")
