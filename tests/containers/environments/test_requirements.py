@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from wishes import asked
 
 from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain
 from labbox.daemon.containers.environments.sources import _wrong_python
+from labbox.daemon.containers.environments.target import FALLBACK
 from labbox.daemon.containers.environments.throwaway import Outcome
 from labbox.daemon.containers.environments.wishes import satisfies
 from labbox.errors import LabboxError
