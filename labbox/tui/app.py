@@ -24,6 +24,7 @@ from textual.driver import Driver
 from textual.keys import Keys
 
 from labbox.errors import LabboxError
+from labbox.locations import parse as parse_location
 from labbox.model import RUNS, Role
 from labbox.protocol import Caller, Event, JobPage, Notice, Status
 from labbox.text import visible, visible_line
@@ -475,6 +476,26 @@ class LabboxApp(App[int]):
         from labbox.tui.screens.notices import NoticesScreen
 
         self._open(NoticesScreen())
+
+    def action_open_job(self, number: int) -> None:
+        """The details of a job, by its number."""
+        self.run_worker(self.guarded(self._open_job(number)), group="open")
+
+    async def _open_job(self, number: int) -> None:
+        from labbox.tui.screens.detail import DetailScreen
+
+        detail = await self.calls.ask(lambda: self.client.show_job(number))
+        self.push_screen(DetailScreen(detail.job))
+
+    def action_open_place(self, text: str) -> None:
+        """A place of the panes, by its path."""
+        self.run_worker(self.guarded(self._open_place(text)), group="open")
+
+    async def _open_place(self, text: str) -> None:
+        location = parse_location(text)
+        self.show_files()
+        if isinstance(self.screen, FilesScreen):
+            self.screen.go_soon(location)
 
     def action_messages(self) -> None:
         """What was told in passing."""

@@ -264,6 +264,31 @@ SCREENS: Final[dict[str, tuple[str, ...]]] = {
     "pane": ("pane", "app"),
 }
 
+# What people type for an action who know it by another word; the palette finds it by these too.
+SYNONYMS: Final[dict[str, str]] = {
+    "make_folder": "mkdir new folder directory",
+    "trash": "rm delete remove",
+    "erase": "rm -f delete remove",
+    "copy": "cp",
+    "move": "mv rename",
+    "leave": "exit logout log out bye",
+    "reread": "refresh reload",
+    "theme": "settings colours",
+    "settings": "settings preferences options configuration",
+    "hosts": "host ssh sftp machine pc",
+    "place('left')": "project shared results drive host",
+    "place('right')": "project shared results drive host",
+    "find": "grep search locate",
+    "chmod": "permissions rights",
+    "symlink": "ln link",
+    "cancel": "stop abort scancel",
+    "submit": "run sbatch qsub",
+    "jobs": "queue squeue",
+    "box": "host load disk memory",
+    "view": "cat less",
+    "edit": "nano vi",
+}
+
 _NAMES: Final = {
     "question_mark": "?",
     "slash": "/",

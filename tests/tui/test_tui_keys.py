@@ -295,6 +295,37 @@ async def test_the_palette_finds_by_letters_and_runs(box: Any, running: Any, wai
         await wait(pilot, lambda: "It runs after" in shown(pilot))
 
 
+@pytest.mark.parametrize(
+    ("screen", "typed", "name"),
+    [("manager", "mkdir", "make_folder"), ("manager", "rm", "trash"), ("jobs", "exit", "leave"),
+     ("jobs", "logout", "leave"), ("jobs", "refresh", "reread"), ("manager", "refresh", "reread"),
+     ("jobs", "settings", "settings"), ("manager", "project", "place('left')"), ("manager", "host", "hosts")],
+)  # fmt: skip
+def test_the_palette_knows_other_words(screen: str, typed: str, name: str) -> None:
+    found = [(rank(action, typed), action.name) for action in keys.actions_of(screen)]
+    best = sorted((place, each) for place, each in found if place is not None and place[0] == 0)
+    assert name in [each for _, each in best]
+
+
+async def test_the_palette_goes_to_jobs(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await pilot.press("ctrl+p", *"992")
+        await wait(pilot, lambda: "Go to job 992" in shown(pilot))
+        await pilot.press("enter")
+        await wait(pilot, lambda: "Job 992 · " in shown(pilot))
+
+
+async def test_the_palette_goes_to_places(
+    box: Any, running: Any, wait: Any, shown: Any, project: Any
+) -> None:
+    async with running(box, start="files") as pilot:
+        await wait(pilot, lambda: "study" in shown(pilot))
+        await pilot.press("ctrl+p", *"~/study")
+        await wait(pilot, lambda: "Go to ~/study" in shown(pilot))
+        await pilot.press("enter")
+        await wait(pilot, lambda: "▸~/study" in shown(pilot))
+
+
 def test_the_palette_ranks_words_before_letters() -> None:
     by_name = {action.name: action for action in keys.ACTIONS if action.scope in ("job", "jobs")}
     assert rank(by_name["log"], "log") == (0, 0)

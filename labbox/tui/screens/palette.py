@@ -16,6 +16,8 @@ from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.leaving import LeavesOnce
 from labbox.tui.widgets.table import Column, RowsTable
 
+LONGEST_NUMBER = 12  # digits of a job
+
 
 def rank(action: Action, typed: str) -> tuple[int, int] | None:
     """How well an action fits: words before scattered letters, early before late; None: not at all."""
@@ -23,12 +25,24 @@ def rank(action: Action, typed: str) -> tuple[int, int] | None:
     at = title.find(typed)
     if at >= 0:
         return (0 if at == 0 or title[at - 1] == " " else 1, at)
+    if typed and any(word.startswith(typed) for word in keys.SYNONYMS.get(action.name, "").split()):
+        return (0, len(title))
     place = -1
     for letter in typed.replace(" ", ""):
         place = title.find(letter, place + 1)
         if place < 0:
             return None
     return (2, place)
+
+
+def _places(typed: str) -> list[Action]:
+    """What a number or a path leads to: a job, a place of the panes."""
+    typed = typed.strip()
+    if typed.isascii() and typed.isdigit() and len(typed) <= LONGEST_NUMBER:
+        return [Action("app", f"open_job({int(typed)})", "", f"Go to job {int(typed)}", "")]
+    if typed.startswith(("~/", "/")) or typed == "~" or (":" in typed and len(typed) > 2):
+        return [Action("app", f"open_place({typed!r})", "", f"Go to {typed}", "")]
+    return []
 
 
 class PaletteScreen(ModalScreen[str | None], LeavesOnce[str | None]):
@@ -69,7 +83,7 @@ class PaletteScreen(ModalScreen[str | None], LeavesOnce[str | None]):
         fitting = [(place, action) for place, action in ranked if place is not None]
         if typed.strip():
             fitting.sort(key=lambda each: each[0])
-        self._shown = [action for _, action in fitting]
+        self._shown = [*_places(typed), *(action for _, action in fitting)]
         table = self.query_one(RowsTable)
         table.cursor = 0
         table.set_rows([[[(a.title, "text")], [(keys.key_names(a), "accent")]] for a in self._shown])
