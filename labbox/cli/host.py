@@ -112,7 +112,7 @@ def trust(session: Session, name: str, fingerprint: str | None) -> None:
     from labbox.files.places.sftplogin import fingerprint_of, shown_key
 
     kept = session.box.host_secret(name)
-    key = asyncio.run(shown_key(kept.host, kept.port))
+    key = asyncio.run(shown_key(kept.host, kept.port, guarded=True))
     shown = fingerprint_of(key)
     if fingerprint is None:
         if not sys.stdin.isatty():

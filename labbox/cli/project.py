@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from labbox.cli.asking import be_sure
 from labbox.cli.output import print_table
 from labbox.cli.session import Session, shared_options
 from labbox.errors import LabboxError
 from labbox.protocol import Project
+from labbox.text import visible_line
 
 
 @click.group()
@@ -42,9 +44,13 @@ def add(session: Session, name: str, members: tuple[str, ...]) -> None:
 @project.command()
 @click.argument("name")
 @click.option("--delete-files", is_flag=True, help="Delete its folder too; else it stays on the disk.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_options
-def remove(session: Session, name: str, delete_files: bool) -> None:
+def remove(session: Session, name: str, delete_files: bool, yes: bool) -> None:
     """Forget a project; for administrators."""
+    if delete_files:
+        shown = visible_line(name)
+        be_sure(f"Remove the project {shown} with all its files?", f"delete the files of {shown}", yes=yes)
     session.box.remove_project(name, delete_files)
     if session.json:
         session.print_json({})
@@ -58,16 +64,24 @@ def remove(session: Session, name: str, delete_files: bool) -> None:
 @click.option("--remove", "leaving", metavar="USER", multiple=True, help="Let go of; repeatable.")
 @shared_options
 def member(session: Session, name: str, joining: tuple[str, ...], leaving: tuple[str, ...]) -> None:
-    """Say who is in a project; for administrators. It holds from their next login on."""
+    """List who is in a project, one a line; or say who is, for administrators, from their next login on."""
     changed: Project | None = None
     for user in joining:
         changed = session.box.join_project(name, user)
     for user in leaving:
         changed = session.box.leave_project(name, user)
     if changed is None:
-        raise LabboxError(
-            "usage", f"cannot change the project {name}: nobody is named", "as in --add ada or --remove grace"
-        )
+        changed = next((one for one in session.box.list_projects().projects if one.name == name), None)
+        if changed is None:
+            raise LabboxError(
+                "not_found",
+                f"cannot find a project “{visible_line(name)}”",
+                "labbox project list shows yours",
+            )
+        if not session.json:
+            for one in changed.members:
+                print(visible_line(one))
+            return
     _say(session, changed)
 
 

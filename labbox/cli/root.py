@@ -132,6 +132,9 @@ def _drop_output() -> None:
 def _invoke(argv: list[str], session: Session) -> int:
     try:
         answer: Any = root.main(args=argv, prog_name="labbox", standalone_mode=False, obj=session)
+    except click.exceptions.NoArgsIsHelpError as error:  # a group alone: its help is the answer
+        click.echo(error.ctx.get_help() if error.ctx is not None else error.format_message())
+        return 0
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else "labbox"
         _say_error(_sentence(error.format_message()), f"`{path} --help` shows how it is used")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from labbox.cli.asking import be_sure
 from labbox.cli.output import format_limits, format_time, print_facts, print_table
 from labbox.cli.session import Session, shared_options
 from labbox.cli.values import CPUS, DURATION, SIZE, Value
@@ -82,9 +83,8 @@ def show(session: Session, name: str | None) -> None:
 @shared_options
 def remove(session: Session, name: str, files: str, yes: bool) -> None:
     """Remove a person and end their jobs; for administrators."""
-    if not yes and sys.stdin.isatty():
-        what = "with all files" if files == "delete" else "and keep the files"
-        click.confirm(f"Remove {visible_line(name)} {what}?", abort=True, err=True)
+    what = "with all files" if files == "delete" else "and keep the files"
+    be_sure(f"Remove {visible_line(name)} {what}?", f"remove {visible_line(name)}", yes=yes)
     session.box.remove_user(name, files)
     if session.json:
         session.print_json({})

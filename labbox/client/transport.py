@@ -144,11 +144,11 @@ class _Connection(http.client.HTTPConnection):
         self.close()  # the thread that used it has ended
 
     def shut(self) -> None:
-        """Close, and wake up whoever waits on it in another thread."""
-        if self.sock is not None:
+        """Wake up whoever waits on it in another thread; they close it, lest it vanish under them."""
+        sock: socket.socket | None = self.sock
+        if sock is not None:
             with suppress(OSError):  # it was not connected any more
-                self.sock.shutdown(socket.SHUT_RDWR)
-        self.close()
+                sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def usable(self) -> bool:
@@ -184,6 +184,9 @@ class Transport:
         self._closed = True
         for connection in list(self._all):
             connection.shut()
+        mine: _Connection | None = getattr(self._mine, "connection", None)
+        if mine is not None:
+            mine.close()
 
     def get(self, path: str, answer: type[Message], query: Query | None = None) -> Message:
         """Ask for something; asked again for a while if the box is being restarted."""

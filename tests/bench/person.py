@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from done import no_fault
 from harness import Box, ssh_options
 
 
@@ -26,6 +27,7 @@ class Person:
         done = subprocess.run(
             self.box.ssh(self.name, *words), input=stdin or b"", capture_output=True, timeout=timeout
         )
+        no_fault(done.stderr.decode(errors="replace"))
         return subprocess.CompletedProcess(
             done.args,
             done.returncode,

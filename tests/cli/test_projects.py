@@ -33,15 +33,25 @@ def test_projects_are_made_listed_changed_and_removed(served: Served, box: Run) 
     assert [line.split()[0::2] for line in lines] == [["NAME", "MEMBERS"], ["atlas", "grace"]]
     page = json.loads(box("project", "list", "--json").out)
     assert page["projects"][0]["members"] == ["grace"]
-    assert box("project", "member", "atlas").code == 2
+    shown = box("project", "member", "atlas")
+    assert (shown.code, shown.out) == (0, "grace\n")
+    assert json.loads(box("project", "member", "atlas", "--json").out)["members"] == ["grace"]
+    assert box("project", "member", "nothing").err.startswith("error: cannot find a project “nothing”\n")
     assert box("project", "member", "atlas", "--add", "eve").code == 1
     with labbox.client.connect(str(served.socket), act_as="grace") as grace:
         assert grace.whoami().projects == {"atlas": str(served.folder / "projects/atlas")}
         assert grace.whoami().shared == str(served.folder / "shared")
     assert box("project", "remove", "atlas").out == "project atlas is removed\n"
     assert (served.folder / "projects/atlas").is_dir()
+    box("project", "add", "mars")
+    refused = box("project", "remove", "mars", "--delete-files")
+    assert (refused.code, (served.folder / "projects/mars").is_dir()) == (2, True)
+    assert refused.err.startswith("error: cannot delete the files of mars without a yes")
+    assert box("project", "remove", "mars", "--delete-files", "--yes").code == 0
     entries = json.loads(box("audit", "--json").out)["entries"]
     assert [one["action"] for one in entries if one["action"].startswith("project")] == [
+        "project remove",
+        "project add",
         "project remove",
         "project member remove",
         "project member add",

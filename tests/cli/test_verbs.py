@@ -446,7 +446,13 @@ def test_people_are_added_changed_and_removed(
     invited = labbox("user", "invite", "zoe")
     assert len(invited.out.split()) == 1
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert labbox("user", "remove", "zoe").out == "zoe is removed\n"
+    kept = labbox("user", "remove", "zoe")
+    assert (kept.code, kept.err) == (
+        2,
+        "error: cannot remove zoe without a yes: this is no terminal\nhint: say --yes\n",
+    )
+    assert labbox("user", "show", "zoe").code == 0
+    assert labbox("user", "remove", "zoe", "--yes").out == "zoe is removed\n"
     assert labbox("user", "show", "zoe").code == 1
 
 
@@ -506,3 +512,25 @@ def test_sessions_cannot_start_boxes_or_screens(served: Served, labbox: Run) -> 
     assert cli.run(["up", "--state", "/s", "--ssh", ":1"], serve=serve) == 0
     assert cli.run(["tui", "--as", "ada"], screens=screens) == 3
     assert started == [("/s", None, ":1"), (None, "ada", "files")]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "job", "user", "project", "host", "file", "job group", "user key", "user token", "file trash"],
+)
+def test_a_group_of_verbs_alone_shows_its_help(labbox: Run, words: str) -> None:
+    done = labbox(*words.split())
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: labbox {words}".rstrip())
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["user remove grace", "user remove grace --files delete", "project remove atlas --delete-files",
+     "file trash empty", "file rm --erase x"],
+)  # fmt: skip
+def test_nothing_is_destroyed_where_nobody_can_be_asked(labbox: Run, served: Any, words: str) -> None:
+    done = labbox("--as", "ada", *words.split()) if words.startswith("file") else labbox(*words.split())
+    assert done.code == 2
+    assert "without a yes" in done.err and "--yes" in done.err
+    assert labbox("user", "show", "grace").code == 0

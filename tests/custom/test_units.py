@@ -67,7 +67,7 @@ def test_durations(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "h", "-1", "1x", "1h30", "1e3", "nan", "inf", "999999d", "٣", "1m-"])
+@pytest.mark.parametrize("text", ["", "h", "-1", "1x", "1h 30", "1e3", "nan", "inf", "999999d", "٣", "1m-"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(LabboxError, match="as a duration"):
         parse_duration(text)
@@ -109,3 +109,50 @@ def test_a_time_of_day_is_the_next_one(hour: int, minute: int) -> None:
 def test_what_is_no_moment(text: str) -> None:
     with pytest.raises(LabboxError, match="cannot read"):
         parse_when(text, NOON)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1-00:00:00", 86400), ("2-12", 216000), ("1-02:30", 95400), ("0-00:00:01", 1), ("10-00:00:00", 864000),
+        ("30min", 1800), ("30 mins", 1800), ("1h30", 5400), ("1h30m", 5400), ("2m30", 150), ("1d12", 129600),
+        ("2 h", 7200), ("90s", 90), ("90 sec", 90), ("90 seconds", 90), ("1:30:00", 5400), ("01:30:00", 5400),
+        ("1.5h", 5400), ("1,5h", 5400), (".5h", 1800), ("2 days", 172800), ("1 day 2 hours", 93600),
+        ("1 hour and 30 minutes", 5400), ("1 hour, 30 minutes", 5400), ("1H", 3600), ("3 hrs", 10800),
+        ("1w", 604800), ("PT1H30M", 5400), ("P1D", 86400), ("P1DT12H", 129600), ("90", 90), ("100:00:00", 360000),
+    ],
+)  # fmt: skip
+def test_durations_as_people_type_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+    assert parse_duration(f" {text} ") == seconds
+    assert parse_duration(text.upper()) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1-", "-1", "1-00:60:00", "1-00:00:60", "1:30", "1h 30", "1h300", "s", "1hh", "h1", "1.h.5",
+     "1,000h", "P", "PT", "P1H", "1h and", "1h,", "1e3", "١h", "1 fortnight", "30minx", "1--2"],
+)  # fmt: skip
+def test_what_could_mean_two_things_or_none_is_no_duration(text: str) -> None:
+    with pytest.raises(LabboxError, match="as a duration") as caught:
+        parse_duration(text)
+    assert "1-00:00:00" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4Gi", 4 << 30), ("4GB", 4 << 30), ("4GiB", 4 << 30), ("4G", 4 << 30), ("4g", 4 << 30), ("4 gb", 4 << 30),
+        ("4096M", 4 << 30), ("4096 MB", 4 << 30), ("512Mi", 512 << 20), ("1.5T", 3 << 39), ("1,5 T", 3 << 39),
+        (".5G", 1 << 29), ("2 gigabytes", 2 << 30), ("1 gibibyte", 1 << 30), ("2 Gbytes", 2 << 30), ("1024", 1024),
+        ("1024B", 1024), ("10 bytes", 10), ("64k", 64 << 10), ("64Ki", 64 << 10), ("1Pi", 1 << 50),
+    ],
+)  # fmt: skip
+def test_sizes_as_people_type_them(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["4i", "4iB", "G", "4 G B", "4GG", "4Gbit", "-4G", "1,000M", "4e9", "٤G", "1.5", "4 x"])
+def test_what_looks_like_a_size_and_is_none(text: str) -> None:
+    with pytest.raises(LabboxError, match="as a size"):
+        parse_size(text)

@@ -131,7 +131,7 @@ async def test_sorting_by_every_column_both_ways(box: Any, running: Any, wait: A
 
 @pytest.mark.parametrize(
     ("key", "call", "row", "said", "state"),
-    [("K", "kill_job", 0, "was killed", "cancelled"), ("h", "hold_job", 3, "is held", "held"),
+    [("h", "hold_job", 3, "is held", "held"),
      ("r", "release_job", 5, "was released", "queued"), ("p", "pause_job", 1, "is paused", "paused"),
      ("u", "resume_job", 6, "", "running"), ("R", "retry_job", 9, "", "queued")],
 )  # fmt: skip
@@ -652,3 +652,17 @@ async def test_runs_and_operations_on_files_are_views_of_their_own(
         box.put(fakes.make_job(copy.id + 2, 3))
         await pilot.press("1")
         await wait(pilot, lambda: f" {copy.id + 2} " in shown(pilot) and "copy raw" not in shown(pilot))
+
+
+async def test_kill_asks_as_cancel_does(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(made[0] == "events" for made in box.calls))
+        await pilot.press("K")
+        await wait(pilot, lambda: "Kill job 1000" in shown(pilot))
+        await pilot.press("escape")
+        await wait(pilot, lambda: "Kill job 1000" not in shown(pilot))
+        assert ("kill_job", 1000) not in box.calls
+        await pilot.press("K")
+        await wait(pilot, lambda: "Kill job 1000" in shown(pilot))
+        await pilot.press("enter")
+        await wait(pilot, lambda: ("kill_job", 1000) in box.calls)

@@ -283,6 +283,9 @@ async def test_the_menu_holds_every_action_and_runs_it(box: Any, running: Any, w
         for action in keys.actions_of("jobs"):
             assert action.title in seen or not action.menu
         await pilot.press("escape", "f9", "right", "down", "enter")
+        await wait(pilot, lambda: "Kill job 1000" in shown(pilot))
+        assert ("kill_job", 1000) not in box.calls
+        await pilot.press("enter")
         await wait(pilot, lambda: ("kill_job", 1000) in box.calls)
 
 

@@ -51,6 +51,7 @@ class Credential(NamedTuple):
     password: Secret | None = None
     host_keys: tuple[str, ...] = ()  # the pinned ones, each "TYPE BASE64"; no other host is talked to
     name: str = ""  # what its person calls it, in messages; empty: user, host and port
+    guarded: bool = False  # of what listens on the box itself, nothing is told; see addresses.py
 
 
 class CredentialSource(Protocol):
@@ -88,4 +89,5 @@ def credential_of(kept: HostSecret) -> Credential:
         password=None if kept.password is None else Secret(kept.password),
         host_keys=kept.host_keys,
         name=kept.name,
+        guarded=True,
     )

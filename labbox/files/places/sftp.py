@@ -60,6 +60,10 @@ from labbox.text import visible_line
 
 _PARALLEL: Final = 64  # small files under way at once; more gained nothing when measured
 _LEAST: Final = 32 << 10  # bytes of one read or write that every server takes
+_DEEPEST: Final = 160  # folders inside each other: a walk into them ends on any server
+_LONGEST_WAY: Final = 4095  # bytes of a path
+_LONGEST_NAME: Final = 1020  # bytes: 255 characters of any kind
+_MOST_LISTED: Final = 5_000_000  # things in one folder: a listing ends on any server
 _MOST: Final = 255 << 10  # bytes; what OpenSSH takes
 _BLOCK: Final = 4 << 20
 _AHEAD: Final = 8  # pieces of a folder that are asked for at once
@@ -134,7 +138,7 @@ class SftpPlace(Place):
         except Refusal as refusal:
             raise await self._explainer.told(refusal, "open", path, way) from refusal
         asked: deque[asyncio.Future[Any]] = deque()
-        ahead = 1
+        ahead, listed = 1, 0
         try:
             while True:
                 while len(asked) < ahead:
@@ -143,6 +147,15 @@ class SftpPlace(Place):
                 names = names_of(await asked.popleft())
                 if not names:
                     return
+                listed += len(names)
+                if listed > _MOST_LISTED or any(len(one.name) > _LONGEST_NAME for one in names):
+                    shown = visible_line(self._explainer.shown(path))
+                    raise LabboxError(
+                        "limit",
+                        f"cannot list “{shown}”: it holds more than {_MOST_LISTED:,} things,"
+                        f" or names of more than {_LONGEST_NAME} bytes",
+                        "leave that folder out (--exclude)",
+                    )
                 if batch := await self._entries(way, [one for one in names if one.name not in (b".", b"..")]):
                     yield batch
         except Refusal as refusal:
@@ -532,6 +545,13 @@ class SftpPlace(Place):
             shown = visible_line(self._explainer.shown(path))
             raise LabboxError("invalid", f"cannot use the path “{shown}”", "give the whole path")
         octets = _octets(path)
+        if len(octets) > _LONGEST_WAY or path.count("/") > _DEEPEST:
+            shown = visible_line(self._explainer.shown(path[:200]))
+            raise LabboxError(
+                "limit",
+                f"cannot go into “{shown}…”: more than {_DEEPEST} folders stand inside each other there",
+                "leave that folder out (--exclude); a server that does not end is not to be trusted",
+            )
         if path == "~" or path.startswith("~/"):
             return self._home.rstrip(b"/") + octets[1:] or b"/"
         return octets

@@ -13,6 +13,8 @@ import fcntl
 import socket
 import struct
 import termios
+import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import asyncssh
@@ -20,6 +22,7 @@ from asyncssh.channel import SSHClientChannel
 from asyncssh.connection import SSHClientConnection
 
 from labbox.errors import LabboxError
+from labbox.files.places import addresses
 from labbox.files.places.credentials import Credential
 from labbox.files.places.hosts import ChangedHostError, LoginRefusedError, UnknownHostError, lost
 from labbox.files.places.sftpwire import Wire
@@ -28,6 +31,7 @@ from labbox.locations import SSH_PORT
 from labbox.text import visible_line
 
 CONNECT_SECONDS: Final = 15.0  # until the line stands; and as long again until the login is through
+_NEAR_SECONDS: Final = 5.0  # for an address of the box itself, whatever is there, until it shows a key
 LOOK_SECONDS: Final = 2.5  # between two looks at the line
 SILENT_LOOKS: Final = 8  # looks without any sign of life: 20 seconds
 STUCK_LOOKS: Final = 120  # looks without an answer from a host that lives: its disk hangs
@@ -64,9 +68,9 @@ def address_of(credential: Credential) -> str:
     return f"{credential.user}@{credential.host}{port}" if credential.user else f"{credential.host}{port}"
 
 
-async def shown_key(host: str, port: int) -> str:
+async def shown_key(host: str, port: int, *, guarded: bool = False) -> str:
     """The key that a host shows, as "TYPE BASE64", without a login; LabboxError where it does not answer."""
-    stranger = Credential("", host, port)
+    stranger = Credential("", host, port, guarded=guarded)
     try:
         connection = await _connect(stranger, _Client(stranger, address_of(stranger)))
     except UnknownHostError as error:
@@ -89,8 +93,10 @@ class _Client(asyncssh.SSHClient):
     def __init__(self, credential: Credential, label: str) -> None:
         self._credential, self.label = credential, label
         self.refused: LabboxError | None = None
+        self.shown: asyncio.Event = asyncio.Event()  # a key: so there is a server of SSH
 
     def validate_host_public_key(self, _host: str, _addr: str, _port: int, key: asyncssh.SSHKey) -> bool:
+        self.shown.set()
         line = " ".join(key.export_public_key().decode("ascii").split()[:2])
         pinned = self._credential.host_keys
         if line in pinned:
@@ -237,10 +243,43 @@ class Line:
 
 
 async def _connect(credential: Credential, client: _Client) -> Connection:
+    if not credential.guarded:
+        return await _reach(credential, client)
+    label, began = client.label, time.monotonic()
+    host = credential.host.removeprefix("[").removesuffix("]")
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            found = await addresses.addresses_of(host, credential.port)
+    except socket.gaierror as error:
+        raise lost(label, "nothing of that name is known", _SPELL) from error
+    except UnicodeError as error:
+        raise lost(label, "that is no name of a host", _SPELL) from error
+    except TimeoutError as error:
+        raise lost(label) from error
+    if not any(one.near for one in found):
+        return await _reach(credential, client, found)
+    reaching = asyncio.create_task(_reach(credential, client, found))
+    shown = asyncio.create_task(client.shown.wait())
+    try:
+        await asyncio.wait({reaching, shown}, timeout=_NEAR_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if client.shown.is_set():
+            return await reaching
+        await asyncio.sleep(max(0.0, began + _NEAR_SECONDS - time.monotonic()))
+    finally:
+        shown.cancel()
+        reaching.cancel()
+        await asyncio.gather(reaching, shown, return_exceptions=True)
+    raise _nothing_answers(label, credential.port)
+
+
+async def _reach(
+    credential: Credential, client: _Client, found: Sequence[addresses.Address] | None = None
+) -> Connection:
+    """Connect to one of the addresses (None: whatever the name leads to) and log in."""
     label = client.label
     try:
         async with asyncio.timeout(2 * CONNECT_SECONDS):
-            return await _log_in(await _options(credential, client), credential, label)
+            return await _log_in(await _options(credential, client), credential, label, found)
     except LabboxError:
         raise
     except TimeoutError as error:
@@ -301,19 +340,28 @@ async def _options(credential: Credential, client: _Client) -> asyncssh.SSHClien
 
 
 async def _log_in(
-    options: asyncssh.SSHClientConnectionOptions, credential: Credential, label: str
+    options: asyncssh.SSHClientConnectionOptions,
+    credential: Credential,
+    label: str,
+    found: Sequence[addresses.Address] | None,
 ) -> Connection:
     """Connect to the first address that answers, and wait until we are in."""
     loop = asyncio.get_running_loop()
     options.waiter = loop.create_future()
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, connection = await loop.create_connection(
-                lambda: Connection(loop, options, wait="auth"),
-                options.host,
-                credential.port,
-                happy_eyeballs_delay=0.25,
-            )
+            if found is None:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, options, wait="auth"),
+                    options.host,
+                    credential.port,
+                    happy_eyeballs_delay=0.25,
+                )
+            else:
+                sock = await addresses.connect(found)
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, options, wait="auth"), sock=sock
+                )
     except socket.gaierror as error:
         raise lost(label, "nothing of that name is known", _SPELL) from error
     except UnicodeError as error:
@@ -331,11 +379,15 @@ async def _log_in(
 def _unreachable(label: str, port: int, error: OSError) -> LabboxError:
     """Where several addresses failed, asyncio joins their errors to one text."""
     if error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error):
-        hint = "start its SSH server, or give the right port: HOST:PORT"
-        return lost(label, f"nothing answers on port {port}", hint)
+        return _nothing_answers(label, port)
     if isinstance(error, ConnectionError):
         return lost(label, "the connection broke")
     return lost(label)
+
+
+def _nothing_answers(label: str, port: int) -> LabboxError:
+    hint = "start its SSH server, or give the right port: HOST:PORT"
+    return lost(label, f"nothing answers on port {port}", hint)
 
 
 def _not_let_in(label: str, credential: Credential) -> LoginRefusedError:

@@ -116,7 +116,7 @@ class Meeting:
     async def _shown(self, kept: HostSecret, shown: str = "") -> tuple[str, str]:
         """The key that it shows, and its fingerprint."""
         login = await asyncio.to_thread(import_module, "labbox.files.places.sftplogin")  # slow: it is SSH
-        key = shown or await login.shown_key(kept.host, kept.port)
+        key = shown or await login.shown_key(kept.host, kept.port, guarded=True)
         return key, login.fingerprint_of(key)
 
     # What the box keeps.

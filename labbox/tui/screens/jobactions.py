@@ -117,9 +117,10 @@ class JobPane(Pane):
 
     def action_cancel(self) -> None:
         """Cancel after a question."""
-        self.attempt(self._cancel())
+        how = "It is asked to end, and what it wrote is kept."
+        self.attempt(self._end("cancel", how, lambda client, job: client.cancel_job(job)))
 
-    async def _cancel(self) -> None:
+    async def _end(self, verb: str, how: str, deed: Callable[[Client, int], object]) -> None:
         from labbox.tui.widgets.dialog import Confirm
 
         ids = self.jobs_meant()
@@ -132,19 +133,21 @@ class JobPane(Pane):
                 self.lab.say(f"Job {job.id} has ended already; R runs it again.")
                 return
             name = f" “{name_of(job)}”" if job and job.id == ids[0] else ""
-            question = f"Cancel job {ids[0]}{name}?\nIt is asked to end, and what it wrote is kept."
+            question = f"{verb.capitalize()} job {ids[0]}{name}?\n{how}"
         else:
-            question = f"Cancel {len(ids)} jobs?\nThey are asked to end, and what they wrote is kept."
+            those = how.replace("It is", "They are").replace("it wrote", "they wrote")
+            question = f"{verb.capitalize()} {len(ids)} jobs?\n{those}"
+        button = f"{verb.capitalize()} {'it' if len(ids) == 1 else 'them'}"
         if await self.app.push_screen_wait(
-            Confirm(
-                "Cancel", question, "Cancel it" if len(ids) == 1 else "Cancel them", refuse="Let it go on"
-            )
+            Confirm(verb.capitalize(), question, button, refuse="Let it go on")
         ):
-            await self._each("cancel", ids, lambda client, job: client.cancel_job(job))
+            await self._each(verb, ids, deed)
 
     def action_kill(self) -> None:
-        """Kill at once."""
-        self._do("kill", lambda client, job: client.kill_job(job))
+        """Kill at once, after a question."""
+        self.attempt(
+            self._end("kill", "It is ended by force, at once.", lambda client, job: client.kill_job(job))
+        )
 
     def action_hold(self) -> None:
         """Hold."""

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -435,3 +435,37 @@ def test_a_host_is_called_as_its_person_calls_it() -> None:
     kept = HostSecret(name="my-pc", user="ada", host="my-pc", port=22, password="x")
     assert address_of(credential_of(kept)) == "my-pc"
     assert address_of(Credential("ada", "my-pc", 2222)) == "ada@my-pc:2222"
+
+
+@pytest.mark.attack("S18")
+async def test_a_server_of_endless_folders_is_bounded(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch, tried: Callable[..., None]
+) -> None:
+    """Each folder holds one more, without an end; and a listing that never ends."""
+    from labbox.files.lookingbelow import count_below
+    from labbox.files.places import sftp
+    from labbox.files.places.base import Entry, EntryKind
+
+    async with await SftpPlace.connect(credential(sshd)) as place:
+        listing, asked = SftpPlace.list, 0
+
+        async def endless(self: SftpPlace, path: str, *, full: bool = True) -> AsyncIterator[list[Entry]]:
+            nonlocal asked
+            asked += 1
+            self._way(path)
+            yield [Entry("deeper", EntryKind.FOLDER, folder=True)]
+
+        monkeypatch.setattr(SftpPlace, "list", endless)
+        tried()
+        count = await count_below(place, "~", lambda _: None)
+        assert count.unread == 1 and asked < 200
+        monkeypatch.setattr(SftpPlace, "list", listing)
+        for path in ("~/" + "a/" * 161, "/" + "x" * 5000):
+            tried()
+            with pytest.raises(LabboxError, match="cannot go into") as caught:
+                _ = [batch async for batch in place.list(path)]
+            assert caught.value.code == "limit" and len(caught.value.message) < 400
+        monkeypatch.setattr(sftp, "_MOST_LISTED", 0)
+        tried()
+        with pytest.raises(LabboxError, match="it holds more than"):
+            _ = [batch async for batch in place.list("/")]
