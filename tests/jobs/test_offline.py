@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labbox.daemon.jobs.offline import with_network_missed
+from labbox.daemon.jobs.offline import with_lack_named, with_network_missed
 from labbox.daemon.jobs.outcome import Outcome
 from labbox.model import JobState, Reason, ReasonCode
 
@@ -55,3 +55,35 @@ def test_a_link_in_the_spool_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("Network is unreachable\n")
     (tmp_path / "stderr").symlink_to("elsewhere")
     assert with_network_missed(ended(), tmp_path) == ended()
+
+
+LACKS = {
+    "run.sh: line 3: samtools: command not found": "write samtools into apt.txt",
+    "/code/run.sh: 2: dot: not found": "write graphviz into apt.txt",
+    "/usr/bin/env: ‘node’: No such file or directory": "write nodejs into apt.txt",
+    "ModuleNotFoundError: No module named 'sklearn.svm'": "write scikit-learn into requirements.txt",
+    "ModuleNotFoundError: No module named 'six'": "write six into requirements.txt",
+    "ImportError: libGL.so.1: cannot open shared object file: No such file": "write libgl1 into apt.txt",
+    "x: libfoo.so.3: cannot open shared object file": "write libfoo3 into apt.txt",
+    "Error: there is no package called ‘ggplot2’": "write r-cran-ggplot2 into apt.txt",
+    "ERROR: ArgumentError: Package DataFrames not found in current path": "add it to Project.toml",
+    "error: the package signal is not installed": "write octave-signal into apt.txt",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", LACKS)
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_what_was_lacking_is_named_with_where_to_write_it(said: str, stream: str, tmp_path: Path) -> None:
+    (tmp_path / stream).write_text("x" * 1_000_000 + f"\n{said}\nbye\n")
+    found = with_lack_named(ended(), tmp_path)
+    assert found.reason is not None
+    assert found.reason.text.startswith("the command ended with exit code 1; ")
+    assert found.reason.text.endswith(LACKS[said])
+
+
+@pytest.mark.parametrize(
+    "said", ["data.csv: file not found", "python: can't open file 'x.py'", "", "lib" * 40_000]
+)
+def test_what_tells_of_nothing_lacking_is_left_as_it_is(said: str, tmp_path: Path) -> None:
+    (tmp_path / "stderr").write_text(said)
+    assert with_lack_named(ended(), tmp_path) == ended()

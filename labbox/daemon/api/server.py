@@ -31,6 +31,7 @@ log = logging.getLogger("labbox.api")
 CONNECTIONS_PER_USER: Final = 256  # a screen takes a handful
 SILENCE: Final = 30.0  # seconds in which a new connection has to send its first request
 KEEP_ALIVE: Final = 300.0  # seconds that an idle connection is kept
+SLOW: Final = 1.0  # seconds; an answer that took longer is logged
 STOP_TIME: Final = 2.0  # seconds that requests get to finish when the daemon ends
 
 _PEER: Final = web.RequestKey("peer", Peer)
@@ -190,6 +191,10 @@ class Api:
         runs_the_box = runs_the_box and transport not in self._limits
         if wanted is not None:
             name = unquote(wanted)
+            if not name.strip():
+                raise LabboxError(
+                    "invalid", "cannot act for nobody: Labbox-As is empty", "name a user, or leave it out"
+                )
             if not runs_the_box:
                 raise LabboxError("forbidden", f"cannot act for {name}: only root on the box may")
             other = await people.account(name)
@@ -236,7 +241,8 @@ class Api:
                     "internal", "cannot answer: a fault in labbox", "the daemon's log has the details"
                 )
             )
-        if (took := time.monotonic() - started) > 1.0 and not isinstance(response, web.StreamResponse):
+        # Streams and shells last as long as somebody looks on; only whole answers can be slow.
+        if (took := time.monotonic() - started) > SLOW and isinstance(response, web.Response):
             log.info("slow request: %s %s %.1f s", request.method, request.path, took)
         return response
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from labbox.daemon.jobs.lacking import lacked
 from labbox.daemon.jobs.outcome import Outcome
 from labbox.model import JobState, ReasonCode
 
@@ -29,6 +30,18 @@ def with_network_missed(outcome: Outcome, spool: Path) -> Outcome:
         return outcome
     text = f"{reason.text}; it had no network (--network asks for it)"
     return msgspec.structs.replace(outcome, reason=msgspec.structs.replace(reason, text=text))
+
+
+def with_lack_named(outcome: Outcome, spool: Path) -> Outcome:
+    """The outcome of a run that failed, with what it lacked and where to write that, if that is told."""
+    reason = outcome.reason
+    if outcome.state is not JobState.FAILED or reason is None or reason.code is not ReasonCode.EXIT:
+        return outcome
+    for stream in ("stderr", "stdout"):
+        if said := lacked(_tail(spool / stream)):
+            text = f"{reason.text}; {said}"
+            return msgspec.structs.replace(outcome, reason=msgspec.structs.replace(reason, text=text))
+    return outcome
 
 
 def _tail(path: Path) -> bytes:

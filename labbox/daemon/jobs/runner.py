@@ -22,7 +22,7 @@ from labbox.daemon.jobs import collecting, preparing, results
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs.bringing_up import Software, plan_of, run_spec
 from labbox.daemon.jobs.handed import Handed
-from labbox.daemon.jobs.offline import with_network_missed
+from labbox.daemon.jobs.offline import with_lack_named, with_network_missed
 from labbox.daemon.jobs.outcome import Outcome
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import RunLog
@@ -109,8 +109,9 @@ class Run(Try):
             if self.row.state is JobState.PREPARING:
                 await self._note_running()
             outcome = await self._watch(account, folder)
-            if handed.network:
-                return outcome
+            explained = await self._parts.in_thread(with_lack_named, outcome, self._spool)
+            if handed.network or explained is not outcome:
+                return explained
             return await self._parts.in_thread(with_network_missed, outcome, self._spool)
 
     async def _bring_up(self, account: Account, handed: Handed, folder: Path, log: RunLog) -> Outcome | None:
