@@ -38,6 +38,7 @@ ARCHIVES: Final = (
     ".tzst",
     ".7z",
 )  # longest endings are tried first; see `archive_ending`
+PACKED: Final = (".gz", ".bz2", ".xz", ".zst")  # of single files, which are no archives
 SSH_PORT: Final = 22
 LONGEST: Final = 16 * 1024  # characters of a location: a path of 4,096 bytes with each byte escaped
 NAME_BYTES: Final = 255  # of one name, on every file system that matters here
@@ -254,6 +255,13 @@ def archive_ending(name: str) -> str | None:
     low = name.lower()
     found = [ending for ending in ARCHIVES if low.endswith(ending) and len(low) > len(ending)]
     return max(found, key=len, default=None)
+
+
+def packed_ending(name: str) -> str | None:
+    """The ending by which a name is that of a single packed file, as data.csv.gz; None for other names."""
+    if archive_ending(name) is not None:
+        return None
+    return next((one for one in PACKED if name.lower().endswith(one) and len(name) > len(one)), None)
 
 
 def archive_is_read_only(location: Location, doing: str) -> LabboxError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -73,6 +75,18 @@ def viewing(box: Any, running: Any, wait: Any, shown: Any, tmp_path: Path) -> Vi
             yield at
 
     return view
+
+
+async def test_a_single_packed_file_is_shown_as_what_is_in_it(viewing: View, tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"id,rt\n1,2\n3,4\n"))
+    async with viewing(tmp_path / "a.csv.gz") as at:
+        await at.sees("id", "rt", "2 rows, 2 columns")
+    (tmp_path / "b.txt.xz").write_bytes(lzma.compress(b"some text\n"))
+    async with viewing(tmp_path / "b.txt.xz") as at:
+        await at.sees("some text", "text, UTF-8")
+    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(bytes(range(256)) * 99)[:-20])
+    async with viewing(tmp_path / "cut.txt.gz") as at:
+        await at.sees("gzip-compressed data")
 
 
 async def test_a_text_moves_by_rows_pages_and_ends(viewing: View, tmp_path: Path) -> None:

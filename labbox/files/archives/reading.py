@@ -7,11 +7,12 @@ from collections.abc import Callable
 from labbox.errors import LabboxError
 from labbox.files.archives.limits import Limits
 from labbox.files.archives.member import Parser, Reader
+from labbox.files.archives.singleread import SingleReader
 from labbox.files.archives.source import Source
 from labbox.files.archives.tarread import TarReader
 from labbox.files.archives.zipread import ZipReader
 from labbox.files.listing import shown
-from labbox.locations import ARCHIVES, archive_ending
+from labbox.locations import ARCHIVES, archive_ending, packed_ending
 
 
 def reader(
@@ -27,7 +28,7 @@ def reader(
     `unpacking`: the bytes of all files are wanted in the order of the list. `idle` is called now and then
     while the archive keeps one waiting, and may raise to end that.
     """
-    ending = archive_ending(label.rpartition("/")[2])
+    ending = archive_ending(label.rpartition("/")[2]) or packed_ending(label.rpartition("/")[2])
     if ending == ".7z":
         from labbox.files.archives.sevenzip import SevenZipReader
 
@@ -44,6 +45,8 @@ def reader(
 
 def parser(source: Source, label: str, limits: Limits) -> Parser:
     """In the confined child: what understands the archive."""
+    if packed_ending(label.rpartition("/")[2]) is not None:
+        return SingleReader(source, label, limits)
     made = ZipReader if archive_ending(label.rpartition("/")[2]) == ".zip" else TarReader
     return made(source, label, limits)
 

@@ -10,7 +10,7 @@ from labbox.files.places.base import Entry, EntryKind, Place
 from labbox.files.places.errors import meaning
 from labbox.files.places.opening import Places
 from labbox.files.transfer.system import open_beneath
-from labbox.locations import Kind, Location, archive_ending, name_of, parse
+from labbox.locations import Kind, Location, archive_ending, name_of, packed_ending, parse
 from labbox.model import TransferSpec
 
 
@@ -72,7 +72,7 @@ def goes_to(spec: TransferSpec, source: Location, target: Location) -> tuple[Loc
 
 def unpacked_name(archive: Location) -> str:
     """The folder that an archive is unpacked into, unless another is named."""
-    ending = archive_ending(archive.name)
+    ending = archive_ending(archive.name) or packed_ending(archive.name)
     return archive.name[: -len(ending)] if ending else name_of(archive)
 
 

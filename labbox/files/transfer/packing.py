@@ -30,7 +30,7 @@ from labbox.files.transfer.journal import Undoable
 from labbox.files.transfer.naming import archive_names
 from labbox.files.transfer.running import Run
 from labbox.files.transfer.trashing import entry_or_none, version
-from labbox.locations import archive_ending, name_of
+from labbox.locations import archive_ending, name_of, packed_ending
 from labbox.model import Conflict
 from labbox.text import visible_line
 
@@ -133,7 +133,8 @@ async def unpack(one: Run) -> None:
 
 
 async def _unpack(one: Run, archive: Spot, above: Spot, wanted: str, called: str) -> None:
-    if archive_ending(archive.location.name) is None:
+    single = packed_ending(archive.location.name) is not None
+    if archive_ending(archive.location.name) is None and not single:
         raise LabboxError(
             "invalid",
             f"cannot unpack “{visible_line(called)}”: its name does not end like an archive's",
@@ -143,8 +144,8 @@ async def _unpack(one: Run, archive: Spot, above: Spot, wanted: str, called: str
         raise into_itself(called)
     there = await entry_or_none(above.below(wanted))
     policy = one.selection.conflict(called)
-    merges = there is not None and there.kind is EntryKind.FOLDER and policy in _MERGED
-    final = (above.below(wanted), False) if merges else await _free(one, above, wanted, folder=True)
+    merges = not single and there is not None and there.kind is EntryKind.FOLDER and policy in _MERGED
+    final = (above.below(wanted), False) if merges else await _free(one, above, wanted, folder=not single)
     if final is None:
         return
     out = above.below(part_name(one.journal.tag, wanted))
@@ -158,9 +159,11 @@ async def _unpack(one: Run, archive: Spot, above: Spot, wanted: str, called: str
         in_thread=one.control.in_thread,
     )
     whole = out if one.spec.exact else await without_double(out, wanted)
+    if single:
+        whole = out.below(unpacked_name(archive.location))
     if not merges:
         try:
-            await _put(one, whole, final[0], replace=False)
+            await _put(one, whole, final[0], replace=single and final[1])
         finally:
             if whole is not out:
                 await _remove(one, out)

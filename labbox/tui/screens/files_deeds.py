@@ -8,7 +8,15 @@ from typing import Final
 
 from labbox.errors import LabboxError
 from labbox.files.directory import Kind
-from labbox.locations import Location, archive_ending, archive_is_read_only, check_name, parse, path_text
+from labbox.locations import (
+    Location,
+    archive_ending,
+    archive_is_read_only,
+    check_name,
+    packed_ending,
+    parse,
+    path_text,
+)
 from labbox.model import ACTIVE, WAITING, Conflict, JobKind, JobSpec, Progress, TransferSpec, TransferVerb
 from labbox.protocol import Job
 from labbox.text import counted, format_bytes, restored, stem_of, visible_line
@@ -433,7 +441,7 @@ class FilesDeeds(FilesHosts):
         if self.nothing_meant():
             return
         names, sources = self.meant(), self.meant_locations()
-        wrong = [name for name in names if not archive_ending(name)]
+        wrong = [name for name in names if not (archive_ending(name) or packed_ending(name))]
         if wrong:
             raise LabboxError(
                 "invalid", f"cannot unpack “{visible_line(wrong[0])}”: it is no archive", "mark archives only"

@@ -18,7 +18,7 @@ from labbox.files.viewing import arrays, documents, formats, pictures, tables
 from labbox.files.viewing.encodings import ALL, BY_CODEC, UTF8, Encoding, guess
 from labbox.files.viewing.formats import Format, View
 from labbox.files.viewing.source import Source
-from labbox.locations import Location
+from labbox.locations import Location, packed_ending
 from labbox.text import counted, format_bytes, visible_line
 from labbox.tui.widgets.archiveview import archive_rows
 from labbox.tui.widgets.gridview import GridView
@@ -72,19 +72,36 @@ class FileView(Vertical):
         """Open a file and show it as what it is; LabboxError where it cannot be opened."""
         place, path = await places.get(location)
         source = await Source.open(place, path)
+        inside = await self._unpacked(location, places)
+        if inside is not None:
+            await source.close()
+            source = inside
         await self.close()
         if not self.is_attached:  # it was closed meanwhile, and nobody would close this
             await source.close()
             return
         self._location, self._places, self.source = location, places, source
         head = await source.read(0, formats.HEAD)
-        self.format = formats.identify(head, location.name, source.size)
+        self.format = formats.identify(
+            head, source.name if inside is not None else location.name, source.size
+        )
         self.encoding = guess(head, source.size <= len(head))
         self._chosen = None
         if self.format.view in _HAVE_TEXT and self.format.view is not View.TABLE:
             self.encoding = await self._detected(source)
         self._array = ""
         await self.show(self.format.view)
+
+    async def _unpacked(self, location: Location, places: Places) -> Source | None:
+        """What is in a single packed file; None for others, and in passing, where it would take its time."""
+        ending = packed_ending(location.name)
+        if ending is None or location.inner is not None or not self.can_take_keys:
+            return None
+        try:
+            place, path = await places.get(location.entered().joined(location.name[: -len(ending)]))
+            return await Source.open(place, path)
+        except LabboxError:  # damaged, or too much: its bytes are shown
+            return None
 
     async def close(self) -> None:
         """Let go of the file."""

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import tarfile
 import zipfile
+from collections.abc import Callable
 
 import pytest
+import zstandard
 from transferring import Desk, leftovers, picture, planned
 
 from labbox.errors import LabboxError
@@ -68,7 +73,7 @@ def test_names_in_an_archive_are_never_alike() -> None:
         "p/data/x",
     ]
     assert names("job:1/output/a.csv", "job:2/output/a.csv") == ["1/output/a.csv", "2/output/a.csv"]
-    assert names("~/a.zip!/r.csv", "~/b.zip!/r.csv") == ["a.zip/r.csv", "b.zip/r.csv"]
+    assert names("~/a.zip!/r.csv", "~/b.zip!/r.csv") == ["a/r.csv", "b/r.csv"]
     assert names("sftp://me@pc/d.csv", "sftp://you@pc/d.csv") == ["d.csv", "d (2).csv"]
     assert names("~/a", "~/a/x", "~/b/x") == ["a", "x", "b/x"]
     many = names(*(f"~/run{number}/data.csv" for number in range(20_000)))
@@ -113,6 +118,29 @@ def test_names_that_are_taken(desk: Desk) -> None:
     assert (desk.home / "a/mine").read_text() == "stays"
     assert desk.do("unpack", "~/a.zip", "~/exactly", exact=True).failed == 0
     assert (desk.home / "exactly/study/data.csv").exists()
+    assert leftovers(desk.home) == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zstandard.compress)],
+)
+def test_a_single_packed_file_is_unpacked(desk: Desk, ending: str, pack: Callable[[bytes], bytes]) -> None:
+    data = bytes(range(256)) * 9000
+    desk.write(f"data.csv{ending}", pack(data))
+    done = desk.do("unpack", f"~/data.csv{ending}", "~")
+    assert (done.failed, done.files) == (0, 1) and (desk.home / "data.csv").read_bytes() == data
+    assert desk.do("unpack", f"~/data.csv{ending}", "~").failures[0].code == "conflict"
+    assert desk.do("unpack", f"~/data.csv{ending}", "~", conflict="rename").failed == 0
+    assert (desk.home / "data (2).csv").read_bytes() == data
+    (desk.home / "data.csv").write_text("old")
+    assert desk.do("unpack", f"~/data.csv{ending}", "~", conflict="overwrite").failed == 0
+    assert (desk.home / "data.csv").read_bytes() == data
+    desk.write(f"cut.csv{ending}", pack(data)[:-9])
+    desk.write(f"plain.csv{ending}", "1,2")
+    for name in ("cut.csv", "plain.csv"):
+        assert desk.do("unpack", f"~/{name}{ending}", "~").failed == 1
+        assert not (desk.home / name).exists()
     assert leftovers(desk.home) == []
 
 
