@@ -80,7 +80,12 @@ PIPFILE_LOCK = json.dumps(
         "_meta": {"requires": {"python_version": "3.11"}},
         "default": {
             "six": {"version": "==1.15.0", "hashes": ["sha256:" + "0" * 64], "index": "pypi"},
-            "requests": {"version": "==2.0", "extras": ["socks"], "markers": "python_version >= '3'"},
+            "requests": {
+                "version": "==2.0",
+                "hashes": ["sha256:" + "1" * 64],
+                "extras": ["socks"],
+                "markers": "python_version >= '3'",
+            },
         },
         "develop": {"pytest": {"version": "==8.0"}},
     }
