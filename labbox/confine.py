@@ -165,7 +165,7 @@ def _group(request: SpawnRequest) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
 
 
-def set_limits(memory: int | None, processes: int | None) -> None:
+def set_limits(memory: int | None, processes: int | None, file_bytes: int | None = None) -> None:
     """Limits of the process itself; `memory` and `processes` are None where a control group holds them.
 
     RLIMIT_NPROC counts everything that the uid runs, containers too, so it is the second choice.
@@ -176,6 +176,8 @@ def set_limits(memory: int | None, processes: int | None) -> None:
         _lower(resource.RLIMIT_DATA, memory)
     if processes is not None:
         _lower(resource.RLIMIT_NPROC, processes)
+    if file_bytes is not None:
+        _lower(resource.RLIMIT_FSIZE, file_bytes)
 
 
 def _lower(which: int, value: int) -> None:

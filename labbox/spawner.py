@@ -321,6 +321,7 @@ def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
     set_limits(
         memory=None if "memory" in controllers else request.memory,
         processes=None if "pids" in controllers else request.processes,
+        file_bytes=request.file_bytes,
     )
     os.umask(0o027)
     if os.geteuid() == 0:
@@ -331,6 +332,7 @@ def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
     os.environ.update({"HOME": request.home, "USER": request.name, "LOGNAME": request.name, **request.env})
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that grows too large is an error, not an end
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if request.kind != "exec":  # as Python itself starts
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -51,6 +51,7 @@ class SpawnRequest(Value):
     sealed: bool = False  # as root: nothing on any disk can be written, whatever runs
     scratch: int | None = None  # bytes of its own /tmp, /var/tmp and /dev/shm together; None: the machine's
     keep: tuple[str, ...] = ()  # folders that stay in sight where they stand below one of those
+    file_bytes: int | None = None  # no file may grow beyond this
     person_memory: int | None = None  # bytes of all processes of this uid together
     person_processes: int | None = None  # the same, counted
     wildcards: bool = False  # kind "exec": words with * ? [ that name files become their names, as in a shell

@@ -172,6 +172,8 @@ class _Box:
         )
         self._gate = Gate(people, self._processes, settings, state.path, state.socket)
         self._gate.not_from = self._not_from
+        self._processes.room = self._jobs.storage.room_now
+        self._gate.launcher.watch = self._jobs.storage.until_over
         self._health = Health(
             configuration=configuration,
             state=state.path,

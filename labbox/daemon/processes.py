@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 from labbox import spawning
@@ -19,6 +19,7 @@ from labbox.model import Value
 from labbox.spawning import Ended, Mount, Request, SignalRequest, SpawnRequest, Started
 
 START_SECONDS: Final = 20.0  # a fork takes milliseconds; a machine that swaps, seconds
+_SPARE: Final = 1 << 20  # bytes of a file that somebody without room may write: settings, a history
 _HIGHEST_ID: Final = 2**31
 
 
@@ -106,6 +107,7 @@ class Processes:
         """Take the daemon's end of the spawner's socket; `allowance` holds for everybody."""
         sock.setblocking(False)
         self._allowance = allowance or Allowance()
+        self.room: Callable[[str, int], int] | None = None  # bytes left of a person's limit
         self._sock = sock
         self._alive: dict[int, Process] = {}
         self._ids = itertools.cycle(range(1, _HIGHEST_ID))
@@ -148,20 +150,26 @@ class Processes:
         mounts: Sequence[Mount] = (),
         wildcards: bool = False,
         sealed: bool = False,
+        storage: int | None = None,
     ) -> Process:
         """Fork a process; what the arguments mean stands at `spawning.SpawnRequest`.
+
+        `storage`: bytes that the person may store; no file may grow beyond what is left of it.
 
         The caller keeps `fds` and closes them afterwards. LabboxError("unavailable") where none can be
         forked.
         """
         if self._end is None or self._end.done():
             raise _gone()
+        file_bytes = None
+        if storage is not None:
+            file_bytes = _SPARE + (storage if self.room is None else self.room(name, storage))
         number = next(self._ids)
         request = SpawnRequest(
             id=number, kind=kind, name=name, uid=uid, gid=gid, groups=tuple(groups), home=home,
             argv=tuple(argv), env=dict(env or {}), cwd=cwd, pty=pty, memory=memory, processes=processes,
             mounts=tuple(mounts), wildcards=wildcards, sealed=sealed, descriptors=len(fds),
-            scratch=self._allowance.scratch, keep=self._allowance.keep,
+            file_bytes=file_bytes, scratch=self._allowance.scratch, keep=self._allowance.keep,
             person_memory=self._allowance.memory, person_processes=self._allowance.processes,
         )  # fmt: skip
         process = self._alive[number] = Process(self, number)

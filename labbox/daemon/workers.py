@@ -61,6 +61,7 @@ def start_through(processes: Processes) -> Start:
             kind="worker", name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
             home=str(account.home), env={"LANG": "C.UTF-8"}, cwd="/", fds=descriptors,
             memory=_MEMORY, processes=_PROCESSES, sealed=account.bound is Scope.READ,
+            storage=account.limits.storage,
         )  # fmt: skip
 
     return start

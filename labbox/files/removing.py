@@ -32,9 +32,9 @@ class Usage(Value):
     closed: int = 0
 
 
-def usage_below(descriptor: int, tick: Tick) -> Usage:
-    """Count everything below an open folder, without leaving its file system."""
-    counting = _Counting(os.fstat(descriptor).st_dev, tick)
+def usage_below(descriptor: int, tick: Tick, *, of: int | None = None) -> Usage:
+    """Count everything below an open folder, without leaving its file system; `of`: what is this uid's."""
+    counting = _Counting(os.fstat(descriptor).st_dev, tick, of)
     _visit(descriptor, counting.enter, lambda _parent, _name: None, counting.skip)
     return Usage(files=counting.files, size=counting.size, closed=counting.closed)
 
@@ -61,8 +61,9 @@ def remove_below(parent: int, name: str, tick: Tick) -> None:
 
 
 class _Counting:
-    def __init__(self, device: int, tick: Tick) -> None:
+    def __init__(self, device: int, tick: Tick, of: int | None) -> None:
         self.files = self.size = self.closed = 0
+        self._of = of
         self._device, self._tick = device, tick
         self._linked: set[int] = set()
 
@@ -83,9 +84,12 @@ class _Counting:
         """Count an entry; whether it is a folder to enter."""
         if found.st_dev != self._device:
             return False
+        mine = self._of is None or found.st_uid == self._of
         if stat.S_ISDIR(found.st_mode):
-            self.size += found.st_blocks * 512
+            self.size += found.st_blocks * 512 if mine else 0
             return True
+        if not mine:
+            return False
         if found.st_nlink > 1:
             if found.st_ino in self._linked:
                 return False

@@ -24,7 +24,7 @@ from labbox.model import JobSpec, Progress, TransferSpec, Value
 from labbox.protocol import HostSecret, Inspection, TransferSummary
 
 MAX_FRAME: Final = 32 << 20  # bytes; the files that describe an environment travel in one
-MAX_DESCRIPTORS: Final = 4
+MAX_DESCRIPTORS: Final = 48  # the folders of a person and of their projects, to be counted
 HEADER: Final = struct.Struct("!I")
 
 
@@ -53,7 +53,12 @@ class Prune(Value, tag="prune"):
 
 
 class Measure(Value, tag="measure"):
-    """Count what is below folders. Descriptors: the folders; none for the person's home."""
+    """Count what is below folders. Descriptors: the folders; none for the person's home.
+
+    Of the last `shared` of them only what is the person's own counts, since others store there as well.
+    """
+
+    shared: int = 0
 
 
 class Remove(Value, tag="remove"):

@@ -136,7 +136,7 @@ def _do(sock: socket.socket, ask: Ask, descriptors: Sequence[int], meter: Meter)
                 keep = frozenset(ask.request.keep)
                 return Pruned(trees=snapshots.prune(keep, ask.request.unused_since, meter))
         case Measure():
-            return _measure(ask.home, descriptors, meter)
+            return _measure(ask.home, descriptors, ask.request.shared, meter)
         case Remove():
             with suppress(FileNotFoundError):
                 remove_below(descriptors[0], ask.request.name, meter.tick)
@@ -220,9 +220,12 @@ def _present(seen: Look, known: Known) -> Known:
     }
 
 
-def _measure(home: str, descriptors: Sequence[int], meter: Meter) -> Measured:
+def _measure(home: str, descriptors: Sequence[int], shared: int, meter: Meter) -> Measured:
     if descriptors:
-        return Measured(usages=tuple(usage_below(one, meter.tick) for one in descriptors))
+        whole = len(descriptors) - shared
+        usages = [usage_below(one, meter.tick) for one in descriptors[:whole]]
+        usages += [usage_below(one, meter.tick, of=os.geteuid()) for one in descriptors[whole:]]
+        return Measured(usages=tuple(usages))
     folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return Measured(usages=(usage_below(folder, meter.tick),))

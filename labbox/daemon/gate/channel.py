@@ -298,9 +298,20 @@ class Session(asyncssh.SSHServerSession[bytes]):
             if self._early_end:
                 self.eof_received()
             self._resume()
-            return await self._until_the_end(process)
+            watching = asyncio.ensure_future(self._watch(launch, process))
+            try:
+                return await self._until_the_end(process)
+            finally:
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
         finally:
             await self._end(process)
+
+    async def _watch(self, launch: Launch, process: Process) -> None:
+        """End what stores more than its person may."""
+        await launch.until_over()
+        self._say("cannot go on: this is more than you may store; delete what you no longer need")
+        await process.kill()
 
     def _open(self, launch: Launch) -> tuple[int, ...]:
         """The descriptors for the process; our ends go to the pumps."""

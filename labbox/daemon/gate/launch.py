@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -12,6 +13,7 @@ from typing import Final, Literal
 from labbox.daemon.gate.repositories import Repositories
 from labbox.daemon.gate.sessions import SessionInfo, Sessions
 from labbox.daemon.gate.words import Copy, Git, Nothing, Refused, Screens, Secluded, Sftp, Verb, Wish
+from labbox.daemon.people.accounts import Account
 from labbox.daemon.processes import Process, Processes
 from labbox.daemon.state import SCOPED_SOCKETS
 from labbox.errors import LabboxError
@@ -30,6 +32,10 @@ _SFTP_SERVERS: Final = (
 )
 
 
+Watch = Callable[[Account], Awaitable[None]]
+"""Returns once a person has stored more than they may."""
+
+
 @dataclass(slots=True)
 class Launch:
     """One process for a login, ready to be started; `done` ends its registration."""
@@ -43,6 +49,7 @@ class Launch:
     bulk: bool = False  # moves files: large pipes are worth it
     wildcards: bool = False
     mounts: tuple[Mount, ...] = ()
+    watch: Watch | None = None
     _pid: int | None = field(default=None, init=False)
 
     @property
@@ -62,11 +69,18 @@ class Launch:
             kind=self.kind, name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
             home=str(account.home), argv=self.argv, env=self.env, fds=descriptors, pty=pty,
             mounts=self.mounts, memory=MEMORY, processes=PROCESSES, wildcards=self.wildcards,
-            sealed=self.info.scope is Scope.READ,
+            sealed=self.info.scope is Scope.READ, storage=account.limits.storage,
         )  # fmt: skip
         self._pid = process.pid
         self.sessions.add(process.pid, self.info)
         return process
+
+    async def until_over(self) -> None:
+        """Wait until the person has stored more than they may since this began."""
+        if self.watch is None or not self.bulk or self.info.scope is Scope.READ:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await self.watch(self.info.account)
 
     def done(self) -> None:
         """It has ended."""
@@ -85,6 +99,7 @@ class Launcher:
         self._sessions = sessions
         self._repositories = repositories
         self._socket = socket
+        self.watch: Watch | None = None
 
     def prepare(self, wish: Wish, info: SessionInfo, variables: Mapping[str, str]) -> Launch:
         """LabboxError where a token, or this machine, does not allow it."""
@@ -98,7 +113,7 @@ class Launcher:
             **({"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}),
             **variables,
         }
-        launch = Launch(self._processes, self._sessions, info, "exec", (), env)
+        launch = Launch(self._processes, self._sessions, info, "exec", (), env, watch=self.watch)
         if info.scope is not None and os.geteuid() == 0:
             narrow = self._socket.with_name(SCOPED_SOCKETS[info.scope])
             launch.mounts = (Mount(source=str(narrow), target=str(self._socket)),)

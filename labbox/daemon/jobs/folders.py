@@ -43,6 +43,17 @@ class Workers(Protocol):
         """Ask the user's worker; LabboxError where it says no or is gone."""
 
 
+_MOST_PROJECTS: Final = 32  # whose folders are counted for one person; descriptors are passed on
+
+
+def _projects_of(folder: Path, account: Account) -> list[Path]:
+    """The folders of somebody's projects; root's, with the project's group."""
+    if not folder.is_dir():
+        return []
+    found = [one for one in sorted(folder.iterdir()) if one.lstat().st_gid in account.groups]
+    return found[:_MOST_PROJECTS]
+
+
 class WorkerFolders:
     """Implements `ports.Folders`."""
 
@@ -157,20 +168,28 @@ class WorkerFolders:
     async def prune(self, account: Account, keep: Sequence[str], unused_since: float) -> int:
         """Remove the other snapshots if not used since the moment (seconds of the epoch); how many went."""
         request = work.Prune(keep=tuple(keep), unused_since=unused_since)
-        with _opened(self._state / "snapshots" / account.name) as snapshots:
+        top = self._state / "snapshots" / account.name
+        if not top.is_dir():
+            return 0  # nothing was ever handed in
+        with _opened(top) as snapshots:
             result = await self._workers.call(account, request, (snapshots,))
         if not isinstance(result, work.Pruned):
             raise _strange(result)
         return result.trees
 
     async def stored_bytes(self, account: Account) -> int:
-        """The bytes on disk below home, results and snapshots."""
-        places = [self._state / kind / account.name for kind in ("homes", "results", OPERATIONS, "snapshots")]
+        """The bytes on disk below home, results, snapshots, repositories, and theirs in shared places."""
+        kinds = ("homes", "results", OPERATIONS, "snapshots", "git")
+        places = [self._state / kind / account.name for kind in kinds]
+        shared = [self._state / "shared", *_projects_of(self._state / "projects", account)]
         with ExitStack() as stack:
-            folders = tuple(stack.enter_context(_opened(place)) for place in places if place.is_dir())
+            folders = [stack.enter_context(_opened(place)) for place in places if place.is_dir()]
+            whole = len(folders)
+            folders += [stack.enter_context(_opened(place)) for place in shared if place.is_dir()]
             if not folders:
                 return 0
-            result = await self._workers.call(account, work.Measure(), folders)
+            request = work.Measure(shared=len(folders) - whole)
+            result = await self._workers.call(account, request, tuple(folders))
         if not isinstance(result, work.Measured):
             raise _strange(result)
         return sum(usage.size for usage in result.usages)

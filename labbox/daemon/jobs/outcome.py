@@ -117,6 +117,11 @@ def over_storage(limit: int) -> Outcome:
     )
 
 
+def over_limit(limit: int) -> Outcome:
+    """A transfer has stored more than its owner may."""
+    return _failed(ReasonCode.DISK_LIMIT, f"more than the {format_bytes(limit)} that its owner may store")
+
+
 def disk_full() -> Outcome:
     """The box is about to have no disk left, and this job writes most."""
     return _failed(

@@ -129,7 +129,7 @@ class Jobs:
             configuration=configuration,
             dispatcher=dispatcher,
             feed=feed,
-            storage=Storage(store, folders),
+            storage=Storage(store, folders, state),
             clock=clock,
             state=state,
             box_id=box_id,
@@ -188,6 +188,11 @@ class Jobs:
         self._runs[row.id] = run
         self._group.create_task(self._guard(run), name=f"job {row.id}")
         self._parts.feed.wake()
+
+    @property
+    def storage(self) -> Storage:
+        """What people store, and may."""
+        return self._parts.storage
 
     def wake_followers(self) -> None:
         """There are events that others than jobs have stored."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _FRESH: Final = 60.0  # seconds for which a measurement is good
 _SPARING: Final = 20.0  # times as long as it took, at least
+_LOOK: Final = 2.0  # seconds between two counts while somebody with a limit writes
+_NOTHING: Final = 1 << 20  # bytes that a disk loses while nobody stores anything
 _LONGEST: Final = 600.0  # seconds that one may take
 _JUST_NOW: Final = 300.0  # seconds in which something handed in may not be a job yet
 
@@ -30,8 +33,9 @@ _JUST_NOW: Final = 300.0  # seconds in which something handed in may not be a jo
 class Storage:
     """Everybody's figures. `wanted` are those whose figure is to be measured anew by the housekeeping."""
 
-    def __init__(self, store: Store, folders: Folders) -> None:
-        """Nothing is measured before somebody asks."""
+    def __init__(self, store: Store, folders: Folders, state: Path) -> None:
+        """Nothing is measured before somebody asks; `state` is where all of it stands."""
+        self._state = state
         self.wanted: dict[str, Account] = {}
         self.stirred = asyncio.Event()
         self._store = store
@@ -39,6 +43,7 @@ class Storage:
         self._next: dict[str, float] = {}
         self._outputs: dict[str, dict[int, int]] = {}  # of running jobs, by owner: as last measured
         self._counted: dict[str, dict[int, int]] = {}  # the same when all of the owner's was counted last
+        self._last: dict[str, tuple[float, int]] = {}  # when it was counted last, and what was found
 
     async def check(self, account: Account) -> None:
         """LabboxError "limit" where somebody has used up their storage, and nothing of it can yield."""
@@ -58,6 +63,37 @@ class Storage:
         """Bytes that somebody may still store; None without a limit."""
         limit = account.limits.storage
         return None if limit is None else max(0, limit - await self.used(account))
+
+    def room_now(self, name: str, limit: int) -> int:
+        """Bytes that somebody may still store, by the last count; all of it where nothing was counted yet."""
+        _at, used = self._last.get(name, (0.0, 0))
+        return max(0, limit - used)
+
+    async def until_over(self, account: Account) -> None:
+        """Wait until somebody stores more than they may, and more than when this began.
+
+        It is counted while the disk gets fuller. Whoever is over their limit already
+        can delete in peace.
+        """
+        limit = account.limits.storage
+        if limit is None:
+            await asyncio.get_running_loop().create_future()
+            return
+        first: int | None = None
+        free = _free(self._state)
+        while True:
+            began = time.monotonic()
+            at, used = self._last.get(account.name, (0.0, 0))
+            try:
+                now_free = _free(self._state)
+                if not at or (began - at >= _LOOK and free - now_free > _NOTHING):
+                    used, free = await self.measure(account), now_free
+            except (LabboxError, TimeoutError) as error:
+                _log.warning("what %s stores could not be counted: %s", account.name, error)
+            first = used if first is None else min(first, used)
+            if used > max(limit, first):
+                return
+            await asyncio.sleep(max(_LOOK, _SPARING * (time.monotonic() - began)))
 
     def grown(self, account: Account, job: int, size: int) -> None:
         """A running job's output has this size now."""
@@ -109,6 +145,7 @@ class Storage:
         async with asyncio.timeout(_LONGEST):
             size = await self._folders.stored_bytes(account)
         self._counted[account.name] = before
+        self._last[account.name] = time.monotonic(), size
         await self._store.write(lambda connection: usage.set_storage(connection, account.name, size))
         took = time.monotonic() - began
         self._next[account.name] = time.monotonic() + max(_FRESH, _SPARING * took)
@@ -129,6 +166,11 @@ class Storage:
         if gone:
             _log.info("%d snapshots of %s are no longer needed and were removed", gone, account.name)
         return gone
+
+
+def _free(state: Path) -> int:
+    disk = os.statvfs(state)
+    return disk.f_bfree * disk.f_frsize
 
 
 def names_below(folder: Path) -> tuple[str, ...]:

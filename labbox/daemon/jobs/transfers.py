@@ -147,7 +147,7 @@ class TransferRun(Try):
                 self._steerable.set()
                 if self.row.state is JobState.PREPARING:
                     await self._note_running()
-                return await self._watch(asked, worker, request, descriptors)
+                return await self._watch(account, asked, worker, request, descriptors)
         except LabboxError as error:
             return self._refused(error, asked)
         except (ConnectionError, TimeoutError) as error:
@@ -233,6 +233,7 @@ class TransferRun(Try):
 
     async def _watch(
         self,
+        account: Account,
         asked: TransferSpec,
         worker: TransferWorker,
         request: work.Transfer,
@@ -240,6 +241,7 @@ class TransferRun(Try):
     ) -> Outcome:
         """Wait for the worker's answer, and have it end early where somebody or the time limit says so."""
         working = asyncio.ensure_future(worker.transfer(request, descriptors, self._take))
+        guarding = asyncio.ensure_future(self._guard_storage(account))
         try:
             while not working.done():
                 self._stirred.clear()
@@ -249,12 +251,18 @@ class TransferRun(Try):
                     self.stop(outcomes.timed_out(self.row.time_limit or 0.0), hard=False)
             summary = working.result()
         finally:
+            guarding.cancel()
             working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await asyncio.gather(working, guarding, return_exceptions=True)
         if summary is None:
             return self._asked or outcomes.cancelled("")
         self._summary = summary
         return self._judge(summary, asked)
+
+    async def _guard_storage(self, account: Account) -> None:
+        """Have it end where it stores more than its owner may; one that deletes only makes that less."""
+        await self._parts.storage.until_over(account)
+        self.stop(outcomes.over_limit(account.limits.storage or 0), hard=False)
 
     async def _pause_until_stirred(self, working: asyncio.Future[TransferSummary | None]) -> bool:
         """Wait for the end or for something to do; True where the time limit has passed."""

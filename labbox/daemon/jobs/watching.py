@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 _PROGRESS: Final = 1.0  # seconds between two looks at .progress
 _MEASURE: Final = 10.0  # seconds between two measurements of the output
+_FILLING: Final = 32 << 20  # bytes that go from the disk in a second where somebody fills it
 _MEASUREMENT: Final = 120.0  # seconds that one may take
 _FRACTION: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*(?:/\s*(\d{1,15}(?:\.\d{1,9})?))?\s*(%)?")
 
@@ -71,6 +72,7 @@ async def _watch(
     report: Callable[[Progress], None],
 ) -> None:
     loop = asyncio.get_running_loop()
+    free = _free(parts)
     measured_at, took, said = loop.time(), 0.0, ""
     limit = await _limit(parts, job, account, written)
     while True:
@@ -82,7 +84,9 @@ async def _watch(
             if progress is not None:
                 report(progress)
         now = loop.time()
-        if now - measured_at < max(_MEASURE, 20 * took):  # a slow one is made less often
+        free, before = _free(parts), free
+        filling = before - free > _FILLING or _nearly_full(parts)  # all of it is measured less often
+        if now - measured_at < (max(_PROGRESS, 2 * took) if filling else max(_MEASURE, 20 * took)):
             continue
         size = await _measure(parts, account, written)
         measured_at, took = loop.time(), loop.time() - now
@@ -132,5 +136,9 @@ async def _measure(parts: Parts, account: Account, written: tuple[int, ...]) -> 
 
 
 def _nearly_full(parts: Parts) -> bool:
+    return _free(parts) < parts.settings.free_floor / 2
+
+
+def _free(parts: Parts) -> int:
     disk = os.statvfs(parts.state)
-    return disk.f_bavail * disk.f_frsize < parts.settings.free_floor / 2
+    return disk.f_bavail * disk.f_frsize
