@@ -21,6 +21,7 @@ from labbox.daemon.containers.environments import throwaway
 from labbox.daemon.containers.environments.complaints import NeedsBuildError, explain, other_python
 from labbox.daemon.containers.environments.folders import Folders
 from labbox.daemon.containers.environments.index import PackageIndex
+from labbox.daemon.containers.environments.lacking import lacking
 from labbox.daemon.containers.environments.plan import Report
 from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.target import PythonTarget
@@ -281,6 +282,16 @@ def _build_error(outcome: Outcome, packages: tuple[str, ...]) -> LabboxError:
         for line in lines
         if not re.match(r"(?:ERROR: Failed|error: subprocess-exited|Failed to build)", line)
     ]
+    if (lack := lacking(lines)) is not None:
+        way = "name Debian's package of it in apt.txt"
+        if lack.package:
+            way = f"write {lack.package} into apt.txt"
+        return LabboxError(
+            "invalid",
+            f"cannot build {visible_line(name)} from source: {lack.what} "
+            f"({' / '.join(meaningful[-2:])[:400]})",
+            f"{way}, a package a line; or ask for a version that has a wheel",
+        )
     return LabboxError(
         "invalid",
         f"cannot build {visible_line(name)} from source: its build failed: {' / '.join(meaningful[-4:])}",
