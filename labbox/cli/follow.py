@@ -12,6 +12,7 @@ from labbox.cli.progress import Bar
 from labbox.cli.session import Session
 from labbox.client import Client
 from labbox.errors import LabboxError
+from labbox.logtext import LogText
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Stream
 from labbox.protocol import Job
 from labbox.text import visible, visible_line
@@ -68,14 +69,19 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
 
 
 def _copy_log(box: Client, number: int, bar: Bar, *, quiet: bool) -> None:
+    out, err = LogText(), LogText()
     for record in box.job_log(number, follow=True):
         match record.stream:
             case Stream.OUT:
-                bar.write(visible(record.text) if sys.stdout.isatty() else record.text, raw=True)
+                bar.write(out.feed(record.text) if sys.stdout.isatty() else record.text, raw=True)
             case Stream.ERR:
-                bar.write(visible(record.text) if sys.stderr.isatty() else record.text, raw=True, error=True)
+                bar.write(err.feed(record.text) if sys.stderr.isatty() else record.text, raw=True, error=True)
             case Stream.BOX if not quiet:
                 bar.write(visible(record.text), error=True)
+    if sys.stdout.isatty():
+        bar.write(out.end(), raw=True)
+    if sys.stderr.isatty():
+        bar.write(err.end(), raw=True, error=True)
 
 
 def wait_for_end(box: Client, number: int) -> Job:

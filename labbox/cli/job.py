@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 import msgspec
 
+from labbox import transfers
 from labbox.cli import check, fetch, group, submit
 from labbox.cli.completion import complete_jobs
 from labbox.cli.follow import exit_code, follow
@@ -19,12 +20,13 @@ from labbox.cli.output import (
     print_facts,
     print_jobs,
     print_table,
-    write_raw,
+    write_log,
 )
 from labbox.cli.session import Session, shared_options
 from labbox.cli.values import GROUP, JOB
 from labbox.client import Client
 from labbox.errors import LabboxError
+from labbox.logtext import LogText
 from labbox.model import FILES, RUNS, WAITING, JobKind, Role, Stream, state_clause
 from labbox.protocol import Job, JobDetail
 from labbox.text import duration_text, elements_text, format_bytes, format_duration, visible_line
@@ -144,6 +146,10 @@ def describe(session: Session, number: int) -> None:
         _print_detail_json(session, detail)
         return
     spec = detail.spec
+    if spec.transfer is not None:
+        print_facts(_facts(detail))
+        _print_attempts(detail)
+        return
     print_facts(
         [
             *_facts(detail),
@@ -160,6 +166,10 @@ def describe(session: Session, number: int) -> None:
             ("commit", spec.commit or ""),
         ]
     )
+    _print_attempts(detail)
+
+
+def _print_attempts(detail: JobDetail) -> None:
     if detail.attempts:
         print()
         print_table(
@@ -204,8 +214,9 @@ def _facts(detail: JobDetail) -> list[tuple[str, str]]:
         ("elements", elements),
         ("array", f"{job.array}, element {job.index}" if job.array is not None else ""),
         ("after", ", ".join(map(str, job.after))),
+        *([] if detail.spec.transfer is None else transfers.facts(detail.spec.transfer)),
         ("command", " ".join(detail.command)),
-        ("resources", format_resources(job.resources)),
+        ("resources", "" if job.kind is JobKind.TRANSFER else format_resources(job.resources)),
         ("time limit", duration_text(detail.time_limit) if detail.time_limit else ""),
         ("priority", str(job.priority) if job.priority else ""),
         ("results", "" if job.kind is JobKind.TRANSFER else f"~/{job.results}"),
@@ -225,6 +236,7 @@ def _print_detail_json(session: Session, detail: JobDetail) -> None:
 @click.option("--attempt", type=click.IntRange(1), metavar="N", help="Only this attempt.")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
 @click.option("--stream", type=click.Choice([s.value for s in Stream]), help="Only this stream.")
+@click.option("--progress", is_flag=True, help="Lines of labbox:progress too, on a terminal.")
 @click.option("--timestamps", "-t", is_flag=True, help="Put the time before each piece.")
 @shared_options
 def log(
@@ -235,13 +247,16 @@ def log(
     tail: int | None,
     stream: str | None,
     timestamps: bool,
+    progress: bool,
 ) -> None:
     """Print a job's log, both streams as they came.
 
-    On a terminal control characters are made visible; into a file or a pipe every byte is as the job wrote
+    On a terminal carriage returns redraw their line, colours are kept, every other control character is made
+    visible, and lines of labbox:progress are left out; into a file or a pipe every byte is as the job wrote
     it.
     --json gives a line of JSON for each piece.
     """
+    shown = {one: LogText(progress=progress) for one in Stream} if sys.stdout.isatty() else None
     try:
         line_start = True
         for record in session.box.job_log(number, follow=following, attempt=attempt, tail=tail):
@@ -254,9 +269,11 @@ def log(
                 body = record.text.removesuffix("\n")
                 text = (stamp if line_start else "") + body.replace("\n", "\n" + stamp)
                 line_start = record.text.endswith("\n")
-                write_raw(text + ("\n" if line_start else ""))
+                write_log(text + ("\n" if line_start else ""), record.stream, shown)
             elif record.text:
-                write_raw(record.text)
+                write_log(record.text, record.stream, shown)
+        for one in (shown or {}).values():
+            sys.stdout.write(one.end())
     except KeyboardInterrupt:
         print(f"\njob {number} goes on; `labbox job log -f {number}` comes back to it", file=sys.stderr)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from labbox.model import ACTIVE, JobKind, Limits, Resources
+from labbox.logtext import LogText
+from labbox.model import ACTIVE, JobKind, Limits, Resources, Stream
 from labbox.protocol import Job
 from labbox.text import format_bytes, format_duration, visible, visible_line
 
@@ -152,10 +153,10 @@ def print_jobs(jobs: Sequence[Job]) -> None:
     print_table(headings, rows, flexible=(1, 2, *((3,) if grouped else ()), len(headings) - 1))
 
 
-def write_raw(text: str) -> None:
-    """A log as the job wrote it: made visible on a terminal, byte for byte everywhere else."""
-    if sys.stdout.isatty():
-        sys.stdout.write(visible(text))
+def write_log(text: str, stream: Stream, shown: Mapping[Stream, LogText] | None) -> None:
+    """A log as the job wrote it, byte for byte; on a terminal as `shown` has it, by stream."""
+    if shown is not None:
+        sys.stdout.write(shown[stream].feed(text))
         sys.stdout.flush()
     else:
         sys.stdout.flush()

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 
+from labbox.logtext import redrawn
 from labbox.model import Stream
 from labbox.protocol import LogRecord
 from labbox.text import visible_line
@@ -29,12 +30,10 @@ class LogLine(NamedTuple):
 
 
 def clean(raw: str) -> str:
-    """A line as a terminal would leave it: no colours, only what follows the last carriage return."""
+    """A line as a terminal would leave it, redrawn by its carriage returns; without colours."""
     if raw.isprintable():
         return raw[:LONGEST]
-    raw = _COLOURS.sub("", raw)
-    if "\r" in raw:
-        raw = raw.rstrip("\r").rpartition("\r")[2]
+    raw = redrawn(_COLOURS.sub("", raw)[-LONGEST:] if "\r" in raw else _COLOURS.sub("", raw))
     return visible_line(raw[:LONGEST].expandtabs(8))
 
 

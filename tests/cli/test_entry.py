@@ -256,7 +256,7 @@ def test_following_draws_a_bar_that_makes_way_and_ctrl_c_detaches(served: Served
         columns=70,
     )
     assert re.search(rb"running \[#+-+\] 40/100  2/s  30s left", shown)
-    assert "first ␛[31mred".encode() in shown
+    assert b"first \x1b[31mred" in shown
     assert b"job 1 goes on without you; come back with `labbox job log -f 1`" in shown
     assert shown.endswith(b"[130]")
     assert served.jobs.jobs[1].state is JobState.RUNNING
@@ -278,3 +278,13 @@ def test_a_bar_never_leaves_its_line(width: int) -> None:
 def test_tables_count_columns_not_letters(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("A", "B"), [("日本", "x"), ("e\u0301", "y"), ("plain", "z\nz")])
     assert capsys.readouterr().out.splitlines() == ["A      B", "日本   x", "e\u0301      y", "plain  z␊z"]
+
+
+def test_a_log_on_a_terminal_is_redrawn_in_its_colours(served: Served, labbox: Run) -> None:
+    labbox("job", "submit", "study", "--as", "ada")
+    served.do(served.jobs.write(1, "\r 1%\r 2%\n\x1b[31mred\x1b[0m\x1b[2J\nlabbox:progress 1/2\n"))
+    shown = on_a_terminal(["job", "log", "1"])
+    assert b"\r 1%\r 2%\r\n\x1b[31mred\x1b[0m\xe2\x90\x9b[2J\r\n" in shown
+    assert b"labbox:progress" not in shown
+    assert b"labbox:progress 1/2" in on_a_terminal(["job", "log", "1", "--progress"])
+    assert "\r 1%\r 2%\n\x1b[31mred\x1b[0m\x1b[2J\nlabbox:progress 1/2\n" in labbox("job", "log", "1").out

@@ -660,3 +660,14 @@ def test_the_bar_tells_files_too() -> None:
         Progress(phase="copying", done=5, total=10, unit="bytes", files=1, files_total=None), 100
     )
     assert "5 B/10 B  1 files" in line
+
+
+def test_a_transfer_is_described_by_what_it_does(ada: Person, home: Path) -> None:
+    put(home, "from/a", "x")
+    ok(ada.run("file", "cp", "from", "to-here", "--newer", "--verify"))
+    number = str(ada.json("job", "list", "--files")["jobs"][0]["id"])
+    for verb in ("show", "describe"):
+        told = ok(ada.run("job", verb, number))
+        for line in ("does:", "copy", "~/from", "to-here", "overwrite it where it is older", "read again"):
+            assert line in told, told
+        assert "CPU" not in told.partition("ATTEMPT")[0] and "template" not in told

@@ -871,12 +871,12 @@ async def test_the_job_view_is_a_key_away_and_both_keep_their_place(hands: Hand)
     async with hands() as at:
         await at.on("run2.csv")
         await at.press("ctrl+o")
-        await at.sees("All 60", "reaction-time")
+        await at.sees("Runs 60", "reaction-time")
         await at.press("down", "ctrl+o")
         await at.until(lambda: isinstance(at.pilot.app.screen, FilesScreen))
         assert at.under == "run2.csv"
         await at.press("f12")
-        await at.sees("All 60")
+        await at.sees("Runs 60")
         assert at.pilot.app.screen.query_one("JobTable").cursor == 1
 
 
@@ -943,3 +943,18 @@ async def test_a_folder_without_permission_says_so_and_the_pane_stays(hands: Han
         await at.sees("Cannot ", "not there")
         await at.press("enter")
         assert at.here == "~"
+
+
+async def test_a_copy_called_checksums_is_a_copy(hands: Hand, box: Any) -> None:
+    """Its end says that it is done; only a job that computes sums shows them, whatever it is called."""
+    copied: list[str] = []
+    box.transfer_summary = lambda number: copied.append(str(number))
+    async with hands(size=(140, 34)) as at:
+        for verb, name in ((TransferVerb.COPY, "Copy Checksums.md5"), (TransferVerb.CHECKSUM, "sums")):
+            job = box.add_transfer(name=name)
+            at.screen.transfer_submitted(job, verb)
+            assert (job.id in at.screen._awaited) is (verb is TransferVerb.CHECKSUM)
+        copy = min(number for number in at.screen.transfers)
+        box.change(copy, state=JobState.SUCCEEDED, progress=None)
+        await at.sees("Copy Checksums.md5: done.")
+        assert not copied

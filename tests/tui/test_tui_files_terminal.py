@@ -30,7 +30,7 @@ KEYS = {
     "ctrl+x s": ("\x18s", "Symbolic link"),
     "ctrl+x j": ("\x18j", "My transfers"),
     "ctrl+n": ("\x0e", "Rename 1 entry"),
-    "ctrl+o": ("\x0f", "All 60"),
+    "ctrl+o": ("\x0f", "Runs 60"),
     "f5": ("\x1b[15~", "Copy “alpha.txt” to:"),
     "f6": ("\x1b[17~", "Move “alpha.txt” to:"),
     "f7": ("\x1b[18~", "Make a folder"),
@@ -40,7 +40,7 @@ KEYS = {
     "minus": ("-", "Unmark"),
     "ctrl+p": ("\x10", "What do you want to do?"),
 }
-IN_FRONT = ("╭─", "┌─", "My transfers", "All 60", "What do you")
+IN_FRONT = ("╭─", "┌─", "My transfers", "Runs 60", "What do you")
 
 
 @pytest.fixture

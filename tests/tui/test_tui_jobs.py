@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from labbox.errors import LabboxError
-from labbox.model import JobState, Progress
+from labbox.model import Conflict, JobSpec, JobState, Progress, TransferSpec, TransferVerb
 from labbox.tui.joblist import JobList
 from labbox.tui.screens.account import AccountScreen
 from labbox.tui.screens.users import UsersScreen
@@ -666,3 +666,26 @@ async def test_kill_asks_as_cancel_does(box: Any, running: Any, wait: Any, shown
         await wait(pilot, lambda: "Kill job 1000" in shown(pilot))
         await pilot.press("enter")
         await wait(pilot, lambda: ("kill_job", 1000) in box.calls)
+
+
+async def test_the_page_and_the_form_of_a_transfer_have_what_it_has(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    asked = TransferSpec(
+        verb=TransferVerb.COPY, sources=("~/raw", "~/more"), target="project:atlas/", conflict=Conflict.NEWER
+    )
+    copy = box.add_transfer(state=JobState.QUEUED, name="copy raw")
+    box.specs[copy.id] = JobSpec(transfer=asked)
+    async with running(box, size=(120, 40)) as pilot:
+        await pilot.press("5")
+        await wait(pilot, lambda: "copy raw" in shown(pilot))
+        await pilot.press("E")
+        await wait(pilot, lambda: "Priority" in shown(pilot))
+        assert "CPUs" not in shown(pilot) and "GPUs" not in shown(pilot)
+        await pilot.press("escape")
+        await pilot.press("d")
+        await wait(pilot, lambda: "project:atlas/" in shown(pilot))
+        page = shown(pilot)
+        for told in ("~/raw", "~/more", "copy", "overwrite it where it is older"):
+            assert told in page
+        assert "CPU," not in page and "Template" not in page

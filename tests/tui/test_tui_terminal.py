@@ -189,7 +189,7 @@ def test_hostile_text_never_reaches_the_terminal(terminal: Any, fakes: Any) -> N
         shown.press(key)
         shown.wait(lambda page, heading=heading: heading in page)
         shown.press("\x1b")
-        shown.wait(lambda page: "All 60" in page and "╭─" not in page)
+        shown.wait(lambda page: "Runs 60" in page and "╭─" not in page)
     for keys, heading in (
         ("w", "Why job"),
         ("c", "Cancel job"),
@@ -200,7 +200,7 @@ def test_hostile_text_never_reaches_the_terminal(terminal: Any, fakes: Any) -> N
         shown.press(keys)
         shown.wait(lambda page, heading=heading: heading in page)
         shown.press("\x1b")
-        shown.wait(lambda page: "All 60" in page and "╭─" not in page)
+        shown.wait(lambda page: "Runs 60" in page and "╭─" not in page)
     shown.press("\x1b[21~")
     assert shown.ended() == 0
     painted = shown.seen[shown.seen.index(b"\x1b[?1049h") :]
@@ -215,7 +215,7 @@ def test_esc_and_a_key_in_one_packet_are_two_keys(terminal: Any) -> None:
     shown = terminal(columns=120, rows=40)
     shown.wait(lambda page: "F10Quit" in page and "reaction-t" in page)
     shown.press("l")
-    shown.wait(lambda page: "Log of job" in page and "All 60" not in page)
+    shown.wait(lambda page: "Log of job" in page and "Runs 60" not in page)
     shown.press("\x1bt")  # the bytes of Alt+T too
     shown.wait(lambda page: "History of" in page and "Log of job" not in page)
     shown.press("\x1bw")
@@ -223,7 +223,7 @@ def test_esc_and_a_key_in_one_packet_are_two_keys(terminal: Any) -> None:
     shown.press("\x1bn")
     shown.wait(lambda page: "Notices" in page and "Why job" not in page)
     shown.press("\x1b")
-    shown.wait(lambda page: "All 60" in page)
+    shown.wait(lambda page: "Runs 60" in page)
     shown.press("\x1b[21~")
     assert shown.ended() == 0
 
@@ -240,7 +240,7 @@ def test_an_app_prepared_before_the_fork_is_a_whole_one(
     os.killpg(shown.process.pid, signal.SIGWINCH)
     shown.wait(lambda page: "F10Quit" in page.splitlines()[-1] and len(page.splitlines()) == 30)
     shown.press("\x0f")
-    shown.wait(lambda page: "All 60" in page and "reaction-t" in page)
+    shown.wait(lambda page: "Runs 60" in page and "reaction-t" in page)
     shown.press("\x1b[B\x1b[Bl")
     shown.wait(lambda page: "Log of job 998" in page and "labbox:progress" in page)
     shown.press("\x1b[21~")

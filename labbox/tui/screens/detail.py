@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from textual.widget import Widget
 
+from labbox import transfers
 from labbox.model import ACTIVE, JobKind
 from labbox.protocol import Event, Job, JobDetail
 from labbox.text import duration_text, format_bytes, visible_line
@@ -112,6 +113,8 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
         lines.append(field("Start after", ", ".join(str(number) for number in job.after)))
     if job.array is not None:
         lines.append(field("Array", f"element {job.index} of job {job.array}"))
+    if job.kind is JobKind.TRANSFER:
+        return lines + _of_transfer(detail)
     needs = f"{so_many(job.resources.cpus, 'CPU')}, {format_bytes(job.resources.memory)} of memory"
     if job.resources.gpus:
         needs += f", {job.resources.gpus} GPUs"
@@ -141,6 +144,27 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
         lines += [[], section("Elements (a shows the grid)")]
         for state, count in detail.elements.by_state.items():
             lines.append([("  ", "text"), *state_cell(state), (f"  {count}", "text")])
+    return lines + _attempts(detail)
+
+
+def _of_transfer(detail: JobDetail | None) -> list[Line]:
+    """What a transfer has, in place of what a run has."""
+    if detail is None:
+        return []
+    lines: list[Line] = [[], section("Transfer")]
+    for name, value in transfers.facts(detail.spec.transfer) if detail.spec.transfer is not None else ():
+        first, *more = value.split("\n")
+        if value:
+            lines.append(field(name.capitalize(), visible_line(first)))
+        lines += [field("", visible_line(one)) for one in more]
+    if detail.time_limit is not None:
+        lines.append(field("Time limit", duration_text(detail.time_limit)))
+    lines.append(field("Retries", str(detail.retries)))
+    return lines + _attempts(detail)
+
+
+def _attempts(detail: JobDetail) -> list[Line]:
+    lines: list[Line] = []
     if detail.attempts:
         lines += [[], section("Attempts"), _attempt_head()]
     for attempt in detail.attempts:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labbox.errors import LabboxError
 from labbox.groups import check_parallel, parse_change
+from labbox.model import JobKind
 from labbox.protocol import Job, JobDetail, JobEdit
 from labbox.text import duration_text, visible_line
 from labbox.tui.format import size_text
@@ -64,8 +65,17 @@ def environment(text: str) -> dict[str, str]:
 def _fields(detail: JobDetail, command: bool) -> list[Field]:
     job = detail.job
     limit = "" if detail.time_limit is None else duration_text(detail.time_limit)
+    name = Field("name", "Name", visible_line(job.name), check=optional(str))
+    if job.kind is JobKind.TRANSFER:  # it takes no CPUs, memory or GPUs of the runs
+        return [
+            name,
+            Field("time_limit", "Time limit", limit, "none", optional(parse_duration)),
+            Field("priority", "Priority", str(job.priority), check=optional(whole)),
+            Field("retries", "Retries", str(detail.retries), check=optional(whole)),
+            Field("group", "Group", job.group or "", "none", parse_change),
+        ]
     fields = [
-        Field("name", "Name", visible_line(job.name), check=optional(str)),
+        name,
         Field("cpus", "CPUs", f"{job.resources.cpus:g}", check=optional(parse_cpus)),
         Field("memory", "Memory", size_text(job.resources.memory), check=optional(parse_size)),
         Field("gpus", "GPUs", str(job.resources.gpus), check=optional(whole)),

@@ -16,7 +16,7 @@ from labbox.errors import LabboxError
 from labbox.files.directory import Kind, Listing
 from labbox.groups import TRANSFERS
 from labbox.locations import Location
-from labbox.model import FINAL, JobKind, JobState
+from labbox.model import FINAL, JobKind, JobState, TransferVerb
 from labbox.protocol import Event, Job
 from labbox.text import format_bytes, visible_line
 from labbox.tui import keys
@@ -448,9 +448,9 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
                 self.transfers[job.id] = job
         self._tell_transfers()
 
-    def transfer_submitted(self, job: Job) -> None:
+    def transfer_submitted(self, job: Job, verb: TransferVerb) -> None:
         """A transfer is on its way."""
-        if "Checksums" in job.name:
+        if verb is TransferVerb.CHECKSUM:  # its lines are what it was for
             self._awaited.add(job.id)
         if job.id not in self._over:
             self.transfers.setdefault(job.id, job)

@@ -63,10 +63,10 @@ class FilesDeeds(FilesHosts):
         )
         if undoable and spec.verb in (TransferVerb.COPY, TransferVerb.MOVE, TransferVerb.TRASH):
             self.remember_undo(name, partial(self._undo_job, job.id, name))
-        self.transfer_submitted(job)
+        self.transfer_submitted(job, spec.verb)
         return job
 
-    def transfer_submitted(self, job: Job) -> None:
+    def transfer_submitted(self, job: Job, verb: TransferVerb) -> None:
         """A transfer is on its way."""
         raise NotImplementedError
 
