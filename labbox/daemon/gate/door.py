@@ -32,7 +32,7 @@ MINUTE: Final = 60.0  # seconds
 PARTING_SECONDS: Final = 1.0  # for a client to close what it was told the end of
 MAX_TRIES: Final = 6  # passwords and keys refused in one connection
 MAX_CHANNELS: Final = 16  # sessions of one connection at once
-SESSION_SECONDS: Final = 30.0  # that a login waits for others of its person to end, where too many are open
+SESSION_SECONDS: Final = 120.0  # that a login waits for others of its person to end, where too many are open
 _SENTENCES: Final = 20  # refusals that one connection adds to the audit trail
 
 

@@ -24,7 +24,7 @@ from labbox.text import counted
 
 MAX_WAITING: Final = 2000  # connections that wait to begin; each holds a descriptor and nothing else
 BURST: Final = 100  # logins of one address that begin at once, before its rate counts
-PATIENCE: Final = 2.0  # seconds of silence before a newcomer makes way for one from the same address
+PATIENCE: Final = 20.0  # seconds of silence before a newcomer makes way for one from the same address
 PATIENCE_GREETED: Final = 30.0  # the same once keys are exchanged: a person is typing a password
 PATIENCE_MOST: Final = (
     0.25  # seconds of silence before one of the most numerous makes way for another address
