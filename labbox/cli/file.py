@@ -10,6 +10,7 @@ import click
 
 from labbox.cli import filechange, filecontent, filelist, filesize, trash
 from labbox.cli.completion import complete_jobs
+from labbox.cli.nouns import Noun
 from labbox.cli.places import complete_locations, location, new_location, on_the_box, sources, within
 from labbox.cli.session import Session, shared_options
 from labbox.cli.transfers import Wishes, asked_about_each, transfer
@@ -21,7 +22,7 @@ from labbox.model import Conflict, TransferSpec, TransferVerb
 _POLICIES = ("skip", "overwrite", "newer", "rename", "resume")
 
 
-@click.group()
+@click.group(cls=Noun)
 def file() -> None:
     """Copy, move, find, compare files, wherever they are.
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from labbox.cli.nouns import Noun
 from labbox.cli.output import print_table
 from labbox.cli.session import Session, shared_options
 from labbox.cli.values import GROUP, Value
@@ -32,7 +33,7 @@ def _at_once(text: str) -> int | str:
 _user = click.option("--user", metavar="NAME", help="This person's groups; for administrators.")
 
 
-@click.group()
+@click.group(cls=Noun)
 def group() -> None:
     """Groups of jobs with a limit of their own: how many of them run at once.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from labbox.cli.nouns import Noun
 from labbox.cli.output import format_time, print_table
 from labbox.cli.session import Session, shared_options
 from labbox.cli.values import Value
@@ -32,7 +33,7 @@ def _host_name(text: str) -> str:
 HOST = Value("host", _host_name)
 
 
-@click.group()
+@click.group(cls=Noun)
 def host() -> None:
     """Other machines that the box reaches by SFTP: your own PC, for one.
 

@@ -12,6 +12,7 @@ from labbox import transfers
 from labbox.cli import check, fetch, group, submit
 from labbox.cli.completion import complete_jobs
 from labbox.cli.follow import exit_code, follow
+from labbox.cli.nouns import Noun
 from labbox.cli.output import (
     format_elapsed,
     format_resources,
@@ -34,7 +35,7 @@ from labbox.text import duration_text, elements_text, format_bytes, format_durat
 _PAGE = 500
 
 
-@click.group()
+@click.group(cls=Noun)
 def job() -> None:
     """Hand in jobs, watch them, steer them."""
 

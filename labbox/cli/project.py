@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from labbox.cli.asking import be_sure
+from labbox.cli.nouns import Noun
 from labbox.cli.output import print_table
 from labbox.cli.session import Session, shared_options
 from labbox.errors import LabboxError
@@ -12,7 +13,7 @@ from labbox.protocol import Project
 from labbox.text import visible_line
 
 
-@click.group()
+@click.group(cls=Noun)
 def project() -> None:
     """Projects: groups of people who share a folder, `project:NAME/`.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labbox.cli.nouns import Noun
 from labbox.cli.output import format_time, print_table
 from labbox.cli.places import complete_locations, location, on_the_box, within
 from labbox.cli.session import Session, shared_options
@@ -27,7 +28,7 @@ class TrashPage(Value):
     items: tuple[Any, ...]
 
 
-@click.group()
+@click.group(cls=Noun)
 def trash() -> None:
     """What `labbox file rm` deleted: see it, bring it back, be done with it."""
 

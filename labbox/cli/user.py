@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from labbox.cli.asking import be_sure
+from labbox.cli.nouns import Noun
 from labbox.cli.output import format_limits, format_time, print_facts, print_table
 from labbox.cli.session import Session, shared_options
 from labbox.cli.values import CPUS, DURATION, SIZE, Value
@@ -19,7 +20,7 @@ from labbox.protocol import Key, Keys, User, UserAdd
 from labbox.text import format_bytes, visible_line
 
 
-@click.group()
+@click.group(cls=Noun)
 def user() -> None:
     """People: add, invite, passwords, keys, limits, tokens."""
 
@@ -123,7 +124,7 @@ def passwd(session: Session, name: str | None, password_stdin: bool) -> None:
         print(f"the password of {visible_line(name)} is set")
 
 
-@user.group()
+@user.group(cls=Noun)
 def key() -> None:
     """Public keys: `key list [NAME]`, `key add [NAME] FILE`, `key remove [NAME] FINGERPRINT`."""
 
@@ -234,7 +235,7 @@ def invite(session: Session, name: str, admin: bool, valid: float) -> None:
     )
 
 
-@user.group()
+@user.group(cls=Noun)
 def token() -> None:
     """Tokens for scripts: `token list`, `token add`, `token revoke`."""
 
