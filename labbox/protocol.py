@@ -199,6 +199,16 @@ class Attempt(Value):
     peak_memory: int | None = None  # bytes
 
 
+class Live(Value):
+    """What a running job takes now, and took in the last two minutes; None where the kernel does not tell."""
+
+    cpus: float | None = None  # in use, of one CPU each
+    memory: int | None = None  # bytes
+    peak_memory: int | None = None  # bytes
+    cpu_course: tuple[float, ...] = ()  # oldest first, two seconds apart
+    memory_course: tuple[int, ...] = ()
+
+
 class JobDetail(Value):
     """All that is known about one job."""
 
@@ -216,6 +226,7 @@ class JobDetail(Value):
     elements: JobCounts | None = None  # of an array
     code_hash: str = ""
     input_hash: str = ""
+    live: Live | None = None  # while it runs
     before: tuple[int, ...] = ()  # the jobs that wait, or waited, for this one: a delivery of its output, say
 
 

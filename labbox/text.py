@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 # C0 and DEL, C1, the bidirectional controls of UAX #9, line and paragraph separators, interlinear
@@ -36,6 +36,7 @@ def any_of(ranges: Iterable[tuple[int, int]]) -> re.Pattern[str]:
     return re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges) + "]")
 
 
+_BARS: Final = "▁▂▃▄▅▆▇█"
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _HOSTILE: Final = any_of((*HIDDEN, _SURROGATES))
 _HOSTILE_BUT_TEXT: Final = any_of(((0x00, 0x08), (0x0B, 0x1F), *HIDDEN[1:], _SURROGATES))
@@ -89,6 +90,13 @@ def file_name(text: str, longest: int = 40) -> str:
     """A part of a file's name that every system and shell takes: letters, digits, ``._-``; maybe none."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
     return _NOT_IN_NAMES.sub("-", plain)[:longest].strip("-._")
+
+
+def sparkline(values: Sequence[float], width: int = 30, top: float = 0.0) -> str:
+    """The last values as bars, from nothing to `top` or the largest of them."""
+    shown = list(values)[-width:]
+    most = max([top, *shown], default=0.0) or 1.0
+    return "".join(_BARS[min(7, int(8 * max(0.0, value) / most))] for value in shown)
 
 
 def format_bytes(count: float) -> str:

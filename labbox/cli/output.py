@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from labbox.logtext import LogText
 from labbox.model import ACTIVE, JobKind, Limits, Resources, Stream
-from labbox.protocol import Job
-from labbox.text import format_bytes, format_duration, visible, visible_line
+from labbox.protocol import Job, JobDetail
+from labbox.text import format_bytes, format_duration, sparkline, visible, visible_line
 
 _LEAST = 8  # columns that an outer text keeps on the narrowest terminal
 
@@ -115,6 +115,23 @@ def format_resources(resources: Resources) -> str:
     if resources.gpus:
         words.append(f"{resources.gpus} GPU")
     return ", ".join(words)
+
+
+def live_facts(detail: JobDetail) -> list[tuple[str, str]]:
+    """What a running job takes now, with the last minutes drawn."""
+    live, asked = detail.live, detail.job.resources
+    if live is None:
+        return []
+    facts = []
+    if live.cpus is not None:
+        drawn = sparkline(live.cpu_course, top=asked.cpus)
+        facts.append(("CPU now", f"{live.cpus:.2f} of {asked.cpus:g}  {drawn}"))
+    if live.memory is not None:
+        peak = f", peak {format_bytes(live.peak_memory)}" if live.peak_memory else ""
+        drawn = sparkline(live.memory_course, top=float(asked.memory))
+        told = f"{format_bytes(live.memory)} of {format_bytes(asked.memory)}{peak}  {drawn}"
+        facts.append(("memory now", told))
+    return facts
 
 
 def format_limits(limits: Limits) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from labbox.custom import Configuration, JobSettings, Settings
+from labbox.daemon.containers.cgroups import Consumed
 from labbox.daemon.containers.environments import Context, EnvFile, EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
@@ -75,6 +76,7 @@ class FakeEngine:
         self.created: list[str] = []
         self.removed: list[str] = []
         self.refuse: LabboxError | None = None
+        self.looks = 0
         self._changed: list[Callable[[], None]] = []
         self._listeners: list[Callable[[str, ContainerState], None]] = []
         self._arrived = asyncio.Event()
@@ -113,6 +115,10 @@ class FakeEngine:
             self._announce(run.name, state)
             self._interpret(run)
         self._arrived.set()
+
+    def consumed(self, name: str) -> Consumed:
+        self.looks += 1
+        return Consumed(cpu_seconds=self.looks * 1.0, memory=self.looks << 20, peak_memory=self.looks << 20)
 
     def _interpret(self, run: RunSpec) -> None:
         match run.command:

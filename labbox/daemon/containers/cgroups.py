@@ -27,6 +27,7 @@ class Consumed(Value):
     cpu_seconds: float | None = None
     peak_memory: int | None = None  # bytes
     oom_kills: int | None = None  # processes that the memory limit ended
+    memory: int | None = None  # bytes, now
 
 
 class Groups:
@@ -57,11 +58,13 @@ class Groups:
                 cpu_seconds=usec / 1e6 if usec is not None else None,
                 peak_memory=_number(folder / "memory.peak"),  # from Linux 5.19 on
                 oom_kills=_field(folder / "memory.events", "oom_kill"),
+                memory=_number(folder / "memory.current"),
             )
         nanoseconds = _number(self._folder("cpuacct", name) / "cpuacct.usage")
         return Consumed(
             cpu_seconds=nanoseconds / 1e9 if nanoseconds is not None else None,
             peak_memory=_number(self._folder("memory", name) / "memory.max_usage_in_bytes"),
+            memory=_number(self._folder("memory", name) / "memory.usage_in_bytes"),
         )
 
     def remove(self, name: str) -> None:

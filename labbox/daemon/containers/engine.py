@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from labbox.daemon.containers.cgroups import Groups
+from labbox.daemon.containers.cgroups import Consumed, Groups
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.feed import close_input, write_input
 from labbox.daemon.containers.firewall import raise_wall
@@ -258,6 +258,10 @@ class Engine:
     async def _open_hosts(self, name: str, state: ContainerState, hosts: tuple[str, ...], gate: Path) -> None:
         if state.status in ("running", "paused") and state.pid is not None:
             await self._openings.open(name, state.pid, openings(hosts), gate)
+
+    def consumed(self, name: str) -> Consumed:
+        """What a run has taken so far, from the kernel's files alone."""
+        return self._groups.read(name)
 
     async def inspect(self, name: str) -> ContainerState | None:
         """What a container is now; None where there is none of that name."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from labbox.daemon.containers.cgroups import Consumed
 from labbox.daemon.containers.environments import Context, EnvFile, EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
@@ -62,6 +63,9 @@ class Engine(Protocol):
 
     async def create_and_start(self, run: RunSpec) -> None:
         """Make the container and start it; one of that name that is there already is taken as it is."""
+
+    def consumed(self, name: str) -> Consumed:
+        """What a run has taken so far; quick, but of the disk's kind: call it in a thread."""
 
     async def inspect(self, name: str) -> ContainerState | None:
         """How a container stands; None where there is none."""

@@ -30,6 +30,7 @@ from labbox.daemon.jobs.groups import GroupLimits
 from labbox.daemon.jobs.handed import decode_handed
 from labbox.daemon.jobs.housekeeping import Housekeeping
 from labbox.daemon.jobs.intake import Intake, Taken, submission
+from labbox.daemon.jobs.measuring import Measuring
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Terminal, Transfers
 from labbox.daemon.jobs.runner import Run
@@ -101,6 +102,9 @@ class Jobs:
         """Take the parts; nothing is read or started before `run`."""
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
         self._runs: dict[int, Try] = {}
+        self._measuring = Measuring(
+            self._in_containers, lambda: not self._runs, engine.consumed, self._threads
+        )
         self._group: asyncio.TaskGroup | None = None
         self._loaded = asyncio.Event()
         feed = Feed(store)
@@ -170,11 +174,20 @@ class Jobs:
                 self._loaded.set()
                 group.create_task(self._sweep())
                 group.create_task(self._housekeeping.run(left))
+                group.create_task(self._measuring.run())
                 group.create_task(self._parts.dispatcher.run())
                 self._parts.dispatcher.wake()
         finally:
             self._group = None
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _in_containers(self) -> dict[int, str]:
+        going = (JobState.RUNNING, JobState.PAUSED)
+        return {
+            job: run.name
+            for job, run in self._runs.items()
+            if run.row.kind is JobKind.CONTAINER and run.row.state in going
+        }
 
     async def ready(self) -> None:
         """Wait until what was under way is taken up."""
@@ -186,6 +199,7 @@ class Jobs:
         kind = TransferRun if row.kind is JobKind.TRANSFER else Run
         run = kind(self._parts, row, attempt, adopted=adopted)
         self._runs[row.id] = run
+        self._measuring.wake()
         self._group.create_task(self._guard(run), name=f"job {row.id}")
         self._parts.feed.wake()
 
@@ -436,7 +450,8 @@ class Jobs:
     async def show(self, account: Account, id: int) -> JobDetail:  # noqa: A002 - the API's word
         """All that is known about a job."""
         row = await self._row(account, id, "show")
-        return await reading.show(self._parts, self._views, row)
+        shown = await reading.show(self._parts, self._views, row)
+        return msgspec.structs.replace(shown, live=self._measuring.of(id))
 
     async def why(self, account: Account, id: int) -> Why:  # noqa: A002 - the API's word
         """Every reason that keeps a job where it is."""
