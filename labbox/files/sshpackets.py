@@ -159,7 +159,7 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
     _opener: _Gcm | _Chacha | None = None
     _sealer: _Gcm | _Chacha | None = None
     take_turns: Callable[[Callable[[], None]], None] | None = None
-    _waits_for_turn = False
+    waits_for_turn = False
 
     # The protocol that asyncio sees: it reads into a buffer of ours.
 
@@ -188,14 +188,14 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
 
     def _wait_for_turn(self) -> None:
         """Go on with what is kept when it is this connection's turn; nothing more is read before."""
-        if self.take_turns is None or self._waits_for_turn or self._transport is None:
+        if self.take_turns is None or self.waits_for_turn or self._transport is None:
             return
-        self._waits_for_turn = True
+        self.waits_for_turn = True
         self._transport.pause_reading()
         self.take_turns(self._on_turn)
 
     def _on_turn(self) -> None:
-        self._waits_for_turn = False
+        self.waits_for_turn = False
         if self._transport is None:
             return
         if self._can_open():
@@ -204,12 +204,12 @@ class Packets(SSHConnection, asyncio.BufferedProtocol):
             self._take(self._view[:kept])
         else:
             self._recv_data()
-        if self._transport is not None and not self._waits_for_turn:
+        if self._transport is not None and not self.waits_for_turn:
             self._transport.resume_reading()
 
     def _recv_data(self) -> None:
         """As asyncssh's own, but for the turns: it goes on until a step has to wait or the slice is over."""
-        if self._waits_for_turn:
+        if self.waits_for_turn:
             return
         self._reset_keepalive_timer()
         until = 0.0 if not self._auth_complete else time.monotonic() + SLICE

@@ -31,6 +31,7 @@ class Knock(asyncio.Protocol):
         self._refuse = refuse
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
+        self._early = b""
         self.address = "unknown"
         self.source = "unknown"
         self.number = 0
@@ -40,13 +41,23 @@ class Knock(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody knocks."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.pause_reading()
         self.address = str((transport.get_extra_info("peername") or ("unknown",))[0])
         self.source = network_of(self.address)
+        # asyncio begins to read right after this, whatever is said here; so what follows comes after that.
+        asyncio.get_running_loop().call_soon(self._arrived)
+
+    def _arrived(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._transport.pause_reading()
         if reason := self._refuse(self.address):
             self.end(reason)
         else:
             self._porch.knock(self)
+
+    def data_received(self, data: bytes) -> None:
+        """What came before it was held; it is no less a part of what the client says."""
+        self._early += data
 
     def begin(self) -> None:
         """Its turn: the connection takes over."""
@@ -55,7 +66,10 @@ class Knock(asyncio.Protocol):
         self._connection = self._make(self)
         self._transport.set_protocol(self._connection)
         self._connection.connection_made(self._transport)
-        self._transport.resume_reading()
+        if self._early:
+            self._connection.data_received(self._early)
+        if not self._connection.waits_for_turn:
+            self._transport.resume_reading()
 
     def end(self, sentence: str) -> None:
         """Send it away with a sentence."""
