@@ -327,7 +327,8 @@ async def test_no_request_is_worked_on_while_others_wait(
     box: Attacked, tried: Callable[..., None], spec: JobSpec
 ) -> None:
     with box.client("ada") as ada, box.asked_meanwhile() as quick:
-        for _ in range(4):
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
             tried()
             with suppress(LabboxError):
                 await asyncio.to_thread(ada.submit_job, spec)

@@ -24,6 +24,8 @@ BODY_LIMIT: Final = 8 << 20  # bytes; the largest message is a spec with 10,000 
 BODY_TIME: Final = 30.0  # seconds in which a body has to arrive
 SMALL_BODY: Final = 256 * 1024  # bytes; of all messages but those in LARGE
 LARGE: Final = frozenset({JobSpec, InputBody})
+MOST: Final = {"env": 192 * 1024, "command": 256 * 1024, "sweep": 1 << 20, "array": 2 << 20}  # bytes in a job
+MOST_NAMED: Final = 250_000  # files that a transfer names: each is made a text, which takes the box's time
 PAGE_LIMIT: Final = 1000
 _SHOWN: Final = 300  # characters of what is wrong with a request
 
@@ -63,6 +65,8 @@ class Call:
         if len(data) > SMALL_BODY and kind not in LARGE:
             raise LabboxError("limit", f"cannot read the request: it is larger than {SMALL_BODY >> 10} KiB")
         try:
+            if len(data) > SMALL_BODY:
+                _check_parts(data)
             strict = msgspec.json.decode(data or b"{}", type=_strict(kind))
         except msgspec.DecodeError as error:
             raise LabboxError(
@@ -102,6 +106,26 @@ class Call:
     def limit(self) -> int:
         """How many rows a page shall have."""
         return self.number("limit", 1, PAGE_LIMIT) or 100
+
+
+class _Parts(msgspec.Struct):
+    """The parts of a large message that may be long, not looked into: that costs next to nothing."""
+
+    env: msgspec.Raw = msgspec.Raw(b"")
+    command: msgspec.Raw = msgspec.Raw(b"")
+    sweep: msgspec.Raw = msgspec.Raw(b"")
+    array: msgspec.Raw = msgspec.Raw(b"")
+    transfer: msgspec.Raw = msgspec.Raw(b"")
+
+
+def _check_parts(data: bytes) -> None:
+    """LabboxError "limit" for what would take long to read; before it is read."""
+    parts = msgspec.json.decode(data, type=_Parts)
+    for name, most in MOST.items():
+        if len(getattr(parts, name)) > most:
+            raise LabboxError("limit", f"cannot read the request: {name} is larger than {most >> 10} KiB")
+    if bytes(parts.transfer).count(b",") > MOST_NAMED:
+        raise LabboxError("limit", f"cannot read the request: it names more than {MOST_NAMED:,} files")
 
 
 Answer = msgspec.Struct | web.StreamResponse
