@@ -35,7 +35,7 @@ Rules = tuple[tuple[bool, re.Pattern[str]], ...]
 
 
 def pack(tree: int, target: IO[bytes], recipe: str, beside: Mapping[str, bytes], meter: Meter) -> None:
-    """Write the open folder `tree` into the open file `target`, with `recipe` as its Dockerfile.
+    """Write the open folder `tree` into the open file `target`; `recipe` is the Dockerfile that steps copy.
 
     Where the folder has none, it is the `code/` that stands with the Dockerfile and the files `beside`.
     LabboxError where the .dockerignore cannot be used.
@@ -101,7 +101,7 @@ class _Packing:
             raise LabboxError("invalid", "cannot pack the code: it is nested too deeply", "flatten it")
         for name in sorted(os.listdir(descriptor)):
             inner = f"{path}{name}"
-            if inner == RECIPE:
+            if inner in (RECIPE, IGNORE):  # whoever builds has their own
                 continue
             if time.monotonic() > self._until:
                 raise LabboxError(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,11 @@ from typing import Any
 import docker
 import pytest
 
+from labbox.daemon.containers import debian
 from labbox.daemon.containers.base import OWN_NAME, BaseImage, bare_name
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.debian import Archive, archives, bare_system, sorted_settings, suite_of_this_box
-from labbox.daemon.containers.images import build_image, context_of, find_image, pull_image
+from labbox.daemon.containers.images import build_image, find_image, pull_image
 from labbox.errors import LabboxError
 from labbox.model import Progress
 
@@ -141,7 +145,7 @@ async def test_another_recipe_makes_another_image_and_a_foreign_one_is_kept(
     assert second != first
     await build_image(
         own_connection,
-        context_of({"Dockerfile": b"FROM labbox-test/busybox\nENV MINE=1\n"}),
+        b"FROM labbox-test/busybox\nENV MINE=1\n",
         OWN_NAME,
         lambda _: None,
     )
@@ -162,6 +166,92 @@ async def test_a_recipe_that_fails_is_told_with_its_end(own_connection: Connecti
     assert "the reason" in caught.value.hint
     path.write_text("ARG BASE\nFROM ${BASE}\n")
     assert await base.ensure(lambda _: None)  # the next one tries again
+
+
+PASSWORD = "s3cret-of-the-archive"
+
+
+@pytest.fixture
+def closed_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The `/etc` of a box whose package archives want passwords, said in both of apt's ways."""
+    etc = tmp_path / "etc"
+    (etc / "apt/auth.conf.d").mkdir(parents=True)
+    (etc / "os-release").write_text("VERSION_CODENAME=bookworm\n")
+    (etc / "apt/sources.list").write_text(
+        f"deb http://ada:{PASSWORD}@one.example/debian bookworm main\n"
+        "deb [arch=amd64] https://two.example/debian bookworm main\n"
+    )
+    (etc / "apt/auth.conf.d/lab.conf").write_text(
+        f"machine https://two.example/debian\nlogin lab password {PASSWORD}-2\n"
+    )
+    monkeypatch.setattr(debian, "ETC", etc)
+    return etc
+
+
+@pytest.mark.engine
+@pytest.mark.root
+@pytest.mark.attack("S13")
+@pytest.mark.usefixtures("closed_archive")
+async def test_the_archives_passwords_are_lent_to_the_making_and_stay_in_no_image(
+    own_connection: Connection, tmp_path: Path, tried: Callable[..., None]
+) -> None:
+    path = recipe(
+        tmp_path,
+        "ENV KEPT='one two'\nRUN cat /etc/apt/auth.conf.d/*.conf \\\n && echo layer of $KEPT >/made\n"
+        "WORKDIR /code",
+    )
+    base = BaseImage(
+        own_connection, recipe=path, scratch=tmp_path / "scratch", pull=False, build_network="none"
+    )
+    told: list[Progress | str] = []
+    image = await base.ensure(told.append)
+    assert f"machine http://one.example/debian login ada password {PASSWORD}" in told
+    assert f"login lab password {PASSWORD}-2" in told
+    assert await base.ensure(told.append) == image
+    assert list((tmp_path / "scratch").iterdir()) == []
+    known = await own_connection.call(lambda api: api.inspect_image(image))
+    assert known["Config"]["WorkingDir"] == "/code"
+    assert "KEPT=one two" in known["Config"]["Env"]
+    tried(3)
+    # every layer, and its history
+    saved = await own_connection.call(lambda api: b"".join(api.get_image(image)))
+    assert b"layer of one two" in saved
+    assert PASSWORD.encode() not in saved
+    recipe(tmp_path, "RUN echo going && echo no such thing && false")
+    with pytest.raises(LabboxError, match="its packages ended with code 1") as caught:
+        await base.ensure(told.append)
+    assert "no such thing" in caught.value.hint
+
+
+@pytest.mark.root
+@pytest.mark.attack("S13")
+async def test_the_bare_system_is_fetched_with_passwords_that_nobody_sees(
+    closed_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tried: Callable[..., None]
+) -> None:
+    said = tmp_path / "said"
+    program = tmp_path / "bin/debootstrap"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >{said}.words; cat "$HOME/.netrc" >{said}\n'
+        "for name in etc/apt/sources.list.d etc/apt/apt.conf.d etc/apt/auth.conf.d usr/sbin"
+        ' var/cache/apt/archives var/lib/apt/lists; do mkdir -p "$4/$name"; done\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    async with bare_system("bookworm", tmp_path, lambda *_: None, closed_archive) as root:
+        tried(2)
+        assert PASSWORD not in Path(f"{said}.words").read_text()
+        assert subprocess.run(["grep", "-rqF", PASSWORD, root], check=False).returncode == 1
+        written = (root / "etc/apt/sources.list.d/debian.sources").read_text()
+        assert re.findall("URIs: (.*)", written) == [
+            "http://one.example/debian",
+            "https://two.example/debian",
+        ]
+    assert said.read_text() == (
+        f"machine two.example\nlogin lab password {PASSWORD}-2\n"
+        f"machine one.example login ada password {PASSWORD}\n"
+    )
+    assert list(tmp_path.glob("access-*")) == []
 
 
 @pytest.mark.engine

@@ -285,10 +285,56 @@ def test_files_that_requirements_include_are_taken_too(lab: Any) -> None:
     asked = lab.plan().plan.software.requirements
     assert asked.text() == "six\nscipy\n"
     assert asked.constraint_text() == "numpy<2\n"
-    (lab.home / "study/code/link.txt").symlink_to("constraints.txt")
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("code/link.txt", "real.txt"),
+        ("code/link.txt", "second.txt"),
+        ("code/link.txt", "deep/one.txt"),
+        ("code/folder", "deep"),
+    ],
+)
+def test_files_that_requirements_include_may_be_links(lab: Any, link: str, target: str) -> None:
+    lab.project({**APP, "code/real.txt": "six\n", "code/deep/one.txt": "six\n"})
+    study = lab.home / "study"
+    (study / "code/second.txt").symlink_to("real.txt")
+    (study / link).symlink_to(target)
+    asks = "link.txt" if link.endswith(".txt") else "folder/one.txt"
+    lab.project({"code/requirements.txt": f"-r {asks}\n"})
+    assert lab.plan().plan.software.requirements.text() == "six\n"
+
+
+@pytest.mark.parametrize(
+    "target", ["../../outside.txt", "/etc/hostname", "/proc/self/environ", "link.txt", "gone.txt", "../.."]
+)
+def test_a_link_that_leads_to_no_file_of_the_project_includes_none(lab: Any, target: str) -> None:
+    lab.project(APP)
+    (lab.home / "outside.txt").write_text("six\n")
+    (lab.home / "study/code/link.txt").symlink_to(target)
     lab.project({"code/requirements.txt": "-r link.txt\n"})
-    (error,) = lab.errors()
-    assert "there is no file “link.txt” in the project" in error.text
+    assert any("there is no file “link.txt” in the project" in one.text for one in lab.errors())
+
+
+@pytest.mark.parametrize("link", ["requirements.txt", "code/requirements.txt"])
+def test_a_file_of_the_usual_name_may_be_a_link_too(lab: Any, link: str) -> None:
+    lab.project({**APP, "code/real.txt": "six\n"})
+    target = "real.txt" if link.startswith("code/") else "code/real.txt"
+    (lab.home / "study" / link).symlink_to(target)
+    assert lab.plan().plan.software.requirements.text() == "six\n"
+    (lab.home / "study/code/real.txt").unlink()
+    found = lab.plan()
+    assert found.plan.software.requirements is None
+    assert [one.text for one in found.inspection.findings if one.level == "warning"] == [
+        f"{link} is not used: it is a link to {target}, and the project has no such file"
+    ]
+
+
+def test_one_file_under_two_usual_names_is_one(lab: Any) -> None:
+    lab.project({**APP, "code/requirements.txt": "six\n"})
+    (lab.home / "study/requirements.txt").symlink_to("code/requirements.txt")
+    assert lab.plan().plan.software.requirements.text() == "six\n"
 
 
 def test_requirements_from_powershell_are_read(lab: Any) -> None:

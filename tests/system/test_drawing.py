@@ -29,11 +29,11 @@ _BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".eps": b"%!PS
 @pytest.mark.timeout(420)  # the images are made once for each engine
 @pytest.mark.parametrize(("entry", "text"), [("app.m", _OCTAVE), ("app.R", _R)])
 def test_a_plot_becomes_a_file_of_each_kind(entry: str, text: str, ada: Person, tmp_path: Path) -> None:
-    study = tmp_path / "drawing"
+    study = tmp_path / f"drawing-{entry[4:]}"  # of its own: both are the same person's
     study.mkdir()
     (study / entry).write_text(text)
     ada.scp(str(study), "box:")
-    done = ada.run("job", "submit", "drawing", "--follow", timeout=400)
+    done = ada.run("job", "submit", study.name, "--follow", timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     job = ada.json("job", "list")["jobs"][0]
     ada.scp(f"box:{job['results']}/output", str(tmp_path / "output"))

@@ -14,17 +14,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from labbox.daemon.containers.aptaccess import keep_run
 from labbox.daemon.containers.connection import Connection
-from labbox.daemon.containers.debian import bare_system, proxies_with_password, suite_of_this_box
+from labbox.daemon.containers.debian import (
+    archive_access,
+    bare_system,
+    proxies_with_password,
+    suite_of_this_box,
+)
 from labbox.daemon.containers.images import (
     Report,
     build_image,
-    context_of,
     find_image,
     import_folder,
     pull_image,
 )
 from labbox.errors import LabboxError
+from labbox.files.software.dockerfile import canonical
 from labbox.model import Progress
 
 OWN_NAME: Final = "labbox/base"
@@ -33,7 +39,7 @@ RECIPE_LABEL: Final = "labbox.recipe"
 
 def bare_name(suite: str) -> str:
     """The bare Debian that is made here; the number grows with what `bare_system` puts into it."""
-    return f"labbox/debian:{suite}-2"
+    return f"labbox/debian:{suite}-3"
 
 
 class BaseImage:
@@ -147,13 +153,40 @@ class BaseImage:
         self._tell(Progress(phase="image: bare system", done=done, total=total))
 
     async def _build(self, ground: str) -> None:
+        arguments = {**await proxies_with_password(), **self._build_args}
+        labels = {RECIPE_LABEL: self._recipe_hash()}
+        if said := await asyncio.to_thread(archive_access):
+            await self._build_with_access(ground, said, arguments, labels)
+            return
         await build_image(
             self._connection,
-            context_of({"Dockerfile": self._recipe.read_bytes()}),
+            self._recipe.read_bytes(),
             self.name,
             self._tell,
             phase="image: packages",
-            build_args={**await proxies_with_password(), **self._build_args, "BASE": ground},
-            labels={RECIPE_LABEL: self._recipe_hash()},
+            build_args={**arguments, "BASE": ground},
+            labels=labels,
             network=self._network,
+        )
+
+    async def _build_with_access(
+        self, ground: str, said: str, arguments: Mapping[str, str], labels: Mapping[str, str]
+    ) -> None:
+        """The recipe in one step, which sees the passwords of the archive; they do not stay in the image."""
+        lines = [line.partition(" ")[::2] for line in canonical(self._recipe.read_text())]
+        self._tell("image: packages, from an archive that wants a password")
+        await keep_run(
+            self._connection,
+            ground,
+            " && ".join(f"{{ {rest}\n}}" for word, rest in lines if word == "RUN") or ":",
+            self.name,
+            self._tell,
+            said=said,
+            env=arguments,
+            scratch=self._scratch,
+            network=self._network,
+            changes=[
+                *(f"{word} {rest}" for word, rest in lines if word not in ("ARG", "FROM", "RUN")),
+                *(f"LABEL {key}={value}" for key, value in labels.items()),
+            ],
         )

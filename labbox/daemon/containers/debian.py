@@ -16,10 +16,12 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Final, cast
 
+from labbox.daemon.containers.aptaccess import access, as_netrc, bare_address
 from labbox.errors import LabboxError
 from labbox.model import Value
 from labbox.text import decode, visible_line
 
+ETC: Final = Path("/etc")
 _MAKE_SECONDS: Final = 1800.0
 _PROGRESS: Final = re.compile(r"P: (\d+) (\d+) (\w+)")
 # debootstrap's names of what it counts, and which hundredths of the whole they take by experience
@@ -96,7 +98,7 @@ def _lines(text: str) -> Iterable[Archive]:
 
 @contextlib.asynccontextmanager
 async def bare_system(
-    suite: str, scratch: Path, progress: Callable[[float, float], None], etc: Path = Path("/etc")
+    suite: str, scratch: Path, progress: Callable[[float, float], None], etc: Path = ETC
 ) -> AsyncIterator[Path]:
     """A folder below `scratch` that holds a minimal Debian with this box's settings; it is gone afterwards.
 
@@ -118,9 +120,13 @@ async def bare_system(
     root = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="debian-", dir=scratch))
     try:
         sources = archives(etc / "apt", suite)
-        mirror = [sources[0].address] if sources else []
+        mirror = [bare_address(sources[0].address)] if sources else []
         command = ["debootstrap", "--debian-installer", "--variant=minbase", suite, str(root), *mirror]
-        await _debootstrap(command, progress)
+        with tempfile.TemporaryDirectory(dir=scratch, prefix="access-") as home:
+            passwords = Path(home) / ".netrc"  # what debootstrap fetches with reads it; its words all can see
+            passwords.touch(mode=0o600)
+            passwords.write_text(as_netrc(access(etc / "apt", [one.address for one in sources])))
+            await _debootstrap(command, progress, home)
         await asyncio.to_thread(_furnish, root, sources, etc)
         await _copy_apt_settings(root)
         yield root
@@ -128,7 +134,7 @@ async def bare_system(
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
 
 
-async def _debootstrap(command: list[str], progress: Callable[[float, float], None]) -> None:
+async def _debootstrap(command: list[str], progress: Callable[[float, float], None], home: str) -> None:
     """Run it and read the protocol of its --debian-installer mode (`functions` of debootstrap)."""
     process = await asyncio.create_subprocess_exec(
         "/bin/sh",
@@ -138,7 +144,7 @@ async def _debootstrap(command: list[str], progress: Callable[[float, float], No
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
+        env={**os.environ, "LC_ALL": "C.UTF-8", "HOME": home},
         start_new_session=True,
     )
     said = cast(asyncio.StreamReader, process.stdout)  # a pipe was asked for
@@ -179,7 +185,7 @@ def _furnish(root: Path, sources: tuple[Archive, ...], etc: Path) -> None:
         (root / "etc/apt/sources.list").unlink(missing_ok=True)
         (root / "etc/apt/sources.list.d/debian.sources").write_text(
             "\n".join(
-                f"Types: deb\nURIs: {one.address}\nSuites: {' '.join(one.suites)}\n"
+                f"Types: deb\nURIs: {bare_address(one.address)}\nSuites: {' '.join(one.suites)}\n"
                 f"Components: {' '.join(one.components)}\nSigned-By: {_SIGNED_BY}\n"
                 for one in sources
             )
@@ -191,10 +197,6 @@ def _furnish(root: Path, sources: tuple[Archive, ...], etc: Path) -> None:
     local = Path("/usr/local/share/ca-certificates")
     if local.is_dir():
         shutil.copytree(local, root / local.relative_to("/"), dirs_exist_ok=True)
-    for path in (etc / "apt/auth.conf.d").glob("*.conf"):
-        target = root / "etc/apt/auth.conf.d" / path.name
-        target.touch(mode=0o600)  # no job can read it: none is root
-        target.write_bytes(path.read_bytes())
     (root / "etc/apt/apt.conf.d/80small").write_text(
         'APT::Install-Recommends "false";\nAcquire::Languages "none";\nAcquire::GzipIndexes "true";\n'
         'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
@@ -220,6 +222,15 @@ async def _copy_apt_settings(root: Path) -> None:
     target = root / "etc/apt/apt.conf.d/90box"
     target.touch(mode=0o644)
     target.write_bytes(kept)
+
+
+def archive_access() -> str:
+    """The passwords of the box's package archives, as apt_auth.conf(5) has them; "" where they want none."""
+    try:
+        suite = suite_of_this_box(ETC / "os-release")
+    except LabboxError:
+        return ""
+    return access(ETC / "apt", [one.address for one in archives(ETC / "apt", suite)])
 
 
 async def proxies_with_password() -> dict[str, str]:

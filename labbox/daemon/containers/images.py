@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import secrets
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from labbox.daemon.containers.connection import Connection
 from labbox.errors import LabboxError
+from labbox.files.contexts import IGNORE
 from labbox.model import Progress
 from labbox.text import visible_line
 
@@ -88,7 +90,7 @@ async def pull_image(connection: Connection, name: str, report: Report) -> None:
 
 async def build_image(
     connection: Connection,
-    context: IO[bytes],
+    recipe: bytes,
     name: str,
     report: Report,
     *,
@@ -96,10 +98,12 @@ async def build_image(
     build_args: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     network: str = "bridge",
-    dockerfile: str = "Dockerfile",
+    context: IO[bytes] | None = None,
     limited: bool = False,
 ) -> None:
-    """Build a tar archive that holds a Dockerfile and tag the image; what the steps print goes to `report`.
+    """Build a Dockerfile and tag the image; what the steps print goes to `report`.
+
+    `context` is a tar of what the steps may copy; whatever else it holds, `recipe` is what is built.
 
     `limited` steps get half of the box's memory and processors at most, and give way to all others.
 
@@ -135,9 +139,9 @@ async def build_image(
             del last_lines[:-3]
 
     def work(api: docker.APIClient) -> Iterator[dict[str, Any]]:
-        context.seek(0)
+        dockerfile = f".labbox-{secrets.token_hex(16)}"  # whoever made the context could not know it
         stream: Iterator[dict[str, Any]] = api.build(
-            fileobj=context,
+            fileobj=_archive(dockerfile, recipe, context),
             custom_context=True,
             tag=name,
             rm=True,
@@ -159,6 +163,24 @@ async def build_image(
             f"cannot build the image {name}: {visible_line(failure)}",
             "the end of its output: " + " / ".join(last_lines) if last_lines else "",
         )
+
+
+def _archive(name: str, recipe: bytes, context: IO[bytes] | None) -> Iterator[bytes]:
+    """A tar of `recipe` under `name`, and of what `context` holds.
+
+    Ours come first, so that nothing ends the archive before them. When the engine has read the Dockerfile it
+    takes out what the .dockerignore names, so that no step copies ours.
+    """
+    for own, content in ((name, recipe), (IGNORE, f"{IGNORE}\n{name}\n".encode())):
+        entry = tarfile.TarInfo(own)
+        entry.size, entry.mode = len(content), 0o644
+        yield entry.tobuf() + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+    if context is None:
+        yield bytes(2 * tarfile.BLOCKSIZE)
+        return
+    context.seek(0)
+    while chunk := context.read(_CHUNK):
+        yield chunk
 
 
 def _limits() -> dict[str, Any]:

@@ -262,15 +262,18 @@ class WorkerFolders:
 
 
 class _SnapshotContext:
-    """Implements `environments.Context`; a snapshot's name is that of its content."""
+    """Implements `environments.Context`; a snapshot's name is that of its content.
+
+    What it packs is the word of its owner: nobody else gets an image made of it.
+    """
 
     def __init__(self, workers: Workers, account: Account, tree: Path) -> None:
         self._workers, self._account, self._tree = workers, account, tree
 
     @property
     def name(self) -> str:
-        """The snapshot's."""
-        return self._tree.name
+        """The snapshot's, with its owner."""
+        return f"{self._account.uid}/{self._tree.name}"
 
     async def pack(self, recipe: str, beside: Mapping[str, bytes]) -> IO[bytes]:
         """Have a process of the person's write it into a file of ours, which the caller closes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from labbox.files.software.requirements import RequirementsReader
 from labbox.files.software.setups import read_setup_cfg, read_setup_py
 from labbox.model import Value
 from labbox.protocol import Finding
+from labbox.text import visible_line
 
 _KINDS: Final[dict[str, FileKind]] = {
     "requirements.txt": "requirements",
@@ -66,6 +68,8 @@ _BINDERS: Final = ("binder", ".binder")  # as repo2docker has it: what stands th
 _OF_BINDER: Final = ("requirements", "conda", "apt", "runtime")
 _ONCE: Final = ("requirements", "pyproject", "conda", "apt", "dockerfile")  # where two of a kind are refused
 _MOST_NAMES: Final = 1_000
+_MOST_LINKS: Final = 8  # one after another
+_SHOWN: Final = 200  # characters
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -246,8 +250,13 @@ def _unused(descriptor: int, prefix: str, software: Software, reading: Reading) 
 
 
 def _read(descriptor: int, name: str, shown: str, reading: Reading, *, warn: bool = False) -> bytes | None:
-    if "/" in name:
-        content = _read_path(descriptor, name.split("/"))
+    folder, _, base = name.rpartition("/")
+    if folder or (leads := _link(descriptor, base)) is not None:
+        content = reading.lookup(shown)
+        if content is None and not folder:
+            target = visible_line(str(leads))[:_SHOWN]
+            text = f"{shown} is not used: it is a link to {target}, and the project has no such file"
+            reading.warn(shown, None, text, "put the file itself into the project")
         return None if content is None or len(content) > MAX_FILE else in_utf8(content)
     try:
         content = read_plain(descriptor, name, MAX_FILE)
@@ -273,24 +282,30 @@ def in_utf8(data: bytes) -> bytes:
 
 
 def _below(folders: list[tuple[int, str]]) -> Lookup:
-    """Files that others include: by their path in the project, reached without following links."""
+    """Files that others include: by their path in the project; links lead where they lead inside of it."""
 
-    def find(name: str) -> bytes | None:
+    def find(name: str, links: int = _MOST_LINKS) -> bytes | None:
         for descriptor, prefix in reversed(folders):
             if prefix and not name.startswith(prefix):
                 continue
             content = _read_path(descriptor, name.removeprefix(prefix).split("/"))
-            if content is not None:
+            if isinstance(content, bytes):
                 return content
+            if content is not None and links > 0:
+                target = posixpath.normpath(prefix + content)
+                return None if target.startswith(("/", "../")) else find(target, links - 1)
         return None
 
     return find
 
 
-def _read_path(folder: int, parts: list[str]) -> bytes | None:
+def _read_path(folder: int, parts: list[str]) -> bytes | str | None:
+    """What a file holds; where a link stands in the way, the path from the folder that it leads to."""
     descriptor = os.dup(folder)
     try:
         for number, part in enumerate(parts, start=1):
+            if (target := _link(descriptor, part)) is not None:
+                return posixpath.join(*parts[: number - 1], target, *parts[number:])
             flags = _FLAGS if number == len(parts) else _FLAGS | os.O_DIRECTORY
             below = os.open(part, flags, dir_fd=descriptor)
             os.close(descriptor)
@@ -305,11 +320,20 @@ def _read_path(folder: int, parts: list[str]) -> bytes | None:
         os.close(descriptor)
 
 
+def _link(folder: int, name: str) -> str | None:
+    """Where a link leads, as it is written; None for anything else."""
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except (OSError, ValueError):
+        return None
+
+
 def _twice(files: list[ProjectFile], reading: Reading) -> None:
-    first: dict[str, str] = {}
+    first: dict[str, ProjectFile] = {}
     for file in files:
-        before = first.setdefault(file.kind, file.name)
-        if file.kind in _ONCE and before != file.name:
+        other = first.setdefault(file.kind, file)
+        before = other.name
+        if file.kind in _ONCE and other.content != file.content:
             reading.findings.append(
                 Finding(
                     level="error",

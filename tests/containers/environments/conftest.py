@@ -25,6 +25,7 @@ from labbox.daemon.containers.environments import (
     Prepared,
     throwaway,
 )
+from labbox.daemon.containers.environments.plan import Context
 from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
 from labbox.files.software.asked import Software
 from labbox.model import Progress
@@ -52,7 +53,7 @@ class Box:
     async def prepare(
         self,
         *files: tuple[FileKind, str],
-        context: Path | None = None,
+        context: Path | Context | None = None,
         template: Template = PYTHON,
         image: str | None = None,
         software: Software | None = None,
@@ -61,7 +62,7 @@ class Box:
             template=template,
             files=tuple(EnvFile(kind=kind, name=NAMES[kind], content=text.encode()) for kind, text in files),
             software=asked(*files) if software is None else software,
-            context=None if context is None else Tree(context),
+            context=Tree(context) if isinstance(context, Path) else context,
             image=image,
         )
         async with asyncio.timeout(110):

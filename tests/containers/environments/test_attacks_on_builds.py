@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
+import io
 import os
-from collections.abc import AsyncIterator, Callable
+import tarfile
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from made_packages import backend, make_source, make_wheel
 
 from labbox.custom import ContainerSettings, Settings
+from labbox.daemon.containers import debian
+from labbox.daemon.containers.images import context_of
 from labbox.errors import LabboxError
 
 PASSWORD = "s3cret-of-the-lab"
@@ -216,3 +221,93 @@ async def test_an_image_made_for_one_person_is_nobody_elses(
             with pytest.raises(LabboxError):
                 await box.prepare(("dockerfile", text))
     await box.connection.call(lambda api: api.remove_image(hers.image, force=True))
+
+
+class Handed:
+    """A context as a person's own process may hand it over: any bytes."""
+
+    name = "handed"
+
+    def __init__(self, archive: bytes) -> None:
+        self.archive = archive
+
+    async def pack(self, recipe: str, beside: Mapping[str, bytes]) -> IO[bytes]:
+        return io.BytesIO(self.archive)
+
+
+@pytest.mark.attack("S14")
+async def test_what_is_built_is_the_dockerfile_that_was_checked(
+    open_box: Callable[..., Any], tried: Callable[..., None]
+) -> None:
+    box = await open_box(settings=building(build_network="none", bases=("labbox/base",)))
+    evil = b"FROM scratch\nLABEL evil=1\n"
+    ignore = b"*\n!Dockerfile\n"
+    links = io.BytesIO()
+    with tarfile.open(fileobj=links, mode="w") as written:
+        for name, target in (
+            ("Dockerfile", "/proc/1/environ"),
+            (".labbox", ".."),
+            (".dockerignore", "Dockerfile"),
+        ):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            written.addfile(entry)
+    made = [
+        context_of({"Dockerfile": evil, "dockerfile": evil, ".labbox-x": evil, "a": b"a"}).read(),
+        context_of({"Dockerfile": evil, ".dockerignore": ignore, "a": b"a"}).read(),
+        bytes(1024) + context_of({"Dockerfile": evil, "a": b"a"}).read(),
+        links.getvalue(),
+        gzip.compress(context_of({"Dockerfile": evil, "a": b"a"}).read()),
+        b"",
+    ]
+    text = "FROM labbox/base\nLABEL labbox-test={}\nRUN echo honest\nCOPY . /srv/\nRUN ls -A /srv\n"
+    for number, archive in enumerate(made):
+        tried()
+        box.lines.clear()
+        recipe = ("dockerfile", text.format(f"{box.name}-{number}"))
+        try:
+            prepared = await box.prepare(recipe, context=Handed(archive))
+        except LabboxError as error:
+            assert error.code == "invalid"
+            continue
+        known = await box.connection.call(lambda api, image=prepared.image: api.inspect_image(image))
+        await box.connection.call(lambda api, image=prepared.image: api.remove_image(image, force=True))
+        assert "honest" in box.lines
+        assert "evil" not in known["Config"]["Labels"]
+        if number == 0:
+            assert [line for line in box.lines if line.startswith(".labbox-")] == [".labbox-x"]
+
+
+_SPY = "RUN printf '#!/bin/sh\\nenv; cat /proc/*/environ /etc/apt/auth.conf.d/*; {}' >/usr/local/bin/apt-get"
+
+
+@pytest.mark.attack("S13")
+@pytest.mark.parametrize("network", ["host", "none"])
+async def test_packages_added_to_a_persons_image_are_added_without_passwords(
+    open_box: Callable[..., Any],
+    index: Index,
+    network: str,
+    tried: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its apt-get may be anybody's program."""
+    (tmp_path / "apt").mkdir()
+    (tmp_path / "apt/auth.conf").write_text(f"machine a.example login lab password {PASSWORD}\n")
+    (tmp_path / "os-release").write_text("VERSION_CODENAME=bookworm\n")
+    monkeypatch.setattr(debian, "ETC", tmp_path)
+    proxy = f"http://lab:{PASSWORD}@127.0.0.1:{index.port}"
+    environ = {"PIP_CONFIG_FILE": "/dev/null", "http_proxy": proxy, "https_proxy": proxy}
+    box = await open_box(environ, settings=building(build_network=network))
+    tried(2)
+    asks = f"curl -s -m 5 --noproxy x http://127.0.0.1:{index.own_port}/own; true"
+    text = f"FROM labbox/base\nLABEL labbox-test={box.name}\n{_SPY.format(asks)}\n"
+    prepared = await box.prepare(
+        ("dockerfile", text + "RUN chmod 755 /usr/local/bin/apt-get\n"), ("apt", "hello\n")
+    )
+    said = "\n".join(box.lines)
+    assert "DEBIAN_FRONTEND=noninteractive" in said  # it did look
+    assert "http_proxy=http://127.0.0.1:3128" in said
+    assert PASSWORD not in said
+    assert index.own == []
+    await box.connection.call(lambda api: api.remove_image(prepared.image, force=True))

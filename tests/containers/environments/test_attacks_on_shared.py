@@ -56,8 +56,8 @@ async def image_with(box: Any, mark: str, claims: Mapping[str, str]) -> str:
     base = await box.environments._images.base(box.hear)
     script = _LIAR.format(claims=json.dumps(claims), mark=mark)
     recipe = f"FROM {base}\nCOPY python3 /usr/local/bin/python3\nRUN chmod 755 /usr/local/bin/python3\n"
-    context = context_of({"Dockerfile": recipe.encode(), "python3": script.encode()})
-    await build_image(box.connection, context, name, box.hear, network="none")
+    context = context_of({"python3": script.encode()})
+    await build_image(box.connection, recipe.encode(), name, box.hear, network="none", context=context)
     return name
 
 

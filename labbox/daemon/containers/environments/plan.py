@@ -33,10 +33,10 @@ class Context(Protocol):
 
     @property
     def name(self) -> str:
-        """The same for the same content."""
+        """The same for the same content of the same person."""
 
     async def pack(self, recipe: str, beside: Mapping[str, bytes]) -> IO[bytes]:
-        """The tree as a build context with this Dockerfile; the files `beside` go with a `code/`."""
+        """The tree as a build context; this Dockerfile and the files `beside` stand with a `code/`."""
 
 
 class EnvironmentPlan(Value):

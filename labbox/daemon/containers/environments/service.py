@@ -69,7 +69,13 @@ class Environments:
         self._folders = Folders(state, installer)
         self._programs = Programs(state, installer, index)
         self._images = Images(
-            connection, base, settings.containers, index, Ways(self._programs, self._folders, index), box
+            connection,
+            base,
+            settings.containers,
+            index,
+            Ways(self._programs, self._folders, index),
+            box,
+            state / "scratch",
         )
         self._pythons = Pythons(self._programs, self._folders, workers)
         self._condas = Condas(self._programs, self._folders, index, settings.index.channels)
@@ -195,7 +201,7 @@ class Environments:
     async def _image(self, plan: EnvironmentPlan, report: Report) -> str:
         """The image: by the project's Dockerfile, else the job's, the template's, the base; with packages."""
         template = plan.template
-        recipe, extra = plan.software.recipe, plan.software.packages
+        recipe, extra, ours = plan.software.recipe, plan.software.packages, False
         if recipe is not None:
             base = await self._images.base(report) if recipe.on_base else ""
             image = await self._images.from_dockerfile(recipe, plan.context, plan.files, base, report)
@@ -207,9 +213,9 @@ class Environments:
             extra = (*template.apt, *extra)
         else:
             template = self._runnable(template)
-            image = await self._images.base(report)
+            image, ours = await self._images.base(report), True
             extra = (*template.apt, *extra)
-        return await self._images.with_packages(image, extra, report)
+        return await self._images.with_packages(image, extra, report, ours=ours)
 
     def _runnable(self, template: Template) -> Template:
         """`template`, or what it falls back to where it needs an image and names none."""

@@ -8,10 +8,13 @@ import fnmatch
 import os
 import re
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import IO, Final, Protocol
 
 from labbox.custom import ContainerSettings
+from labbox.daemon.containers.aptaccess import keep_run
 from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.debian import archive_access
 from labbox.daemon.containers.environments import throwaway
 from labbox.daemon.containers.environments.folders import digest
 from labbox.daemon.containers.environments.index import PackageIndex
@@ -49,6 +52,7 @@ class Images:
         index: PackageIndex,
         ways: Ways,
         owner: str,
+        scratch: Path,
     ) -> None:
         """`index` tells our own builds the proxy, `ways` lead out of people's; `owner` names this box."""
         self._connection = connection
@@ -57,6 +61,7 @@ class Images:
         self._index = index
         self._ways = ways
         self._owner = owner
+        self._scratch = scratch
 
     async def base(self, report: Report) -> str:
         """The id of the job base image."""
@@ -85,8 +90,11 @@ class Images:
             )
         return found
 
-    async def with_packages(self, image: str, packages: Sequence[str], report: Report) -> str:
-        """The id of `image` with Debian packages added."""
+    async def with_packages(self, image: str, packages: Sequence[str], report: Report, *, ours: bool) -> str:
+        """The id of `image` with Debian packages added.
+
+        In an image that is not `ours`, apt is anybody's program: it is told no password.
+        """
         words = sorted(set(packages))
         if not words:
             return image
@@ -94,7 +102,7 @@ class Images:
         found = await find_image(self._connection, tag)
         if found is not None:
             return str(found["Id"])
-        await self._make(tag, _apt_recipe(image, words), report)
+        await self._add_packages(tag, image, words, report, ours=ours)
         return await self._id(tag)
 
     async def from_dockerfile(
@@ -120,16 +128,16 @@ class Images:
             }
         known = [part for name, data in sorted(beside.items()) for part in (name, data)]
         tree = "" if context is None else context.name
-        tag = f"{OWN_REPOSITORY}:{digest('dockerfile-3', recipe.file, content, tree, *known)}"
+        tag = f"{OWN_REPOSITORY}:{digest('dockerfile-4', recipe.file, content, tree, *known)}"
         found = await find_image(self._connection, tag)
         if found is not None:
             return str(found["Id"])
         if context is None:
             archive = context_of({_DOCKERFILE: content.encode()})
         else:
-            archive = await context.pack(content, beside)
+            archive = await context.pack(content, beside)  # theirs: what is built is `content` all the same
         with archive:
-            await self._build_theirs(archive, tag, recipe.file, report)
+            await self._build_theirs(content, archive, tag, recipe.file, report)
         return await self._id(tag)
 
     async def own_command(self, image: str) -> tuple[tuple[str, ...], str]:
@@ -177,8 +185,10 @@ class Images:
             raise LabboxError("unavailable", "cannot find the image that was just made", "try again")
         return str(image["Id"])
 
-    async def _make(self, tag: str, recipe: str, report: Report) -> None:
-        """Build our own recipe; what fails in it are package names, or the way to the archive."""
+    async def _add_packages(
+        self, tag: str, image: str, words: Sequence[str], report: Report, *, ours: bool
+    ) -> None:
+        """Run our own words in it; what fails in them are package names, or the way to the archive."""
         said: list[str] = []
 
         def listen(what: Progress | str) -> None:
@@ -188,25 +198,61 @@ class Images:
             report(what)
 
         try:
-            await build_image(
-                self._connection,
-                context_of({"Dockerfile": recipe.encode()}),
-                tag,
-                listen,
-                phase="packages",
-                build_args=self._index.proxy_arguments(),
-                labels={LABEL: tag},
-                network=self._settings.build_network,
-            )
+            if not ours:
+                async with self._outside(report) as (network, arguments):
+                    await self._install(tag, image, words, listen, network, arguments)
+            elif access := await asyncio.to_thread(archive_access):
+                await self._install_with_access(tag, image, words, listen, access)
+            else:
+                network, arguments = self._settings.build_network, self._index.proxy_arguments()
+                await self._install(tag, image, words, listen, network, arguments)
         except LabboxError as error:
             if error.code != "invalid":
                 raise
             _check_engine(error)
             raise _apt_error(said) from error
 
-    async def _build_theirs(self, archive: IO[bytes], tag: str, name: str, report: Report) -> None:
+    async def _install(
+        self,
+        tag: str,
+        image: str,
+        words: Sequence[str],
+        report: Report,
+        network: str,
+        arguments: dict[str, str],
+    ) -> None:
+        await build_image(
+            self._connection,
+            f"FROM {image}\nUSER root\nRUN {_apt_script(words)}\n".encode(),
+            tag,
+            report,
+            phase="packages",
+            build_args=arguments,
+            labels={LABEL: tag},
+            network=network,
+        )
+
+    async def _install_with_access(
+        self, tag: str, image: str, words: Sequence[str], report: Report, access: str
+    ) -> None:
+        await keep_run(
+            self._connection,
+            image,
+            _apt_script(words),
+            tag,
+            report,
+            said=access,
+            env=self._index.proxy_arguments(),
+            scratch=self._scratch,
+            network=self._settings.build_network,
+            changes=[f"LABEL {LABEL}={tag}"],
+        )
+
+    async def _build_theirs(
+        self, content: str, archive: IO[bytes], tag: str, name: str, report: Report
+    ) -> None:
         async with self._outside(report) as (network, arguments):
-            await self._build_on(network, arguments, archive, tag, name, report)
+            await self._build_on(network, arguments, content, archive, tag, name, report)
 
     @contextlib.asynccontextmanager
     async def _outside(self, report: Report) -> AsyncIterator[tuple[str, dict[str, str]]]:
@@ -253,6 +299,7 @@ class Images:
         self,
         network: str,
         arguments: dict[str, str],
+        content: str,
         archive: IO[bytes],
         tag: str,
         name: str,
@@ -274,12 +321,13 @@ class Images:
         try:
             await build_image(
                 self._connection,
-                archive,
+                content.encode(),
                 tag,
                 listen,
                 build_args=arguments,
                 labels={LABEL: tag},
                 network=network,
+                context=archive,
                 limited=True,
             )
         except LabboxError as error:
@@ -322,12 +370,11 @@ def _has_tag(name: str) -> bool:
     return "@" in name or ":" in name.rpartition("/")[2]
 
 
-def _apt_recipe(image: str, packages: Sequence[str]) -> str:
+def _apt_script(packages: Sequence[str]) -> str:
     return (
-        f"FROM {image}\nUSER root\n"
-        "RUN export DEBIAN_FRONTEND=noninteractive && apt-get update -q"
+        "export DEBIAN_FRONTEND=noninteractive && apt-get update -q"
         f" && apt-get install -q -y --no-install-recommends -- {' '.join(packages)}"
-        " && rm -rf /var/lib/apt/lists/*\n"
+        " && rm -rf /var/lib/apt/lists/*"
     )
 
 
