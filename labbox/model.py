@@ -59,6 +59,14 @@ class JobKind(StrEnum):
     TRANSFER = "transfer"  # files copied, moved, deleted, compared; done by a process of the owner's
 
 
+def state_word(state: JobState, kind: JobKind = JobKind.CONTAINER) -> str:
+    """A state as people read it: ``timed out``; what a copy has left to do at its end is *finishing*."""
+    if kind is JobKind.TRANSFER and state is JobState.COLLECTING:
+        return FINISHING
+    return state.value.replace("_", " ")
+
+
+FINISHING: Final = "finishing"  # the phase of a transfer whose bytes are all there, while its rest is done
 RUNS: Final = "runs"  # what people came for
 FILES: Final = "files"  # operations on files: copies, deletions, checksums
 

@@ -13,7 +13,7 @@ from labbox.cli.session import Session
 from labbox.client import Client
 from labbox.errors import LabboxError
 from labbox.logtext import LogText
-from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Stream
+from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Stream, state_word
 from labbox.protocol import Job
 from labbox.text import visible, visible_line
 
@@ -64,7 +64,7 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
         bar.close()
     if job.state is not JobState.SUCCEEDED and not quiet:
         reason = f": {visible(job.reason.text)}" if job.reason is not None else ""
-        print(f"job {job.id} {job.state.value.replace('_', ' ')}{reason}", file=sys.stderr)
+        print(f"job {job.id} {state_word(job.state, job.kind)}{reason}", file=sys.stderr)
     return exit_code(job)
 
 
@@ -133,7 +133,7 @@ def _show(bar: Bar, job: Job) -> None:
     elif job.state in ACTIVE and job.progress is not None:
         bar.show(job.progress)
     elif job.state in ACTIVE and job.state is not JobState.RUNNING:
-        bar.show(None, f"job {job.id}: {job.state.value}")
+        bar.show(None, f"job {job.id}: {state_word(job.state, job.kind)}")
     else:
         bar.show(None)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from labbox.logtext import LogText
-from labbox.model import ACTIVE, JobKind, Limits, Resources, Stream
+from labbox.model import ACTIVE, JobKind, Limits, Resources, Stream, state_word
 from labbox.protocol import Job, JobDetail
 from labbox.text import format_bytes, format_duration, sparkline, visible, visible_line
 
@@ -158,7 +158,7 @@ def print_jobs(jobs: Sequence[Job]) -> None:
             format_name(job),
             job.owner,
             *([job.group or "-"] if grouped else []),
-            job.state.value,
+            state_word(job.state, job.kind),
             format_elapsed(job),
             "-" if job.exit_code is None else str(job.exit_code),
             format_why(job),

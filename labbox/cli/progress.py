@@ -75,7 +75,8 @@ def format_bar(progress: Progress, width: int) -> str:
         words.append(visible_line(progress.unit))
     if progress.files is not None and progress.unit != "files":
         of = "" if progress.files_total is None else f"/{progress.files_total}"
-        words.append(f"{progress.files}{of} files")
+        last = progress.files if progress.files_total is None else progress.files_total
+        words.append(f"{progress.files}{of} {'file' if last == 1 else 'files'}")
     if progress.rate:
         words.append(f"{count(progress.rate)}/s")
     if progress.remaining is not None:

@@ -18,7 +18,7 @@ from labbox.cli.session import Session
 from labbox.errors import LabboxError
 from labbox.files.sumlines import plain_sum_line
 from labbox.locations import parse, path_of
-from labbox.model import Conflict, Decision, JobSpec, JobState, TransferSpec, TransferVerb, Value
+from labbox.model import Conflict, Decision, JobSpec, JobState, TransferSpec, TransferVerb, Value, state_word
 from labbox.protocol import Failure, Job, TransferSummary
 from labbox.text import format_bytes, visible, visible_line
 
@@ -66,7 +66,11 @@ def transfer(session: Session, spec: TransferSpec, wishes: Wishes) -> int:
         if session.json:
             session.print_json(job)
         else:
-            print(job.id if wishes.quiet else f"job {job.id} ({visible_line(job.name)}) is {job.state.value}")
+            print(
+                job.id
+                if wishes.quiet
+                else f"job {job.id} ({visible_line(job.name)}) is {state_word(job.state, job.kind)}"
+            )
         return 0
     ended = _follow(session, job, quiet=wishes.quiet)
     return CANCELLED if ended is None else _tell(session, spec, ended, wishes)
@@ -161,7 +165,7 @@ def _say_end(job: Job, summary: TransferSummary) -> None:
     reason = f": {visible(job.reason.text)}" if job.reason is not None else ""
     for failure in summary.failures[:1]:  # it has been said just above
         reason = reason.removesuffix(f": {visible_line(failure.text)}")
-    print(f"job {job.id} {job.state.value.replace('_', ' ')}{reason}", file=sys.stderr)
+    print(f"job {job.id} {state_word(job.state, job.kind)}{reason}", file=sys.stderr)
     if summary.failed:
         print(f"hint: `labbox job retry {job.id}` tries again what failed", file=sys.stderr)
 

@@ -6,8 +6,9 @@ import asyncio
 import os
 import termios
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 os.environ.setdefault(
@@ -39,6 +40,7 @@ from labbox.tui.screens.jobs import JobsScreen
 from labbox.tui.settings import Settings, load_settings, save_settings
 from labbox.tui.sparing import Sparing
 from labbox.tui.terminalkeys import EscapeDigits, function_key, read_as_sent
+from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -303,12 +305,12 @@ class LabboxApp(App[int]):
             self._status_due = True
             asyncio.get_running_loop().call_later(STATUS_AFTER_JOBS, self._jobs_changed)
         if any(event.kind == "notice" for event in events):
-            self.run_worker(self.guarded(self.fetch_notices()), group="notices", exclusive=True)
+            begin(self, partial(self._guarded, self.fetch_notices), group="notices", exclusive=True)
 
     def _jobs_changed(self) -> None:
         self._status_due = False
         if self.is_running:
-            self.run_worker(self._look_after(), group="status", exclusive=True)
+            begin(self, self._look_after, group="status", exclusive=True)
 
     def _lost(self, problem: str) -> None:
         self.set_trouble(f"The box does not answer; trying again. ({problem})")
@@ -318,7 +320,7 @@ class LabboxApp(App[int]):
         for screen in self.panes():
             if everything:
                 screen.read_again()
-        self.run_worker(self.guarded(self._ask_status()), group="status", exclusive=True)
+        begin(self, partial(self._guarded, self._ask_status), group="status", exclusive=True)
 
     def set_trouble(self, text: str) -> None:
         """Put a sentence under the title of every screen; an empty one takes it away."""
@@ -349,7 +351,7 @@ class LabboxApp(App[int]):
             if asyncio.get_running_loop().time() - self._status_asked > SILENCE:
                 self.set_trouble("The box does not answer; trying again. What is shown may be old.")
         elif self._seconds % self._pace() == 0:
-            self.run_worker(self._look_after(), group="status")
+            begin(self, self._look_after, group="status")
 
     def _pace(self) -> int:
         return STATUS_SOON if self.trouble or self._seconds - self._typed <= ATTENDED else STATUS_EVERY
@@ -439,6 +441,10 @@ class LabboxApp(App[int]):
         except LabboxError as error:
             self.show_error(error)
 
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """The same of work that is begun here: what is dropped before that leaves nothing behind."""
+        await self.guarded(work())
+
     # Actions of the scope "app".
 
     def action_help(self) -> None:
@@ -518,7 +524,7 @@ class LabboxApp(App[int]):
         self.graphics.wanted = settings.graphics
         if not settings.title:
             self.entitle("")
-        self.run_worker(self.guarded(self._keep(settings)), group="settings", exclusive=True)
+        begin(self, partial(self._guarded, partial(self._keep, settings)), group="settings", exclusive=True)
 
     async def _keep(self, settings: Settings) -> None:
         try:
@@ -554,6 +560,12 @@ class LabboxApp(App[int]):
             self._open(UsersScreen())
         else:
             self.say("Only administrators see the users.")
+
+    def action_projects(self) -> None:
+        """Who shares which folder."""
+        from labbox.tui.screens.projects import ProjectsScreen
+
+        self._open(ProjectsScreen())
 
     def action_audit(self) -> None:
         """Who did what, for administrators."""

@@ -6,7 +6,7 @@ import shlex
 from datetime import datetime
 from typing import Final
 
-from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Progress
+from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Progress, state_word
 from labbox.protocol import Job
 from labbox.text import duration_text, format_bytes, format_duration, visible_line
 from labbox.tui import clock
@@ -29,10 +29,10 @@ STATE: Final[dict[JobState, tuple[str, str]]] = {
 }
 
 
-def state_cell(state: JobState) -> Cell:
+def state_cell(state: JobState, kind: JobKind = JobKind.CONTAINER) -> Cell:
     """The state with its sign, so that it can be told without colours."""
     sign, ink = STATE[state]
-    return [(f"{sign} {state.value.replace('_', ' ')}", ink)]
+    return [(f"{sign} {state_word(state, kind)}", ink)]
 
 
 def elapsed(job: Job) -> str:

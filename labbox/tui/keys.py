@@ -30,6 +30,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app", "usage", "S", "Usage and shares", "Box"),
     Action("app", "account", "A", "My password, keys and tokens", "Box"),
     Action("app", "users", "U", "Users", "Box", admin=True),
+    Action("app", "projects", "P", "Projects and their members", "Box"),
     Action("app", "audit", "", "Audit trail", "Box", admin=True),
     Action("app", "messages", "M", "What was said in passing", "Box"),
     Action("app", "settings", "comma", "Settings: theme, bell, title, notices", "Box"),
@@ -163,6 +164,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("manager", "info", "ctrl+l", "Information in the other pane", "Panes"),
     Action("manager", "reread", "ctrl+r", "Read again", "Panes"),
     Action("manager", "folder_size", "ctrl+@", "Size of the folder", "Tools"),
+    Action("manager", "difference", "ctrl+x f", "What differs between two files, line by line", "Tools"),
     Action("manager", "sync", "ctrl+x y", "Synchronise the panes, with a preview", "Tools"),
     Action("manager", "pack", "alt+f5", "Pack", "Tools"),
     Action("manager", "unpack", "alt+f6", "Unpack", "Tools"),
@@ -230,6 +232,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("users", "password", "f6", "Set a password", "Users", "Passwd", admin=True),
     Action("users", "remove", "f8,delete", "Remove a user", "Users", "Remove", admin=True),
     Action("users", "reread", "ctrl+r", "Read again", "View", admin=True),
+    Action("projects", "add", "f2,insert", "Make a project", "Projects", "Add", admin=True),
+    Action("projects", "join", "f3,i", "Take people in", "Projects", "Take in", admin=True),
+    Action("projects", "let_go", "f4,o", "Let people go", "Projects", "Let go", admin=True),
+    Action("projects", "folder", "f5", "Its folder, in the panes (Enter)", "Projects", "Files"),
+    Action("projects", "remove", "f8,delete", "Remove a project (asks)", "Projects", "Remove", admin=True),
+    Action("projects", "reread", "ctrl+r", "Read again", "View"),
     Action("account", "add_key", "f2,insert", "Deposit an SSH key", "Account", "AddKey"),
     Action("account", "add_token", "f3", "Make a token for scripts", "Account", "Token"),
     Action("account", "password", "f6", "Change my password", "Account", "Passwd"),
@@ -241,7 +249,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
 
 MENUS: Final = (
     "Jobs", "Act", "Viewer", "Files", "Trash", "Machines", "Select", "Text", "Go", "Panes", "Tools", "View",
-    "Log", "Submit", "Users", "Account", "Box",
+    "Log", "Submit", "Users", "Projects", "Account", "Box",
 )  # fmt: skip
 
 # What each screen offers, the nearer scope first.
@@ -259,6 +267,7 @@ SCREENS: Final[dict[str, tuple[str, ...]]] = {
     "viewer": ("viewer", "app"),
     "submit": ("submit", "pane", "app"),
     "users": ("users", "pane", "app"),
+    "projects": ("projects", "pane", "app"),
     "account": ("account", "pane", "app"),
     "settings": ("settings", "pane", "app"),
     "pane": ("pane", "app"),
@@ -278,6 +287,8 @@ SYNONYMS: Final[dict[str, str]] = {
     "hosts": "host ssh sftp machine pc",
     "place('left')": "project shared results drive host",
     "place('right')": "project shared results drive host",
+    "projects": "project members group team",
+    "difference": "diff compare text",
     "find": "grep search locate",
     "chmod": "permissions rights",
     "symlink": "ln link",
@@ -318,6 +329,9 @@ _NAMES: Final = {
     "down": "↓",
 }
 
+
+# Keys with a name that put a sign of one's own into a line: as good as letters.
+_SIGNS: Final = frozenset(key for key, name in _NAMES.items() if len(name) == 1 and name.isascii())
 
 # Screens on which letters search: what the app does by a letter elsewhere is in menu and palette there.
 TYPING: Final = frozenset({"manager", "editor"})
@@ -376,7 +390,7 @@ def _without(action: Action, taken: Collection[str]) -> Action:
 
 
 def _without_letters(action: Action) -> Action:
-    keys = [key for key in action.keys.split(",") if len(key) > 1 and key != "question_mark"]
+    keys = [key for key in action.keys.split(",") if len(key) > 1 and key not in _SIGNS]
     return action._replace(keys=",".join(keys))
 
 

@@ -460,6 +460,28 @@ async def test_history_usage_and_progress(lab: Lab) -> None:
     assert 99 < row.recent < 110
 
 
+async def test_what_was_prepared_is_no_progress_of_the_run(lab: Lab) -> None:
+    lab.environments.open.clear()
+    job = await lab.submit("sleep", "9")
+    async with asyncio.timeout(10):
+        async for event in lab.jobs.events(lab.account("ada"), after=0, follow=True):
+            if event.job is not None and event.job.progress is not None:
+                assert (event.job.state, event.job.progress.phase) == (S.PREPARING, "environment")
+                lab.environments.open.set()
+            if event.job is not None and event.job.state is S.RUNNING:
+                assert event.job.progress is None
+                break
+    assert (await lab.job(job.id)).progress is None
+    (lab.folder(job) / "output" / ".progress").write_text("40/100\n")
+    async with asyncio.timeout(10):
+        async for event in lab.jobs.events(lab.account("ada"), after=0, follow=True):
+            if event.kind == "progress":
+                assert event.job.progress.total == 100
+                break
+    lab.engine.finish("labbox-box1-1-1", 0)
+    await lab.ended(job.id)
+
+
 async def test_the_history_of_an_array_adds_its_elements_up(lab: Lab) -> None:
     parent = await lab.submit("sleep", "9", array=(1, 2, 3))
     numbers = range(parent.id + 1, parent.id + 4)

@@ -32,7 +32,7 @@ class FarMachine:
     def fingerprint(self) -> str:
         return sftplogin.fingerprint_of(self.key)
 
-    async def _shown_key(self, host: str, port: int) -> str:
+    async def _shown_key(self, host: str, port: int, *, guarded: bool = False) -> str:
         if self.away:
             raise lost(host)
         return self.key

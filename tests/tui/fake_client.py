@@ -69,6 +69,8 @@ from labbox.protocol import (
     NewToken,
     Notice,
     Notices,
+    Project,
+    ProjectPage,
     Status,
     Templates,
     Token,
@@ -211,6 +213,10 @@ class FakeClient:
         self.findings: tuple[Finding, ...] | None = None
         self.hosts: dict[str, HostSecret] = {}
         self.public_lines: dict[str, str] = {}
+        self.projects = {
+            name: Project(name=name, gid=70500 + place, created_at=NOW - timedelta(days=9), members=members)
+            for place, (name, members) in enumerate((("atlas", ("ada", "grace")), ("tides", ("emmy",))))
+        }
         self.users = {
             name: User(
                 name=name,
@@ -778,6 +784,38 @@ class FakeClient:
     def revoke_token(self, name: str, id: int) -> None:
         self._call("revoke_token", name, id)
         self.tokens = [token for token in self.tokens if token.id != id]
+
+    # Projects.
+
+    def list_projects(self) -> ProjectPage:
+        self._call("list_projects")
+        return ProjectPage(projects=tuple(self.projects[name] for name in sorted(self.projects)))
+
+    def add_project(self, name: str, members: tuple[str, ...] = ()) -> Project:
+        self._call("add_project", name, members)
+        if name in self.projects:
+            raise LabboxError("conflict", f"cannot add the project {name}: there is one", "Choose another.")
+        gid = 70500 + len(self.projects)
+        self.projects[name] = Project(name=name, gid=gid, created_at=NOW, members=members)
+        return self.projects[name]
+
+    def remove_project(self, name: str, delete_files: bool = False) -> None:
+        self._call("remove_project", name, delete_files)
+        del self.projects[name]
+
+    def join_project(self, name: str, member: str) -> Project:
+        self._call("join_project", name, member)
+        if member not in self.users:
+            raise LabboxError("not_found", f"cannot find a user {member}", "labbox user list shows all")
+        return self._with_members(name, sorted({*self.projects[name].members, member}))
+
+    def leave_project(self, name: str, member: str) -> Project:
+        self._call("leave_project", name, member)
+        return self._with_members(name, [one for one in self.projects[name].members if one != member])
+
+    def _with_members(self, name: str, members: list[str]) -> Project:
+        self.projects[name] = msgspec.structs.replace(self.projects[name], members=tuple(members))
+        return self.projects[name]
 
     # Other machines.
 

@@ -19,7 +19,7 @@ PANES = (
     scenes.Scene(
         "files",
         ("s", "t", "u", "…Search: stu", "enter", "…▸~/study", "tab", "end", "up", "space", "up"),
-        "1 marked",
+        "1 item",
         (120, 32),
         start="files",
     ),

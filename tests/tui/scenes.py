@@ -53,6 +53,9 @@ SCENES = (
     Scene("box", ("B",), "✓ healthy", (100, 36)),
     Scene("users", ("U",), "katherine"),
     Scene("users-add", ("U", "f2"), "Add a user"),
+    Scene("projects", ("P",), "tides"),
+    Scene("projects-add", ("P", "…tides", "f2"), "Make a project", (80, 24)),
+    Scene("projects-remove", ("P", "…tides", "f8"), "Delete its files", (80, 24)),
     Scene("account", ("A",), "nightly"),
 )
 

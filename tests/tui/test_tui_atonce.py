@@ -151,7 +151,7 @@ async def test_what_lies_over_a_pane_is_left_to_textual(hands: Callable[..., Any
     async with hands() as at:
         at.files.activate("right")
         await at.until(lambda: at.files.pane.table.has_focus)
-        at.app.say("This lies over the right pane.")
+        at.app.say("This lies over the right pane. " * 6)
         await at.until(lambda: any("lies over" in line for line in at.app._driver.cells.display))
         await at.until(lambda: quiet(at))
         await at.press("down")

@@ -237,7 +237,7 @@ async def test_a_change_underneath_is_asked_about(
         await pilot.press(key)
         if key == "s":
             await wait(pilot, lambda: "Save as" in shown(pilot) and "Where" in shown(pilot))
-            await pilot.press(*"2", "enter")
+            await pilot.press("end", *"2", "enter")
             await wait(pilot, lambda: (tmp_path / "shared.txt2").exists())
             assert (tmp_path / "shared.txt2").read_text() == "mine: theirs was this"
             await wait(pilot, lambda: "Edit ~/shared.txt2" in shown(pilot))
@@ -256,12 +256,12 @@ async def test_save_as_asks_before_it_overwrites(
     (tmp_path / "ab").write_text("from ab")
     async with running(box) as pilot:
         screen = await edit(pilot, "~/a")
-        await pilot.press("shift+f2", "b", "enter")
+        await pilot.press("shift+f2", "end", "b", "enter")
         await wait(pilot, lambda: "is there already. Write over it?" in shown(pilot))
         await pilot.press("n")
         await wait(pilot, lambda: pilot.app.screen is screen)
         assert (tmp_path / "ab").read_text() == "from ab"
-        await pilot.press("f12", "b", "enter")
+        await pilot.press("f12", "end", "b", "enter")
         await wait(pilot, lambda: "is there already" in shown(pilot))
         await pilot.press("y")
         await wait(pilot, lambda: (tmp_path / "ab").read_text() == "from a" and not screen.modified)

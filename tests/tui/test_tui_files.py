@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import lzma
 import os
 import zipfile
 from collections.abc import Callable
@@ -201,7 +203,7 @@ async def test_marks_by_key_mask_and_mouse(hands: Hand) -> None:
         await at.on("run1.csv")
         await at.press("insert", "space")
         assert at.marked() == ["run1.csv", "run2.csv"]
-        await at.sees("2 marked, 34 B")
+        await at.sees("2 items, 34 B")
         await at.press("shift+up")
         assert at.marked() == ["run1.csv", "run2.csv", "run10.csv"]
         await at.press("asterisk")
@@ -349,7 +351,7 @@ async def test_what_is_in_the_way_is_decided_one_by_one(hands: Hand, files: Path
         await at.until(lambda: any(call[0] == "submit_job" for call in at.box.calls))
         decided = {one.path: one.conflict for one in at.transfer().decisions}
         assert sorted(decided.values()) == [Conflict.OVERWRITE, Conflict.SKIP]
-        assert len(decided) == 2 and at.transfer().conflict is Conflict.FAIL
+        assert len(decided) == 2 and at.transfer().conflict is Conflict.LEAVE
 
 
 async def test_decisions_are_given_up_with_escape_and_with_another_target(hands: Hand, files: Path) -> None:
@@ -812,6 +814,44 @@ async def test_another_host_is_searched_flattened_and_counted(
             await at.until(lambda: at.names() == ["sub/deep/app.py"])
             await at.press("down", "enter")
             await at.until(lambda: at.here.endswith("/sub/deep") and at.under == "app.py")
+
+
+async def test_two_files_are_compared_line_by_line(hands: Hand, files: Path) -> None:
+    (files / "other" / "notes.txt").write_text("this is another\n")
+    async with hands() as at:
+        at.screen.go_soon(at.screen.location_of("other"), "right")
+        await at.until(lambda: at.there == "~/other" and "notes.txt" in at.names("right"))
+        await at.on("notes.txt")
+        await at.press("ctrl+x", "f")
+        await at.sees("~/notes.txt → ~/other/notes.txt", "-this is notes.txt", "+this is another")
+        await at.press("escape")
+        await at.on("run1.csv")
+        await at.press("space", "space")
+        assert at.marked() == ["run1.csv", "run2.csv"]
+        await at.press("ctrl+x", "f")
+        await at.sees("~/run1.csv → ~/run2.csv", "-this is run1.csv", "+this is run2.csv")
+
+
+async def test_one_file_alone_is_compared_with_nothing(hands: Hand) -> None:
+    async with hands() as at:
+        await at.on("notes.txt")
+        at.screen.file_panes["right"].table.cursor = at.screen.pane.table.cursor
+        await at.press("ctrl+x", "f")
+        await at.sees("Mark two files, or stand on one in each pane.")
+
+
+async def test_quick_view_shows_what_a_single_packed_file_holds(
+    hands: Hand, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (files / "notes.txt.gz").write_bytes(gzip.compress(b"packed lines\n" * 3))
+    (files / "other.txt.xz").write_bytes(lzma.compress(b"another\n" * 3))
+    async with hands() as at:
+        await at.press("ctrl+q")
+        await at.on("notes.txt.gz")
+        await at.sees("packed lines")
+        monkeypatch.setattr("labbox.tui.widgets.quickview._FileBeside.most_packed", 20)
+        await at.on("other.txt.xz")  # too much in passing: its bytes
+        await at.sees("fd 37 7a 58 5a")
 
 
 async def test_quick_view_and_information_follow_the_cursor(hands: Hand) -> None:

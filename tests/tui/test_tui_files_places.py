@@ -94,9 +94,9 @@ def test_an_archive_is_entered_looked_into_and_copied_out_of(
     at.calm()
     # F5 out of it: a folder and a file, by a transfer.
     at.press(HOME, DOWN, " ")
-    at.sees("1 marked")
+    at.sees("1 item")
     at.press(END, " ")
-    at.sees("2 marked")
+    at.sees("2 items")
     at.press(F5)
     at.sees("Copy 2 items to:", "~/into", "3 files, 2 folders", "nothing in the way")
     at.press("\r")
@@ -347,9 +347,9 @@ def test_wheel_click_double_click_right_click_heading_and_tabs(
     at.until(lambda page: page.splitlines()[-2].startswith(" file-05  95"))
     at.mouse(2, "file-03")
     at.mouse(2, "file-04")
-    at.sees("2 marked, 193 B", "▌")
+    at.sees("2 items, 193 B", "▌")
     at.mouse(2, "file-03")
-    at.sees("1 marked, 96 B")
+    at.sees("1 item, 96 B")
     at.mouse(65, "file-10", times=9)
     at.until(lambda page: "file-00" not in "".join(line[:54] for line in page.splitlines()[3:-2]))
     assert "file-00" in "".join(line[56:] for line in at.page.splitlines()[3:-2])  # the other pane stays
@@ -412,15 +412,15 @@ def test_further_keys_of_the_table_do_what_they_say(panes: Callable[..., Panes],
     at.until(lambda page: "▸~ " in left(page).splitlines()[1])
     at.on("a.csv")
     at.press("\x1b[1;2B", "\x1b[1;2B")  # Shift+Down
-    at.sees("2 marked, 10 B")
+    at.sees("2 items, 10 B")
     at.press("*")
-    at.sees("2 marked, 5 B")
+    at.sees("2 items, 5 B")
     at.press("-")
     at.sees("Unmark")
     at.press("\r")
     at.until(lambda page: "marked" not in page)
     at.press("\x1b[2~")  # Ins
-    at.sees("1 marked")
+    at.sees("1 item")
     at.press("\x1b")
     at.until(lambda page: "marked" not in page)
     at.press("\x06", "csv")  # Ctrl+F
@@ -443,9 +443,9 @@ def test_further_keys_of_the_table_do_what_they_say(panes: Callable[..., Panes],
     at.until(lambda page: "c.txt" in left(page) and "c.txt.old" not in left(page))
     at.calm()
     at.press("\x18d")  # Ctrl+X D: compare with the other pane
-    at.sees("3 marked, 15 B")
+    at.sees("3 items, 15 B")
     at.press("\x12")  # Ctrl+R: read again; the marks stay
-    at.sees("3 marked, 15 B")
+    at.sees("3 items, 15 B")
     at.ends()
 
 
@@ -577,7 +577,7 @@ def test_another_editor_has_the_terminal_and_gives_it_back(
     at.calm()
     assert "notes.txt" in before and "▸~ " in at.page
     at.mouse(2, "notes.txt")  # the mouse works again
-    at.sees("1 marked")
+    at.sees("1 item")
     at.ends()
 
 

@@ -30,6 +30,7 @@ from labbox.tui.screens.help import help_lines
 from labbox.tui.screens.hosts import HostsScreen
 from labbox.tui.screens.log import LogScreen
 from labbox.tui.screens.palette import rank
+from labbox.tui.screens.projects import ProjectsScreen
 from labbox.tui.screens.results import ResultsScreen
 from labbox.tui.screens.settings import SettingsScreen
 from labbox.tui.screens.submit import SubmitScreen
@@ -65,6 +66,7 @@ SCREENS: dict[str, Callable[[Any], Pane] | None] = {
     "viewer": lambda box: ViewerScreen(parse("~/study/code/app.py")),
     "submit": lambda box: SubmitScreen("study"),
     "users": lambda box: UsersScreen(),
+    "projects": lambda box: ProjectsScreen(),
     "account": lambda box: AccountScreen(),
     "settings": lambda box: SettingsScreen(),
     "pane": lambda box: BoxScreen(),
@@ -101,7 +103,7 @@ async def test_every_key_reaches_its_action(
             wanted = action.name.replace(")", ",)")
             for key in (key for key in action.keys.split(",") if key and key not in taken):
                 taken.add(key)
-                if name == "submit" and (len(key) == 1 or key in ("question_mark", "escape")):
+                if name == "submit" and (len(keys.key_name(key)) == 1 or key == "escape"):
                     continue  # the focus is in a line of text, which takes letters
                 done.clear()
                 await pilot.press(*key.split())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 _PIECE = 500  # events read at once
+OWN_PROGRESS = "running"  # the phase of what a job reports itself
 _CALM = 0.05  # seconds between two looks while much happens
 
 ToJobs = Callable[[Sequence[jobs.JobRow]], Awaitable[dict[int, Job]]]
@@ -74,6 +75,12 @@ class Feed:
         self._version += 1
         self._progress[job] = (self._version, progress)
         self.wake()
+
+    def prepared(self, job: int) -> None:
+        """The job itself runs now: a bar of what was made for it would stand at its end; its own stays."""
+        latest = self.progress(job)
+        if latest is not None and latest.phase != OWN_PROGRESS:
+            self.forget(job)
 
     def forget(self, job: int) -> None:
         """The job runs no more."""

@@ -178,6 +178,7 @@ class Try(ABC):
             attempts.set_running(connection, job, number, at=at, boot_seconds=seconds)
             return rows, attempts.get(connection, job, number)
 
+        self._parts.feed.prepared(job)
         rows, self.attempt = await self._parts.persist(note)
         self.row = rows[0]
         await self._parts.apply(rows)

@@ -12,7 +12,7 @@ import msgspec
 from labbox.errors import LabboxError
 from labbox.files.places.errors import meaning
 from labbox.locations import path_text
-from labbox.model import Conflict, Progress
+from labbox.model import FINISHING, Conflict, Progress
 from labbox.protocol import Failure, TransferSummary
 from labbox.text import visible_line
 
@@ -100,7 +100,7 @@ class Reporter:
         total = self.total if self.unit == "bytes" else self.files_total
         remaining = max(0.0, total - done) / self._rate if total is not None and self._rate else None
         return Progress(
-            phase=self.phase,
+            phase=FINISHING if total and done >= total else self.phase,
             done=done,
             total=None if total is None else max(total, done),
             unit=self.unit,

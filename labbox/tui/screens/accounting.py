@@ -111,7 +111,7 @@ class AccountingScreen(JobPane):
                 [
                     [(str(job.id), "dim")],
                     [(name_of(job), "text")],
-                    state_cell(job.state),
+                    state_cell(job.state, job.kind),
                     exit_cell(job),
                     [(local_time(job.ended_at), "dim")],
                     [(elapsed(job), "text")],

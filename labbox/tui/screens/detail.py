@@ -92,7 +92,7 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
     """The page as lines."""
     lines: list[Line] = [
         [],
-        [("  State         ", "dim"), *state_cell(job.state), *_ending(job)],
+        [("  State         ", "dim"), *state_cell(job.state, job.kind), *_ending(job)],
     ]
     if job.reason is not None:
         first, *more = wrapped(visible_line(job.reason.text), width - 16, "")
@@ -112,14 +112,14 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
     if job.group is not None:
         lines.append(field("Group", visible_line(job.group)))
     if job.after:
-        lines.append(field("Start after", ", ".join(str(number) for number in job.after)))
+        lines.append(field("Start after", "job " + ", ".join(str(number) for number in job.after)))
     if job.array is not None:
         lines.append(field("Array", f"element {job.index} of job {job.array}"))
     if job.kind is JobKind.TRANSFER:
         return lines + _of_transfer(detail)
     needs = f"{so_many(job.resources.cpus, 'CPU')}, {format_bytes(job.resources.memory)} of memory"
     if job.resources.gpus:
-        needs += f", {job.resources.gpus} GPUs"
+        needs += f", {so_many(job.resources.gpus, 'GPU')}"
     lines += [[], section("Requests"), field("Resources", needs)]
     if detail is None:
         return lines

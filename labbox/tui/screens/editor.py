@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual import on
@@ -23,6 +24,7 @@ from labbox.tui.widgets.dialog import Confirm, Prompt
 from labbox.tui.widgets.editstatus import EditStatus
 from labbox.tui.widgets.textcolours import AHEAD, Colours
 from labbox.tui.widgets.textedit import TextEdit
+from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
     from labbox.files.places.opening import Places
@@ -165,7 +167,7 @@ class EditorScreen(EditorBlocks, EditorSearching):
             self._colour_timer = self.set_timer(COLOUR_AFTER, self._begin_to_colour)
 
     def _begin_to_colour(self) -> None:
-        self.run_worker(self._look_at_colours(self.text), group="colours", exclusive=True)
+        begin(self, partial(self._look_at_colours, self.text), group="colours", exclusive=True)
 
     async def _look_at_colours(self, text: TextEdit) -> None:
         if text.colours is not None and await text.colours.look(text.on_screen(AHEAD)):
@@ -176,7 +178,7 @@ class EditorScreen(EditorBlocks, EditorSearching):
         self._seconds += 1
         if self.file is not None and not self._saving and self.location.kind is not Kind.SFTP:
             if self._seconds % LOOK_EVERY == 0 and not self._beneath:
-                self.run_worker(self._look(self.file), group="look", exclusive=True)
+                begin(self, partial(self._look, self.file), group="look", exclusive=True)
 
     async def _look(self, file: EditedFile) -> None:
         try:

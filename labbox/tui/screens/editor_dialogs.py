@@ -31,7 +31,7 @@ class Choose(Dialog[str]):
             text_of(self._question, "question"),
             Horizontal(
                 *(Button(label, id=answer, compact=True) for answer, label in self._answers.items()),
-                Button("Back", id="back", compact=True),
+                Button("Cancel", id="back", compact=True),
                 classes="buttons",
             ),
         )

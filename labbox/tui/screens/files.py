@@ -16,9 +16,9 @@ from labbox.errors import LabboxError
 from labbox.files.directory import Kind, Listing
 from labbox.groups import TRANSFERS
 from labbox.locations import Location
-from labbox.model import FINAL, JobKind, JobState, TransferVerb
+from labbox.model import FINAL, JobKind, JobState, TransferVerb, state_word
 from labbox.protocol import Event, Job
-from labbox.text import format_bytes, visible_line
+from labbox.text import counted, format_bytes, visible_line
 from labbox.tui import keys
 from labbox.tui.atonce import paint
 from labbox.tui.browsing import HOME, LOOK_EVERY
@@ -227,7 +227,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
             pane.status.say(looked, "Esc ends", "accent")
         elif listing.marks:
             size = format_bytes(listing.marked_bytes())
-            pane.status.say(f"{len(listing.marks):,} marked, {size}", right, "mark")
+            pane.status.say(f"{counted(len(listing.marks), 'item')}, {size}", right, "mark")
         else:
             pane.status.say(self._about(side), right)
 
@@ -498,7 +498,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
             self.lab.say(f"{job.name}: done.")
         else:
             why = f" {job.reason.text}" if job.reason else ""
-            self.lab.say(f"{job.name}: {job.state.value}.{why} Ctrl+X J: retry.", "Transfer")
+            self.lab.say(f"{job.name}: {state_word(job.state, job.kind)}.{why} Ctrl+X J: retry.", "Transfer")
         for side, browser in self.both():
             if browser.folder is None and browser.listing is not None:
                 self.attempt(browser.read(), group=f"go-{side}", exclusive=True)

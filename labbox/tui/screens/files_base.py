@@ -11,7 +11,7 @@ from labbox.files.directory import Row
 from labbox.files.watching import Watcher
 from labbox.locations import Kind, Location
 from labbox.protocol import Caller, Job
-from labbox.text import visible_line
+from labbox.text import counted, visible_line
 from labbox.tui.browsing import Browser
 from labbox.tui.filememory import FileMemory, Visits
 from labbox.tui.link import Calls
@@ -168,7 +168,7 @@ class FilesBase(Pane):
 
     def what(self, names: list[str]) -> str:
         """Names for a question: one by itself, many by their number."""
-        return f"“{visible_line(names[0])}”" if len(names) == 1 else f"{len(names):,} items"
+        return f"“{visible_line(names[0])}”" if len(names) == 1 else counted(len(names), "item")
 
     # The places.
 

@@ -166,7 +166,7 @@ class FilesDeeds(FilesHosts):
         from labbox.files.transfer import plan
 
         def count(progress: Progress) -> None:
-            tell(f"Counting… {progress.files or 0:,} files, {format_bytes(progress.done)}")
+            tell(f"Counting… {counted(progress.files or 0, 'file')}, {format_bytes(progress.done)}")
 
         found = await plan(spec, await self.places(), progress=count)
         folders = f", {counted(found.folders, 'folder')}" if found.folders else ""

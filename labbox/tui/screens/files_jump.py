@@ -15,6 +15,7 @@ from labbox.text import visible, visible_line
 from labbox.tui.browsing import Browser, location_below
 from labbox.tui.widgets.dialog import Dialog
 from labbox.tui.widgets.entry import Entry
+from labbox.tui.widgets.working import begin
 
 _MOST = 200  # names that a completion looks at to be shown
 _SHOWN = 8
@@ -56,7 +57,7 @@ class Jump(Dialog[Location]):
 
     def action_complete(self) -> None:
         """Complete the last name as far as only one can be meant, and show what it could be."""
-        self.run_worker(self._complete(), exclusive=True)
+        begin(self, self._complete, group="complete", exclusive=True)
 
     async def _complete(self) -> None:
         entry = self.query_one("#path", Input)

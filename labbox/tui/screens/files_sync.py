@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from textual.app import ComposeResult
@@ -18,6 +19,7 @@ from labbox.tui.screens.files_conflicts import ConflictsDialog, ConflictTable
 from labbox.tui.widgets.dialog import Dialog
 from labbox.tui.widgets.lines import Lines
 from labbox.tui.widgets.table import Cell, Column
+from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
     from labbox.files.transfer import Clash
@@ -75,7 +77,8 @@ class SyncDialog(ConflictsDialog):
         """Show what differs between the two texts under the cursor."""
         clash = self._table.clash
         if clash.mark == "~" and clash.source_kind is clash.target_kind is EntryKind.FILE:
-            self.run_worker(self._show_difference(path_of(clash.path)), group="difference", exclusive=True)
+            path = path_of(clash.path)
+            begin(self, partial(self._show_difference, path), group="difference", exclusive=True)
 
     async def _show_difference(self, path: str) -> None:
         from labbox.errors import LabboxError

@@ -11,7 +11,7 @@ from labbox.files.places.base import Attributes
 from labbox.locations import Location, path_text
 from labbox.model import TransferSpec, TransferVerb
 from labbox.text import visible_line
-from labbox.tui.browsing import new_location_below
+from labbox.tui.browsing import Browser, new_location_below
 from labbox.tui.screens.files_looking import FilesLooking
 from labbox.tui.screens.files_wishes import TransferDialog, Wish
 from labbox.tui.widgets.dialog import Field, Form
@@ -41,6 +41,40 @@ class FilesTools(FilesLooking):
             self.lab.say(f"{len(one)} here and {len(other)} there differ; they are marked.")
         else:
             self.lab.say("The folders hold the same, by size and time.")
+
+    def action_difference(self) -> None:
+        """What differs between two files, line by line."""
+        self.attempt(self._difference(), group="dialog")
+
+    async def _difference(self) -> None:
+        from labbox.files.viewing.comparing import text_difference
+        from labbox.tui.screens.files_sync import Difference
+
+        both = self._two_files()
+        if both is None:
+            self.lab.say("Mark two files, or stand on one in each pane.")
+            return
+        (one, _), (other, _) = both
+        opened = [await browser.place_of(location) for location, browser in both]
+        lines = await text_difference(opened[0], opened[1], (one.shown(), other.shown()))
+        await self.app.push_screen_wait(Difference(f"{one.shown()} → {other.shown()}", lines))
+
+    def _two_files(self) -> tuple[tuple[Location, Browser], tuple[Location, Browser]] | None:
+        """The two marked ones; or what is under the cursor here, and its namesake or what is under it there."""
+        here, there = self.here, self.there
+        names = self.meant()
+        if len(names) == 2:
+            return (self.location_of(names[0]), here), (self.location_of(names[1]), here)
+        if len(names) != 1 or there.listing is None:
+            return None
+        one = self.location_of(names[0])
+        row = self.file_panes["left" if self.active == "right" else "right"].table.row
+        under = [row.name] if row is not None else []
+        namesake = [names[0]] if there.listing.find(names[0]) is not None else []
+        for name in (*namesake, *under):
+            if (other := self.location_of(name, there)) != one:
+                return (one, here), (other, there)
+        return None
 
     def action_sync(self) -> None:
         """Make the other pane's folder like this one, after a look at what that takes."""

@@ -45,7 +45,7 @@ class TransferTable(Table):
         return [
             [(str(job.id), "dim")],
             [(visible_line(job.name), "text")],
-            state_cell(job.state),
+            state_cell(job.state, job.kind),
             *([[(local_time(job.submitted_at), "dim")]] if timed else []),
             why_cell(job, widths[-1][1]),
         ]

@@ -22,6 +22,7 @@ from labbox.tui.widgets.dialog import Dialog, text_of
 from labbox.tui.widgets.entry import Entry
 from labbox.tui.widgets.paint import Painted
 from labbox.tui.widgets.tick import Tick
+from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
     from labbox.files.transfer import Clash
@@ -216,7 +217,7 @@ class TransferDialog(Dialog[Wish]):
         self._complain("")
         if self._plan is not None:
             self._tell("Counting…")
-            self.run_worker(self._look(), group="plan", exclusive=True)
+            begin(self, self._look, group="plan", exclusive=True)
 
     def _tell(self, text: str) -> None:
         for plan in self.query("#plan").results(Static):
@@ -267,7 +268,7 @@ class TransferDialog(Dialog[Wish]):
     def action_decide(self) -> None:
         """Open the list of what is in the way."""
         if self._choosable:
-            self.run_worker(self._decide(), group="each", exclusive=True)
+            begin(self, self._decide, group="each", exclusive=True)
 
     @property
     def _choosable(self) -> bool:

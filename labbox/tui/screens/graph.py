@@ -111,7 +111,7 @@ def _tree(root: int, edges: dict[int, list[int]], known: dict[int, Job]) -> list
         if job is None:
             label.append(("not shown to you", "dim"))
         else:
-            label += [(name_of(job) + "  ", "text"), *state_cell(job.state)]
+            label += [(name_of(job) + "  ", "text"), *state_cell(job.state, job.kind)]
         if again:
             label.append(("  (above)", "dim"))
         lines.append(label)

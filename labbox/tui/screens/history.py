@@ -85,7 +85,7 @@ def history_lines(history: JobHistory, detail: JobDetail) -> list[Line]:
     last = len(history.entries) - 1
     for place, entry in enumerate(history.entries):
         joint = "└" if place == last else "├" if place else "┌"
-        state = state_cell(entry.state)[0]
+        state = state_cell(entry.state, detail.job.kind)[0]
         why = visible_line(entry.reason.text) if entry.reason else elements_text(entry.elements)
         by = f" by {visible_line(entry.by)}" if entry.by else ""
         after = ""

@@ -13,7 +13,7 @@ from textual.widgets import Input, Label
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, Stream
 from labbox.protocol import Event, Job, JobDetail, LogRecord
-from labbox.text import format_bytes, visible_line
+from labbox.text import counted, format_bytes, visible_line
 from labbox.tui.format import elapsed, name_of, progress_cell, state_cell, submit_words
 from labbox.tui.logbook import Logbook
 from labbox.tui.logreader import LogReader
@@ -45,7 +45,7 @@ class LogHead(Painted):
             return self.strip([], width)
         if y == 0:
             return self.strip([(" $ ", "good"), (self._words, "bold")], width)
-        parts = [(" ", "text"), *state_cell(job.state), ("  ", "text"), (elapsed(job), "text")]
+        parts = [(" ", "text"), *state_cell(job.state, job.kind), ("  ", "text"), (elapsed(job), "text")]
         if job.exit_code is not None:
             parts.append((f"  exit {job.exit_code}", "dim" if job.exit_code == 0 else "bad"))
         used = sum(len(text) for text, _ in parts)
@@ -129,7 +129,7 @@ class LogScreen(JobPane):
         if self.book.skipped:
             notes.append(f"{format_bytes(self.book.skipped)} skipped")
         if self.book.dropped:
-            notes.append(f"{self.book.dropped} earlier lines let go")
+            notes.append(f"{counted(self.book.dropped, 'earlier line')} let go")
         hidden = set(Stream) - view.view.streams
         if hidden:
             notes.append("without " + ", ".join(sorted(stream.value for stream in hidden)))

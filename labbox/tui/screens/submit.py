@@ -56,7 +56,7 @@ FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
     ("group", "Group", "such as sims", optional(parse_group)),
     ("deliver", "Deliver to", "such as sftp://me@my-pc/out", optional(_location)),
     ("env", "Variables", "KEY=VALUE …", environment),
-    ("after", "Start after", "such as 17 18", _ids),
+    ("after", "Start after job", "such as 17 18", _ids),
     ("start_at", "Start at", "such as 08:00 or +2h", optional(parse_when)),
     ("priority", "Priority", "0", optional(whole)),
     ("retries", "Retries", "0", optional(whole)),

@@ -9,8 +9,8 @@ from textual.widget import Widget
 
 from labbox.model import Limits
 from labbox.protocol import User, UserAdd
-from labbox.text import format_bytes, visible_line
-from labbox.tui.format import local_time, size_text
+from labbox.text import counted, format_bytes, visible_line
+from labbox.tui.format import local_time, size_text, so_many
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.edit import optional, whole
 from labbox.tui.widgets.dialog import Confirm, Field, Form, Message
@@ -24,13 +24,13 @@ def limits_text(limits: Limits) -> str:
     """Limits in one line; a dash for none."""
     parts = []
     if limits.running_jobs is not None:
-        parts.append(f"{limits.running_jobs} jobs")
+        parts.append(counted(limits.running_jobs, "job"))
     if limits.cpus is not None:
-        parts.append(f"{limits.cpus:g} CPUs")
+        parts.append(so_many(limits.cpus, "CPU"))
     if limits.memory is not None:
         parts.append(format_bytes(limits.memory))
     if limits.gpus is not None:
-        parts.append(f"{limits.gpus} GPUs")
+        parts.append(so_many(limits.gpus, "GPU"))
     if limits.storage is not None:
         parts.append(f"{format_bytes(limits.storage)} on disk")
     return ", ".join(parts) or "–"

@@ -42,5 +42,6 @@ async def archive_rows(location: Location, places: Places) -> tuple[list[list[Ce
             rows.append([[(name, "text")], [(format_bytes(entry.size), "dim")]])
         waiting += reversed(folders)
         more = len(rows) > MOST
-    count = f"the first {MOST:,}" if more else f"{len(rows):,}"
-    return rows[:MOST], f"{count} entries"
+    return rows[
+        :MOST
+    ], f"the first {MOST:,} entries" if more else f"{len(rows):,} {'entry' if len(rows) == 1 else 'entries'}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Vertical
 from textual.message import Message
@@ -72,7 +72,7 @@ class FileView(Vertical):
         """Open a file and show it as what it is; LabboxError where it cannot be opened."""
         place, path = await places.get(location)
         source = await Source.open(place, path)
-        inside = await self._unpacked(location, places)
+        inside = await self._unpacked(location, places, source.size)
         if inside is not None:
             await source.close()
             source = inside
@@ -92,10 +92,12 @@ class FileView(Vertical):
         self._array = ""
         await self.show(self.format.view)
 
-    async def _unpacked(self, location: Location, places: Places) -> Source | None:
-        """What is in a single packed file; None for others, and in passing, where it would take its time."""
+    async def _unpacked(self, location: Location, places: Places, size: int) -> Source | None:
+        """What is in a single packed file; None for others, and where that is too much."""
         ending = packed_ending(location.name)
-        if ending is None or location.inner is not None or not self.can_take_keys:
+        if ending is None or location.inner is not None:
+            return None
+        if self.most_packed is not None and size > self.most_packed:
             return None
         try:
             place, path = await places.get(location.entered().joined(location.name[: -len(ending)]))
@@ -137,6 +139,7 @@ class FileView(Vertical):
         self.post_message(self.Told())
 
     can_take_keys = True
+    most_packed: ClassVar[int | None] = None  # bytes of a single packed file that is unpacked; None: any
 
     async def _made(self, view: View) -> Widget:
         source = self._open_source()
@@ -227,7 +230,8 @@ class FileView(Vertical):
             wide = " (the first ones)" if shape.wider else ""
             above = f", {counted(len(shape.above), 'line')} above them" if shape.above else ""
             written = "" if self.encoding is UTF8 else f", {self.encoding.name}"
-            self.words = f"{noted.rows:,} rows{more}, {len(shape.columns)} columns{wide}{above}{written}"
+            rows, columns = counted(noted.rows, "row"), counted(len(shape.columns), "column")
+            self.words = f"{rows}{more}, {columns}{wide}{above}{written}"
             self.post_message(self.Told())
 
         async def count() -> None:
@@ -280,7 +284,7 @@ class FileView(Vertical):
         grid = GridView(columns, fetch, first.total)
         grid.trouble = self._failed
         shown = f"{visible_line(path)}: " if path else ""
-        self.words = f"{shown}{first.total:,} rows"
+        self.words = f"{shown}{counted(first.total, 'row')}"
         return grid
 
     async def _archive(self) -> Widget:

@@ -36,7 +36,7 @@ _CELLS: Final[dict[str, Callable[[Job, int], Cell]]] = {
     "owner": lambda job, _: [(visible_line(job.owner), "text")],
     "group": lambda job, _: [(visible_line(job.group or ""), "dim")],
     "when": lambda job, _: [(short_time(job.ended_at or job.started_at or job.submitted_at), "dim")],
-    "state": lambda job, _: state_cell(job.state),
+    "state": lambda job, _: state_cell(job.state, job.kind),
     "elapsed": lambda job, _: [(elapsed(job), "text" if job.state in ACTIVE else "dim")],
     "exit": lambda job, _: exit_cell(job),
     "why": why_cell,

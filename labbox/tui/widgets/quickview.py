@@ -20,7 +20,7 @@ from labbox.files.places.base import Entry, EntryKind, Place
 from labbox.files.viewing import formats
 from labbox.files.viewing.source import Source
 from labbox.locations import Location
-from labbox.text import format_bytes, visible_line
+from labbox.text import counted, format_bytes, visible_line
 from labbox.tui.format import local_time
 from labbox.tui.widgets.factline import FactLine
 from labbox.tui.widgets.fileview import FileView
@@ -40,6 +40,7 @@ class _FileBeside(FileView):
     """A file in the other pane: the keys stay with the list."""
 
     can_take_keys = False
+    most_packed = 8 << 20  # in passing
 
 
 class Beside(Vertical):
@@ -169,9 +170,9 @@ class QuickView(Beside):
                 size += entry.size
                 stem, dot, ending = entry.name.rpartition(".")
                 kind = "." + ending.lower()[:12] if dot and stem else "without an ending"
-                counted = kinds.setdefault(kind, [0, 0])
-                counted[0] += 1
-                counted[1] += entry.size
+                of_kind = kinds.setdefault(kind, [0, 0])
+                of_kind[0] += 1
+                of_kind[1] += entry.size
             if folders + files >= MOST_ENTRIES:
                 more = True
                 break
@@ -229,7 +230,7 @@ class InfoPanel(Beside):
         if entry.target is not None or entry.kind is EntryKind.LINK:
             lines.append(field("leads to", visible_line(entry.target or await place.read_link(path))))
         if entry.kind is EntryKind.FILE:
-            lines.append(field("size", f"{format_bytes(entry.size)} ({entry.size:,} bytes)"))
+            lines.append(field("size", f"{format_bytes(entry.size)} ({counted(entry.size, 'byte')})"))
             if entry.blocks is not None:
                 holes = ", it has holes" if entry.blocks < entry.size else ""
                 lines.append(field("on disk", format_bytes(entry.blocks) + holes))

@@ -8,9 +8,9 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from labbox.model import ACTIVE, JobState
+from labbox.model import ACTIVE, FINISHING, JobState, state_word
 from labbox.protocol import Job
-from labbox.text import format_bytes, format_duration, visible_line
+from labbox.text import counted, format_bytes, format_duration, visible_line
 from labbox.tui.format import STATE, bar
 from labbox.tui.widgets.paint import Painted, fit
 from labbox.tui.widgets.table import Cell
@@ -62,13 +62,15 @@ def transfer_cells(job: Job, width: int) -> Cell:
     progress = job.progress
     room = width - name_room - 4
     if job.state not in ACTIVE or progress is None:
-        words = job.reason.text if job.reason else job.state.value.replace("_", " ")
+        words = job.reason.text if job.reason else state_word(job.state, job.kind)
         return [*parts, (fit(visible_line(words), room), "dim")]
     tail: list[str] = []
     if progress.total:
         tail.append(f"{min(100, int(100 * progress.done / progress.total)):3d}%")
     if job.state is JobState.PAUSED:
         tail.append("paused")
+    elif progress.phase == FINISHING or job.state is JobState.COLLECTING:
+        tail.append(FINISHING)
     elif progress.rate:
         tail.append(
             f"{format_bytes(progress.rate)}/s" if progress.unit == "bytes" else f"{progress.rate:.3g}/s"
@@ -77,9 +79,9 @@ def transfer_cells(job: Job, width: int) -> Cell:
             tail.append(f"{format_duration(progress.remaining)} left")
     if progress.files is not None:
         tail.append(
-            f"{progress.files:,} of {progress.files_total:,} files"
+            f"{progress.files:,} of {counted(progress.files_total, 'file')}"
             if progress.files_total
-            else f"{progress.files:,} files"
+            else counted(progress.files, "file")
         )
     elif progress.unit == "bytes" and progress.total is None:
         tail.append(format_bytes(progress.done))

@@ -263,5 +263,5 @@ def test_progress_counts_bytes_and_files(both: Desk) -> None:
         both.write(f"t/{number}", bytes(3_000_000))
     both.do("copy", "~/t", "~/out")
     last = both.progress[-1]
-    assert (last.phase, last.unit, last.done, last.files) == ("copying", "bytes", 15_000_000, 5)
+    assert (last.phase, last.unit, last.done, last.files) == ("finishing", "bytes", 15_000_000, 5)
     assert last.total in (None, 15_000_000)
