@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 import shutil
 import stat
 import subprocess
@@ -85,6 +88,49 @@ def test_the_flags_of_cp_mv_and_rm(ada: Person, home: Path) -> None:
     assert "put into the trash: ~/dest" in ok(ada.run("file", "rm", "-rv", "dest"))
     assert not (home / "dest").exists()
     assert "no terminal" in ada.run("file", "rm", "-i", "copy").stderr
+
+
+def on_a_terminal(ada: Person, words: list[str], answers: dict[bytes, bytes]) -> tuple[str, int]:
+    """What stands on a terminal of ssh -t until the command ends; each question is answered as it comes."""
+    child, terminal = pty.fork()
+    if child == 0:
+        command = ada.box.ssh("ada", *words)
+        command.insert(1, "-tt")
+        os.execvp(command[0], command)
+    shown, waiting = b"", dict(answers)
+    while select.select([terminal], [], [], 30)[0]:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # EIO: the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+        for question in [question for question in waiting if question in shown]:
+            os.write(terminal, waiting.pop(question))
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert not waiting, shown
+    return shown.decode(), os.waitstatus_to_exitcode(status)
+
+
+def test_cp_and_mv_ask_about_each_that_is_in_the_way(ada: Person, home: Path) -> None:
+    for name in ("a", "b", "c"):
+        put(home, f"new/{name}", f"new {name}")
+    for name in ("a", "b"):
+        put(home, f"old/{name}", f"old {name}")
+    answers = {b"Overwrite new/a? [y/N]": b"y\n", b"Overwrite new/b? [y/N]": b"n\n"}
+    shown, code = on_a_terminal(ada, ["file", "cp", "-i", "-T", "new", "old"], answers)
+    assert code == 0, shown
+    assert "c?" not in shown
+    assert [(home / "old" / name).read_text() for name in "abc"] == ["new a", "old b", "new c"]
+    put(home, "a", "third")
+    shown, code = on_a_terminal(ada, ["file", "mv", "-i", "a", "old"], {b"Overwrite a? [y/N]": b"\n"})
+    assert code == 0, shown
+    assert (home / "a").read_text() == "third" and (home / "old/a").read_text() == "new a"
+    shown, code = on_a_terminal(ada, ["file", "cp", "-i", "a", "old"], {b"Overwrite a? [y/N]": b"\x03"})
+    assert code != 0, shown
+    assert (home / "old/a").read_text() == "new a"
 
 
 def test_an_archive_and_a_name_with_a_mark_at_its_end(ada: Person, home: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from labbox.model import Role
 
 
@@ -82,9 +84,12 @@ async def test_members_see_their_projects_and_go_to_the_folder(
         await wait(pilot, lambda: "Only administrators change projects." in shown(pilot))
         await pilot.press("down", "enter")
         await wait(pilot, lambda: "Only members see the files of tides." in shown(pilot))
+        await pilot.press("up", "enter")
+        await wait(pilot, lambda: "its files are there at your next one" in shown(pilot))
+        pilot.app.caller = msgspec.structs.replace(pilot.app.caller, projects={"atlas": "/lab/atlas"})
         asked: list[str] = []
         pilot.app.action_open_place = asked.append
-        await pilot.press("up", "enter")
+        await pilot.press("enter")
         await wait(pilot, lambda: asked == ["project:atlas/"])
 
 

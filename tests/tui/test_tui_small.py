@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from textual.screen import Screen
-from textual.widgets import Button
+from textual.widgets import Button, Label
 
 from labbox.cli import output
 from labbox.errors import LabboxError
@@ -26,6 +27,7 @@ from labbox.tui.screens.files_renaming import RenameMany
 from labbox.tui.screens.files_wishes import TransferDialog
 from labbox.tui.screens.hosts_dialogs import KeyLine, Stranger
 from labbox.tui.screens.settings import CHOICES, SettingsScreen
+from labbox.tui.searching import Wish
 from labbox.tui.settings import Settings, load_settings
 from labbox.tui.widgets.bars import KeyBar
 from labbox.tui.widgets.dialog import Confirm, Field, Form, Message, Prompt
@@ -67,6 +69,7 @@ DIALOGS: dict[str, Any] = {
     "key of a machine": lambda: KeyLine(
         "ada@pc.example", "ada", "ssh-ed25519 " + "A" * 68, "Try again", refused=True
     ),
+    "search": lambda: editor_dialogs.WishForm(Wish(), replace=True),
     "changed": lambda: editor_dialogs.Choose(
         "Not saved", LONG[:120], {"save": "Save", "discard": "Discard", "again": "Read again"}
     ),
@@ -92,6 +95,8 @@ async def test_every_button_of_every_dialog_is_on_the_screen(
         buttons = [button for button in screen.query(Button) if button.display]
         await wait(pilot, lambda: all(seen_whole(screen, button) for button in buttons))
         assert all(whole.contains_region(screen.find_widget(button).region) for button in buttons)
+        for label in screen.query(".row Label").results(Label):  # no label is cut, or runs into its field
+            assert cell_len(str(label.content)) < label.size.width or not str(label.content), label.content
         for _ in screen.focus_chain:  # and what stands above them can be gone to
             focused = pilot.app.focused
             assert focused is not None

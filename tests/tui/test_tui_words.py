@@ -61,7 +61,7 @@ async def test_what_is_marked_is_one_item_with_its_size(
     (tmp_path / "two").write_bytes(bytes(2))
     async with running(box, start="files") as pilot:
         await wait(pilot, lambda: "seventeen" in shown(pilot))
-        await pilot.press("insert")
+        await pilot.press("down", "insert")
         await wait(pilot, lambda: "1 item, 17 B" in shown(pilot))
         await pilot.press("insert")
         await wait(pilot, lambda: "2 items, 19 B" in shown(pilot))

@@ -137,10 +137,13 @@ class ProjectsScreen(Pane):
         here = self._here
         if here is None:
             return
-        if self.lab.me in here.members:
-            self.lab.action_open_place(f"project:{here.name}/")
+        name = visible_line(here.name)
+        if self.lab.me not in here.members:
+            self.lab.say(f"Only members see the files of {name}.")
+        elif self.lab.caller is None or here.name not in self.lab.caller.projects:
+            self.lab.say(f"You are in {name} since this login: its files are there at your next one.")
         else:
-            self.lab.say(f"Only members see the files of {visible_line(here.name)}.")
+            self.lab.action_open_place(f"project:{here.name}/")
 
     def action_add(self) -> None:
         """Make a project."""
@@ -216,7 +219,7 @@ class ProjectsScreen(Pane):
         answer = await self.app.push_screen_wait(
             Form(
                 f"Remove the project {visible_line(here.name)}?",
-                [Field("files", "Delete its files, too", flag=False)],
+                [Field("files", "Delete its files", flag=False)],
                 "Remove",
                 f"{so_many(len(here.members), 'member')} will not reach it any more. "
                 "Its folder stays on the disk unless you tick the box.",

@@ -43,7 +43,7 @@ def _location(text: str) -> str:
 
 # (name in the spec, label, example, how it is read)
 FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
-    ("path", "Folder", "F3, or sftp://me@my-pc/study", str),
+    ("path", "Folder", "F3, or sftp://me@pc/study", str),
     ("name", "Name", "the folder's", optional(str)),
     ("command", "Command", "what the folder says", optional(words)),
     ("cpus", "CPUs", "the folder's, such as 2", optional(parse_cpus)),
@@ -51,10 +51,10 @@ FIELDS: Final[tuple[tuple[str, str, str, Callable[[str], object]], ...]] = (
     ("gpus", "GPUs", "0", optional(whole)),
     ("time_limit", "Time limit", "such as 1h30m", optional(parse_duration)),
     ("array", "Array", "such as 1-20", str),
-    ("sweep", "Sweep", "such as lr=0.1,0.2 seed=1:5", _sweeps),
+    ("sweep", "Sweep", "such as lr=0.1,0.2 n=1:5", _sweeps),
     ("parallel", "Max. parallel", "elements at a time", optional(whole)),
     ("group", "Group", "such as sims", optional(parse_group)),
-    ("deliver", "Deliver to", "such as sftp://me@my-pc/out", optional(_location)),
+    ("deliver", "Deliver to", "such as sftp://me@pc/out", optional(_location)),
     ("env", "Variables", "KEY=VALUE …", environment),
     ("after", "Start after job", "such as 17 18", _ids),
     ("start_at", "Start at", "such as 08:00 or +2h", optional(parse_when)),
