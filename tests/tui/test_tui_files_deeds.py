@@ -194,7 +194,8 @@ def test_modes_links_archives_and_synchronising(panes: Callable[..., Panes], tmp
     at.press("\t", "\t", " ")
     at.sees("[x] trash what only the target", "- study/study")
     at.press(F3)
-    at.sees("+ study/raw", "copy", "- study/kept", "to the trash", "differ")
+    at.sees("+ study/raw", "copy", "- study/kept", "to the trash", " differ ──")
+    assert "are there already" not in at.page
     at.press(END, "\x1b[A", "\x1b[A")
     at.sees("study/note: the target's is replaced")
     at.press("d")

@@ -85,7 +85,7 @@ async def test_members_see_their_projects_and_go_to_the_folder(
         await pilot.press("down", "enter")
         await wait(pilot, lambda: "Only members see the files of tides." in shown(pilot))
         await pilot.press("up", "enter")
-        await wait(pilot, lambda: "its files are there at your next one" in shown(pilot))
+        await wait(pilot, lambda: "since this login" in shown(pilot))
         pilot.app.caller = msgspec.structs.replace(pilot.app.caller, projects={"atlas": "/lab/atlas"})
         asked: list[str] = []
         pilot.app.action_open_place = asked.append

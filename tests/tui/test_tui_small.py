@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Button, Label
 
 from labbox.cli import output
@@ -82,6 +83,12 @@ def seen_whole(screen: Screen[Any], button: Button) -> bool:
     return place.region.area > 0 and place.clip.intersection(place.region) == place.region
 
 
+def in_sight(screen: Screen[Any], widget: Widget) -> bool:
+    """Whether a person sees some of it."""
+    place = screen.find_widget(widget)
+    return place.clip.overlaps(place.region)
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", DIALOGS)
 async def test_every_button_of_every_dialog_is_on_the_screen(
@@ -100,8 +107,7 @@ async def test_every_button_of_every_dialog_is_on_the_screen(
         for _ in screen.focus_chain:  # and what stands above them can be gone to
             focused = pilot.app.focused
             assert focused is not None
-            place = screen.find_widget(focused)
-            assert place.clip.overlaps(place.region), f"{focused}\n{shown(pilot)}"
+            await wait(pilot, lambda seen=focused: in_sight(screen, seen))
             await pilot.press("tab")
 
 

@@ -69,7 +69,7 @@ class SyncDialog(ConflictsDialog):
         super().__init__(
             choices, count, Conflict.OVERWRITE, decided, frozenset({Conflict.SKIP}), table=SyncTable
         )
-        self.border = f"{count:,} differ"
+        self._frame_title = f"{count:,} {'differs' if count == 1 else 'differ'}"
         self._compare = compare
         self._keys = "d differing lines  s leave  u take"
 

@@ -60,7 +60,7 @@ class FilesTools(FilesLooking):
         await self.app.push_screen_wait(Difference(f"{one.shown()} → {other.shown()}", lines))
 
     def _two_files(self) -> tuple[tuple[Location, Browser], tuple[Location, Browser]] | None:
-        """The two marked ones; or what is under the cursor here, and its namesake or what is under it there."""
+        """The two marked ones; or what is under the cursor here, and its namesake or what is so there."""
         here, there = self.here, self.there
         names = self.meant()
         if len(names) == 2:

@@ -26,7 +26,7 @@ CHOICES: Final[tuple[tuple[str, str, dict[object, str]], ...]] = (
     (
         "graphics",
         "Pictures",
-        {False: "half blocks, unless the terminal is known", True: "the terminal's graphics"},
+        {False: "half blocks, if in doubt", True: "the terminal's graphics"},
     ),
 )
 
