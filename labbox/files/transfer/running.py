@@ -16,7 +16,7 @@ from labbox.files.transfer.control import Control, NoPause, Pause
 from labbox.files.transfer.journal import Journal
 from labbox.files.transfer.reporting import Reporter
 from labbox.files.transfer.selection import Selection
-from labbox.model import Progress, TransferSpec, TransferVerb
+from labbox.model import FINISHING, Progress, TransferSpec, TransferVerb
 from labbox.protocol import TransferSummary
 
 SUMMARY_EVERY: Final = 2.0  # seconds between two tellings of what was done so far
@@ -97,6 +97,7 @@ async def run(
         finally:
             summary = reporter.summary()
             so_far(summary)
+        reporter.phase = FINISHING  # what is left is the box's
         with suppress(asyncio.QueueEmpty):
             report(reporter.progress())
         return summary
