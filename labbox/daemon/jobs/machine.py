@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from labbox.daemon.store import dependencies, events, jobs, notices
 from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Reason, ReasonCode, Value
+from labbox.text import counted
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -158,7 +159,7 @@ def _follow_elements(
         exit_code = 0 if good == total else element.exit_code or 1
         if good < total:
             code = ReasonCode.CANCELLED if state is S.CANCELLED else ReasonCode.EXIT
-            reason = Reason(code=code, text=f"{total - good} of {total} elements did not succeed")
+            reason = Reason(code=code, text=f"{total - good} of {counted(total, 'element')} did not succeed")
     jobs.set_state(
         connection,
         parent,

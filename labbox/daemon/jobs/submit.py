@@ -243,7 +243,7 @@ def store(
         jobs.set_element_counts(connection, first, {state: len(order.elements)})
     for job in ids:
         events.append(connection, at=at, kind="job", owner=account.name, job=job)
-    detail = f"{len(order.elements)} elements" if order.elements else ""
+    detail = counted(len(order.elements), "element") if order.elements else ""
     if order.added:
         usage.add_storage(connection, account.name, order.added)
     parts.people.trail.record(connection, by, "job submit", str(first), origin, detail)
