@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 Code = Literal[
     "usage",  # the words of a command do not fit its form
@@ -16,7 +16,7 @@ Code = Literal[
     "internal",
 ]
 
-_HTTP_STATUS: dict[str, int] = {
+HTTP_STATUS: Final[dict[Code, int]] = {
     "usage": 400,
     "invalid": 422,
     "not_found": 404,
@@ -45,7 +45,7 @@ class LabboxError(Exception):
     @property
     def http_status(self) -> int:
         """The HTTP status that carries this code over the API."""
-        return _HTTP_STATUS[self.code]
+        return HTTP_STATUS[self.code]
 
     @property
     def exit_code(self) -> int:

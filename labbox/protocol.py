@@ -2,64 +2,8 @@
 
 HTTP/1.1 and JSON on the Unix socket `STATE/api.sock`. An error has the status of its code and the body
 `ErrorBody`. Lists are paged: `?limit=&before=` gives the newest first and a `next` to pass as `before`.
-Streams (`/v1/events`, a followed log) are lines of JSON, each a whole message.
-
-Routes, each with the messages it takes and gives:
-
-    GET    /v1/status                                       -> Status
-    GET    /v1/whoami                                       -> Caller
-    GET    /v1/events?after=&limit=&follow=&mine=           -> lines of Event ("alive" each 15 s)
-    GET    /v1/notices?all=                                 -> Notices
-    POST   /v1/notices/seen                     Seen        -> Empty
-
-    POST   /v1/jobs                JobSpec                   -> Job            (201; an array's parent)
-    GET    /v1/jobs?owner=&state=&name=&array=&group=&limit=&before=&order=  -> JobPage
-           (state: comma-separated, or waiting, active, final)
-    GET    /v1/jobs/counts?owner=&array=                    -> JobCounts
-    GET    /v1/jobs/{id}                                    -> JobDetail
-    GET    /v1/jobs/{id}/why                                -> Why
-    GET    /v1/jobs/{id}/log?after=&follow=&attempt=&tail=  -> lines of LogRecord, the last one with `end`
-    GET    /v1/jobs/{id}/history                            -> JobHistory
-    GET    /v1/jobs/{id}/transfer                           -> TransferSummary (of a transfer)
-    POST   /v1/jobs/{id}/cancel|kill|hold|release|pause|resume|retry   -> Job
-    POST   /v1/jobs/{id}/rerun     JobEdit                   -> Job            (a new job)
-    POST   /v1/jobs/{id}/edit      JobEdit                   -> Job            (while it waits)
-    POST   /v1/jobs/{id}/input     InputBody                 -> Empty
-    POST   /v1/jobs/{id}/shell?rows=&columns=&name=   (Upgrade: labbox-shell)
-                                                            -> 101, then raw bytes of a pty in the container
-    POST   /v1/jobs/{id}/shell/{name}/size   SizeBody        -> Empty           (of the caller's own shell)
-    GET    /v1/groups?owner=                                -> Groups
-    POST   /v1/groups/{name}?owner=    GroupBody             -> Group           (made if need be)
-    DELETE /v1/groups/{name}?owner=                         -> Empty           (its jobs go on)
-    POST   /v1/inspect             InspectBody               -> Inspection
-    GET    /v1/templates                                    -> Templates
-    GET    /v1/usage?owner=                                 -> UsagePage       (accounting and present shares)
-
-    GET    /v1/users                                        -> UserPage        (admin)
-    POST   /v1/users               UserAdd                   -> User            (admin)
-    GET    /v1/users/{name}                                 -> User
-    DELETE /v1/users/{name}?files=keep|delete               -> Empty           (admin)
-    POST   /v1/users/{name}/password   PasswordBody          -> Empty
-    GET    /v1/users/{name}/keys                            -> Keys
-    POST   /v1/users/{name}/keys       KeyBody               -> Key
-    DELETE /v1/users/{name}/keys/{fingerprint}              -> Empty
-    POST   /v1/users/{name}/limits     Limits                -> User            (admin)
-    POST   /v1/users/{name}/admin      AdminBody             -> User            (admin)
-    POST   /v1/users/invite            InviteBody            -> Invite          (admin)
-    GET    /v1/users/{name}/tokens                          -> Tokens
-    POST   /v1/users/{name}/tokens     TokenBody             -> NewToken
-    DELETE /v1/users/{name}/tokens/{id}                     -> Empty
-    GET    /v1/projects                                     -> ProjectPage     (the caller's; admin: all)
-    POST   /v1/projects            ProjectAdd                -> Project         (admin)
-    DELETE /v1/projects/{name}?files=keep|delete            -> Empty           (admin)
-    POST   /v1/projects/{name}/members/{user}    Empty       -> Project         (admin)
-    DELETE /v1/projects/{name}/members/{user}               -> Project         (admin)
-    GET    /v1/hosts                                        -> Hosts           (the caller's own, as all here)
-    POST   /v1/hosts               HostAdd                   -> Host            (201)
-    DELETE /v1/hosts/{name}                                 -> Empty
-    POST   /v1/hosts/{name}/trust  HostTrust                 -> Host
-    GET    /v1/hosts/{name}/secret                          -> HostSecret      (not by token)
-    GET    /v1/audit?limit=&before=                         -> AuditPage       (admin)
+Streams (`/v1/events`, a followed log) are lines of JSON, each a whole message. The routes stand in the tables
+of `labbox.daemon.api`; docs/api.md and `/v1/openapi.json` are made from those and from what is below.
 
 The caller is the Unix socket's peer uid. uid 0 and the uid that runs the daemon are administrators and may
 act for a user with the header `Labbox-As: NAME`. A session that logged in by a token sends nothing: the gate

@@ -17,9 +17,13 @@ _LINGER: Final = 10.0  # seconds that an answer may take to go on after the last
 @click.command()
 @shared_options
 def api(session: Session) -> None:
-    """Carry standard input to the box's API, and its answers to standard output.
+    r"""Carry standard input to the box's API, and its answers to standard output.
 
-    This is what `labbox.client.connect("ssh://USER@HOST:PORT")` runs; nobody types it.
+    This is what `labbox.client.connect("ssh://USER@HOST:PORT")` runs. The API is HTTP/1.1 and JSON:
+    docs/api.md describes each call, the box itself at /v1/openapi.json. On the box, any HTTP client can ask:
+
+    \b
+        curl --unix-socket /var/lib/labbox/api.sock http://box/v1/status
     """
     with route_to(session.socket).open() as sock:
         sock.settimeout(None)

@@ -8,6 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from labbox.daemon.api.call import Call, changes, reads, submits
+from labbox.daemon.api.query import BEFORE, LIMIT, flag, number
 from labbox.daemon.api.streams import stream_lines
 from labbox.protocol import AuditPage, Caller, Empty, Event, Notices, Seen, Status
 
@@ -66,8 +67,17 @@ async def audit(call: Call) -> AuditPage:
 routes: Final = (
     reads("/v1/status", status),
     reads("/v1/whoami", whoami),
-    reads("/v1/events", events),
-    reads("/v1/notices", notices),
-    submits("/v1/notices/seen", notices_seen),
-    changes("/v1/audit", audit, method="GET"),
+    reads(
+        "/v1/events",
+        events,
+        query=(
+            number("after", "Give what came after this cursor; without it, what happens from now on."),
+            flag("follow", "Go on with what comes; else the answer ends with what is there."),
+            flag("mine", "Leave out other people's jobs."),
+        ),
+        lines=Event,
+    ),
+    reads("/v1/notices", notices, query=(flag("all", "Also what was looked at, as far as it is kept."),)),
+    submits("/v1/notices/seen", notices_seen, body=Seen),
+    changes("/v1/audit", audit, method="GET", query=(LIMIT, BEFORE), admin=True),
 )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from labbox.daemon.api.call import Call, reads, submits
+from labbox.daemon.api.query import text
 from labbox.errors import LabboxError
 from labbox.protocol import Empty, Group, GroupBody, Groups
+
+_WHOSE: Final = text("owner", "Whose; the caller's own where nothing is said, and all for root.")
 
 
 async def list_groups(call: Call) -> Groups:
@@ -41,7 +44,7 @@ def _owner(call: Call) -> str:
 
 
 routes: Final = (
-    reads("/v1/groups", list_groups),
-    submits("/v1/groups/{name}", set_group),
-    submits("/v1/groups/{name}", remove_group, method="DELETE"),
+    reads("/v1/groups", list_groups, query=(_WHOSE,)),
+    submits("/v1/groups/{name}", set_group, query=(_WHOSE,), body=GroupBody),
+    submits("/v1/groups/{name}", remove_group, method="DELETE", query=(_WHOSE,)),
 )

@@ -48,8 +48,8 @@ def _owner(call: Call) -> str:
 
 routes: Final = (
     reads("/v1/hosts", list_hosts),
-    changes("/v1/hosts", add_host, status=201),
+    changes("/v1/hosts", add_host, status=201, body=HostAdd),
     changes("/v1/hosts/{name}", remove_host, method="DELETE"),
-    changes("/v1/hosts/{name}/trust", trust_host),
+    changes("/v1/hosts/{name}/trust", trust_host, body=HostTrust),
     changes("/v1/hosts/{name}/secret", host_secret, method="GET"),
 )

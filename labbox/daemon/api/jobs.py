@@ -8,7 +8,8 @@ from typing import Final
 
 from aiohttp import web
 
-from labbox.daemon.api.call import Call, reads, submits
+from labbox.daemon.api.call import Call, Route, reads, submits
+from labbox.daemon.api.query import BEFORE, LIMIT, flag, number, text
 from labbox.daemon.api.services import JobsService
 from labbox.daemon.api.streams import stream_lines
 from labbox.daemon.people import Account
@@ -90,7 +91,7 @@ async def log(call: Call) -> web.StreamResponse:
         call.id,
         after=after,
         follow=call.flag("follow"),
-        attempt=call.number("attempt", 1),
+        attempt=call.number("attempt"),
         tail=call.number("tail"),
     )
 
@@ -103,11 +104,14 @@ async def log(call: Call) -> web.StreamResponse:
 Act = Callable[[JobsService], Callable[[Account, int, str], Awaitable[Job]]]
 
 
-def _act(pick: Act) -> Callable[[Call], Awaitable[Job]]:
+def _act(verb: str, purpose: str, pick: Act) -> Route:
+    """A verb that needs nothing but the job's number."""
+
     async def act(call: Call) -> Job:
         return await pick(call.services.jobs)(call.caller.account, call.id, call.caller.origin)
 
-    return act
+    act.__name__, act.__doc__ = verb, purpose
+    return submits(f"/v1/jobs/{{id}}/{verb}", act)
 
 
 async def rerun(call: Call) -> Submitted:
@@ -143,26 +147,54 @@ async def usage(call: Call) -> UsagePage:
     return await call.services.jobs.usage(call.caller.account, call.text("owner"))
 
 
+_OWNER: Final = text("owner", "One person's; everybody's where nothing is said.")
+_ARRAY: Final = number("array", "The elements of this array; 0: all jobs but elements of arrays.")
+_KIND: Final = text("kind", "runs, or files: copies, deletions and the like.")
+
 routes: Final = (
-    submits("/v1/jobs", submit, status=201),
-    reads("/v1/jobs", list_page),
-    reads("/v1/jobs/counts", counts),
+    submits("/v1/jobs", submit, status=201, body=JobSpec),
+    reads(
+        "/v1/jobs",
+        list_page,
+        query=(
+            _OWNER,
+            text("state", "States with commas between, or waiting, active, final."),
+            text("name", "A part of the name."),
+            _ARRAY,
+            text("group", "The jobs of groups of this name."),
+            _KIND,
+            LIMIT,
+            BEFORE,
+            text("order", "newest (first, as where nothing is said) or oldest."),
+        ),
+    ),
+    reads("/v1/jobs/counts", counts, query=(_OWNER, _ARRAY, _KIND)),
     reads("/v1/jobs/{id}", show),
     reads("/v1/jobs/{id}/why", why),
-    reads("/v1/jobs/{id}/log", log),
+    reads(
+        "/v1/jobs/{id}/log",
+        log,
+        query=(
+            number("after", "Give what came after this byte; 0 where nothing is said."),
+            flag("follow", "Go on until the job has ended."),
+            number("attempt", "Of this attempt alone.", 1),
+            number("tail", "Begin so many lines before the end."),
+        ),
+        lines=LogRecord,
+    ),
     reads("/v1/jobs/{id}/history", history),
     reads("/v1/jobs/{id}/transfer", transfer),
-    submits("/v1/jobs/{id}/cancel", _act(lambda jobs: jobs.cancel)),
-    submits("/v1/jobs/{id}/kill", _act(lambda jobs: jobs.kill)),
-    submits("/v1/jobs/{id}/hold", _act(lambda jobs: jobs.hold)),
-    submits("/v1/jobs/{id}/release", _act(lambda jobs: jobs.release)),
-    submits("/v1/jobs/{id}/pause", _act(lambda jobs: jobs.pause)),
-    submits("/v1/jobs/{id}/resume", _act(lambda jobs: jobs.resume)),
-    submits("/v1/jobs/{id}/retry", _act(lambda jobs: jobs.retry)),
-    submits("/v1/jobs/{id}/rerun", rerun, status=201),
-    submits("/v1/jobs/{id}/edit", edit),
-    submits("/v1/jobs/{id}/input", write_input),
-    reads("/v1/inspect", inspect, method="POST"),
+    _act("cancel", "End a job: asked politely, then by force.", lambda jobs: jobs.cancel),
+    _act("kill", "End a job by force, at once.", lambda jobs: jobs.kill),
+    _act("hold", "Keep a waiting job from starting.", lambda jobs: jobs.hold),
+    _act("release", "Let a held job go back into the queue.", lambda jobs: jobs.release),
+    _act("pause", "Freeze a running job in memory.", lambda jobs: jobs.pause),
+    _act("resume", "Let a paused job go on.", lambda jobs: jobs.resume),
+    _act("retry", "Queue a new attempt of a job that ended without success.", lambda jobs: jobs.retry),
+    submits("/v1/jobs/{id}/rerun", rerun, status=201, body=JobEdit),
+    submits("/v1/jobs/{id}/edit", edit, body=JobEdit),
+    submits("/v1/jobs/{id}/input", write_input, body=InputBody),
+    reads("/v1/inspect", inspect, method="POST", body=InspectBody),
     reads("/v1/templates", templates),
-    reads("/v1/usage", usage),
+    reads("/v1/usage", usage, query=(_OWNER,)),
 )

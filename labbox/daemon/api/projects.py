@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from labbox.daemon.api.call import Call, changes, reads
+from labbox.daemon.api.query import text
 from labbox.errors import LabboxError
 from labbox.protocol import Empty, Project, ProjectAdd, ProjectPage
 
@@ -51,8 +52,14 @@ def _member(call: Call) -> str:
 
 routes: Final = (
     reads("/v1/projects", list_projects),
-    changes("/v1/projects", add, status=201),
-    changes("/v1/projects/{name}", remove, method="DELETE"),
-    changes("/v1/projects/{name}/members/{member}", join),
-    changes("/v1/projects/{name}/members/{member}", leave, method="DELETE"),
+    changes("/v1/projects", add, status=201, body=ProjectAdd, admin=True),
+    changes(
+        "/v1/projects/{name}",
+        remove,
+        method="DELETE",
+        query=(text("files", "What becomes of the files: keep (as where nothing is said) or delete."),),
+        admin=True,
+    ),
+    changes("/v1/projects/{name}/members/{member}", join, admin=True),
+    changes("/v1/projects/{name}/members/{member}", leave, method="DELETE", admin=True),
 )

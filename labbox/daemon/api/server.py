@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import socket
 import time
@@ -16,14 +15,15 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import web
 
-from labbox.daemon.api import box, groups, hosts, jobs, projects, shells, users
 from labbox.daemon.api.call import BODY_LIMIT, Call, Route
 from labbox.daemon.api.callers import ApiCaller, Login, Peer, superuser
+from labbox.daemon.api.http import LINE_LIMIT, HttpProtocol, refusal
+from labbox.daemon.api.query import check_keys
+from labbox.daemon.api.routes import ROUTES
 from labbox.daemon.api.services import Services
 from labbox.daemon.state import SCOPED_SOCKETS
 from labbox.errors import LabboxError
 from labbox.model import Scope, narrower
-from labbox.protocol import ErrorBody
 from labbox.wire import encode
 
 log = logging.getLogger("labbox.api")
@@ -49,25 +49,9 @@ class Api:
             **{path.with_name(name): scope for scope, name in SCOPED_SOCKETS.items()},
         }
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[self._errors])
-        routes = (
-            box.routes,
-            jobs.routes,
-            groups.routes,
-            hosts.routes,
-            projects.routes,
-            shells.routes,
-            users.routes,
-        )
-        for route in itertools.chain(*routes):
+        for route in ROUTES:
             app.router.add_route(route.method, route.path, self._handler(route))
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            auto_decompress=False,  # a kilobyte can hold a gigabyte; nobody who asks us compresses
-            handle_signals=False,
-            keepalive_timeout=KEEP_ALIVE,
-            shutdown_timeout=STOP_TIME,
-        )
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_TIME)
         self._servers: list[asyncio.AbstractServer] = []
         self._limits: weakref.WeakKeyDictionary[asyncio.BaseTransport, Scope] = weakref.WeakKeyDictionary()
         self._open: dict[int, weakref.WeakSet[asyncio.BaseTransport]] = {}
@@ -144,7 +128,15 @@ class Api:
         server = self._runner.server
         if server is None:
             return None
-        return server()
+        return HttpProtocol(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # its documentation has None for none
+            auto_decompress=False,  # a kilobyte can hold a gigabyte; nobody who asks us compresses
+            keepalive_timeout=KEEP_ALIVE,
+            max_line_size=LINE_LIMIT,
+            max_field_size=LINE_LIMIT,
+        )
 
     def _end_silent(self, reference: weakref.ref[asyncio.Transport]) -> None:
         transport = reference()
@@ -164,6 +156,7 @@ class Api:
                     f"cannot do this with a token of scope {caller.scope}",
                     "log in with a key or a password",
                 )
+            check_keys([key for key, _ in request.query.items()], route.query)
             task = asyncio.current_task()
             if task is not None and request.method == "GET" and "follow" in request.query:
                 self._streams.add(task)
@@ -172,7 +165,7 @@ class Api:
                 mine = self._asking.setdefault(caller.account.name, set())
                 mine.add(task)
                 task.add_done_callback(mine.discard)
-            answer = await route.handler(Call(request, caller, self._services))
+            answer = await route.handler(Call(request, caller, self._services, route))
             if isinstance(answer, web.StreamResponse):
                 return answer
             return web.Response(body=encode(answer), content_type="application/json", status=route.status)
@@ -220,31 +213,36 @@ class Api:
     ) -> web.StreamResponse:
         """Every refusal as an `ErrorBody`; a fault of ours is logged and told without its insides."""
         started = time.monotonic()
-        try:
-            response = await handler(request)
-        except LabboxError as error:
-            return _refusal(error)
-        except web.HTTPRequestEntityTooLarge:
-            return _refusal(
-                LabboxError("limit", f"cannot read the request: it is larger than {BODY_LIMIT >> 20} MiB")
-            )
-        except web.HTTPNotFound:
-            return _refusal(LabboxError("not_found", f"cannot find {request.path}: there is no such route"))
-        except web.HTTPMethodNotAllowed:
-            return _refusal(LabboxError("usage", f"cannot {request.method} {request.path}"))
-        except (ConnectionError, asyncio.CancelledError):
-            raise
-        except Exception:  # the boundary: whatever it is, the caller gets a sentence
-            log.exception("request failed: %s %s", request.method, request.path)
-            return _refusal(
-                LabboxError(
-                    "internal", "cannot answer: a fault in labbox", "the daemon's log has the details"
-                )
-            )
+        response = await self._answer(request, handler)
         # Streams and shells last as long as somebody looks on; only whole answers can be slow.
         if (took := time.monotonic() - started) > SLOW and isinstance(response, web.Response):
             log.info("slow request: %s %s %.1f s", request.method, request.path, took)
         return response
+
+    async def _answer(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except LabboxError as error:
+            return refusal(error)
+        except web.HTTPRequestEntityTooLarge:
+            return refusal(
+                LabboxError("limit", f"cannot read the request: it is larger than {BODY_LIMIT >> 20} MiB")
+            )
+        except web.HTTPNotFound:
+            return refusal(LabboxError("not_found", f"cannot find {request.path}: there is no such route"))
+        except web.HTTPMethodNotAllowed:
+            return refusal(LabboxError("usage", f"cannot {request.method} {request.path}"))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:  # the boundary: whatever it is, the caller gets a sentence
+            log.exception("request failed: %s %s", request.method, request.path)
+            return refusal(
+                LabboxError(
+                    "internal", "cannot answer: a fault in labbox", "the daemon's log has the details"
+                )
+            )
 
 
 class _Door(asyncio.Protocol):
@@ -263,8 +261,3 @@ class _Door(asyncio.Protocol):
             return
         transport.set_protocol(http)
         http.connection_made(transport)
-
-
-def _refusal(error: LabboxError) -> web.Response:
-    body = ErrorBody(code=error.code, message=error.message, hint=error.hint)
-    return web.Response(body=encode(body), content_type="application/json", status=error.http_status)

@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from labbox.daemon.api.call import Call, submits
+from labbox.daemon.api.query import number, text
 from labbox.daemon.api.terminals import upgrade
 from labbox.errors import LabboxError
 from labbox.protocol import Empty, SizeBody
@@ -25,7 +26,7 @@ async def shell(call: Call) -> web.StreamResponse:
             "invalid", "cannot open a shell: its name is too long", f"at most {_LONGEST_NAME} characters"
         )
     account = call.caller.account
-    rows, columns = call.number("rows", 1, _LARGEST) or 24, call.number("columns", 1, _LARGEST) or 80
+    rows, columns = call.number("rows") or 24, call.number("columns") or 80
     terminal = await call.services.jobs.shell(account, call.id, rows, columns)
     try:
         with call.services.shells.known(account.name, call.id, name, terminal):
@@ -52,6 +53,15 @@ async def resize(call: Call) -> Empty:
 
 
 routes: Final = (
-    submits("/v1/jobs/{id}/shell", shell),
-    submits("/v1/jobs/{id}/shell/{name}/size", resize),
+    submits(
+        "/v1/jobs/{id}/shell",
+        shell,
+        query=(
+            number("rows", "The window's height in characters; 24 where nothing is said.", 1, _LARGEST),
+            number("columns", "Its width; 80 where nothing is said.", 1, _LARGEST),
+            text("name", "A name of your choice, at most 64 characters, by which its size is changed."),
+        ),
+        upgrade="labbox-shell",
+    ),
+    submits("/v1/jobs/{id}/shell/{name}/size", resize, body=SizeBody),
 )

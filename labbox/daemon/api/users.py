@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from labbox.daemon.api.call import Call, changes
+from labbox.daemon.api.query import text
 from labbox.errors import LabboxError
 from labbox.model import Limits
 from labbox.protocol import (
@@ -123,18 +124,24 @@ async def revoke_token(call: Call) -> Empty:
 
 
 routes: Final = (
-    changes("/v1/users", list_users, method="GET"),
-    changes("/v1/users", add, status=201),
-    changes("/v1/users/invite", invite, status=201),
+    changes("/v1/users", list_users, method="GET", admin=True),
+    changes("/v1/users", add, status=201, body=UserAdd, admin=True),
+    changes("/v1/users/invite", invite, status=201, body=InviteBody, admin=True),
     changes("/v1/users/{name}", show, method="GET"),
-    changes("/v1/users/{name}", remove, method="DELETE"),
-    changes("/v1/users/{name}/password", set_password),
+    changes(
+        "/v1/users/{name}",
+        remove,
+        method="DELETE",
+        query=(text("files", "What becomes of the files: keep (as where nothing is said) or delete."),),
+        admin=True,
+    ),
+    changes("/v1/users/{name}/password", set_password, body=PasswordBody),
     changes("/v1/users/{name}/keys", list_keys, method="GET"),
-    changes("/v1/users/{name}/keys", add_key, status=201),
+    changes("/v1/users/{name}/keys", add_key, status=201, body=KeyBody),
     changes("/v1/users/{name}/keys/{fingerprint}", remove_key, method="DELETE"),
-    changes("/v1/users/{name}/limits", set_limits),
-    changes("/v1/users/{name}/admin", set_admin),
+    changes("/v1/users/{name}/limits", set_limits, body=Limits, admin=True),
+    changes("/v1/users/{name}/admin", set_admin, body=AdminBody, admin=True),
     changes("/v1/users/{name}/tokens", list_tokens, method="GET"),
-    changes("/v1/users/{name}/tokens", add_token, status=201),
+    changes("/v1/users/{name}/tokens", add_token, status=201, body=TokenBody),
     changes("/v1/users/{name}/tokens/{id}", revoke_token, method="DELETE"),
 )
