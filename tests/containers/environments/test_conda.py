@@ -100,6 +100,10 @@ async def test_only_the_channels_that_the_box_allows(open_box: Callable[..., Any
 
 
 async def test_a_channel_out_of_reach_may_be_there_later(box: Any) -> None:
-    with pytest.raises(LabboxError, match="cannot read the conda channel") as caught:
+    with pytest.raises(LabboxError) as caught:
         await box.prepare(environment("http://127.0.0.1:9/channel", "greet"))
     assert caught.value.code == "unavailable"
+    begin = "cannot reach the conda channel http://127.0.0.1:9/channel (environment.yml): "
+    assert caught.value.message.startswith(begin)
+    assert "repodata" not in caught.value.message
+    assert caught.value.hint

@@ -24,6 +24,20 @@ from labbox.daemon.containers.environments.throwaway import Outcome
         ("Error: pg_config executable not found.", "program pg_config", "libpq-dev"),
         ("error: can't find Rust compiler", "compiler Rust", "cargo"),
         ("bash: line 1: cmake: command not found", "program cmake", "cmake"),
+        ("'pkg-config' not found.", "program pkg-config", "pkg-config"),
+        ("/bin/sh: 1: pkg-config: not found", "program pkg-config", "pkg-config"),
+        ("Did not find pkg-config by name 'pkg-config'", "program pkg-config", "pkg-config"),
+        ("Pkg-config for machine host machine not found. Giving up.", "pkg-config", "pkg-config"),
+        ("Package cairo was not found in the pkg-config search path.", "library cairo", "libcairo2-dev"),
+        ("Package 'libffi', required by 'virtual:world', not found", "library libffi", "libffi-dev"),
+        ("No package 'dbus-1' found", "library dbus-1", "libdbus-1-dev"),
+        (
+            '../meson.build:9:0: ERROR: Dependency "openblas" not found, tried pkgconfig',
+            "openblas",
+            "libopenblas-dev",
+        ),
+        ('meson.build:3:11: ERROR: Dependency "labthing" not found', "library labthing", ""),
+        ("Command ['pkg-config', '--exists', 'cairo >= 1.15.10']", "library cairo", "libcairo2-dev"),
     ],
 )
 def test_what_a_build_lacked(line: str, what: str, package: str) -> None:
@@ -35,6 +49,21 @@ def test_what_a_build_lacked(line: str, what: str, package: str) -> None:
     assert found.what in error.message
     assert "apt.txt" in error.hint
     assert package in error.hint
+
+
+def test_the_finder_of_libraries_and_what_it_was_to_find_are_named_together() -> None:
+    found = lacking(
+        (
+            "'pkg-config' not found.",
+            "Command ['pkg-config', '--print-errors', '--exists', 'cairo >= 1.15.10']",
+        )
+    )
+    assert found is not None
+    assert found.what == "the program pkg-config is missing, to find cairo"
+    assert found.package == "pkg-config and libcairo2-dev"
+    went_on = lacking(("warning: pkg-config: not found", "a.c:1: fatal error: png.h: No such file"))
+    assert went_on is not None
+    assert went_on.package == "libpng-dev"
 
 
 def test_what_lacks_nothing_known() -> None:

@@ -137,6 +137,15 @@ class Condas:
             )
         if answer.get("kind") == "channel":
             missing = re.search(r"\b(404|Not Found|No such file)", said)
+            place = re.search(r" for url \((\S+?)/(?:linux-\w+|noarch)/", said)
+            if place is not None and not missing:
+                status = re.search(r"HTTP status server error \(([^)]*)\)", said)
+                why = status[1] if status else re.split(r"\s*Caused by:\s*", said)[-1]
+                return LabboxError(
+                    "unavailable",
+                    f"cannot reach the conda channel {place[1]} ({visible_line(plan.file)}): {why}"[:600],
+                    "can the box reach that address, by its proxy where it has one? whoever runs it knows",
+                )
             return LabboxError(
                 "invalid" if missing else "unavailable",
                 f"cannot read the conda channel of {visible_line(plan.file)}: {said}"[:600],

@@ -54,11 +54,20 @@ def main() -> int:
 
 
 def stage(request: dict[str, Any]) -> dict[str, Any]:
-    """Move what one wheel put into a prefix of its own into the folder of that wheel.
+    """Move what each wheel put into a prefix of its own into the folder of that wheel.
 
     The folder has ``site`` (packages), ``bin`` and ``data`` (share, etc, include). What counts is what lies
-    there, not what the wheel's RECORD says: that is the wheel's word. ``refused`` says why it is not taken.
+    there, not what the wheel's RECORD says: that is the wheel's word. ``refused`` says why one is not taken;
+    the others' folders are then left as they are, unfinished.
     """
+    for wheel in request["wheels"]:
+        if why := _stage(wheel):
+            return {"refused": why, "name": wheel["name"], "version": wheel["version"]}
+    return {}
+
+
+def _stage(request: dict[str, Any]) -> str:
+    """Move one; why it is not taken, "" where it is."""
     prefix, folder = Path(request["stage"]), Path(request["folder"])
     site = next(prefix.glob("lib/python*/site-packages"), None)
     why = (
@@ -67,7 +76,7 @@ def stage(request: dict[str, Any]) -> dict[str, Any]:
         else _foreign(prefix, site, request["name"], request["version"])
     )
     if site is None or why:
-        return {"refused": why}
+        return why
     folder.mkdir()
     site.rename(folder / "site")
     (folder / "data").mkdir()
@@ -76,7 +85,7 @@ def stage(request: dict[str, Any]) -> dict[str, Any]:
             entry.rename(folder / "bin")
         elif entry.name not in (".lock", "lib64"):
             entry.rename(folder / "data" / entry.name)
-    return {}
+    return ""
 
 
 def _foreign(prefix: Path, site: Path, name: str, version: str) -> str:

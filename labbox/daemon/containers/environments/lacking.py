@@ -17,6 +17,37 @@ _PROGRAM: Final = re.compile(
     r"|([\w-]+[-_]config) (?:executable )?not found"
     r"|(?i:can(?:'t|not) find (?:a )?(rust|cargo|cmake|meson|swig) ?(?:compiler|executable)?)"
 )
+# The finder of libraries itself, as it, distutils, meson and CMake say it; then what it was to find.
+_NO_FINDER: Final = re.compile(
+    r"(?i:'pkg-?config' not found|pkg-?config: (?:command )?not found|did not find pkg-?config"
+    r"|pkg-config for machine \S+(?: machine)? not found|could not? find pkg-?config"
+    r"|no such file.*'pkg-config')"
+)
+_FOUND_BY_IT: Final = re.compile(
+    r"Package '?([\w.+-]+?)'? was not found in the pkg-config|Package '([\w.+-]+)', required by .* not found"
+    r"|No package '([\w.+-]+)' found|Dependency \"([\w.+-]+)\" (?:not found|found: NO)"
+    r"|Command \['pkg-config'.*'([\w.+-]+)(?: [<>=]+ [\w.]+)?'\]"
+)
+_MODULES: Final = {
+    "cairo": "libcairo2-dev",
+    "dbus-1": "libdbus-1-dev",
+    "freetype2": "libfreetype-dev",
+    "glib-2.0": "libglib2.0-dev",
+    "gobject-introspection-1.0": "libgirepository1.0-dev",
+    "hdf5": "libhdf5-dev",
+    "libffi": "libffi-dev",
+    "libpng": "libpng-dev",
+    "libpq": "libpq-dev",
+    "libusb-1.0": "libusb-1.0-0-dev",
+    "libxml-2.0": "libxml2-dev",
+    "mysqlclient": "default-libmysqlclient-dev",
+    "openblas": "libopenblas-dev",
+    "openssl": "libssl-dev",
+    "pangocairo": "libpango1.0-dev",
+    "portaudio-2.0": "portaudio19-dev",
+    "py3cairo": "python3-cairo-dev",
+    "zlib": "zlib1g-dev",
+}
 _HEADERS: Final = {
     "Python.h": "python3-dev",
     "ffi.h": "libffi-dev",
@@ -54,7 +85,7 @@ _PROGRAMS: Final = {
 
 
 class Lack(Value):
-    """What is missing, in words, and the line for apt.txt; "" where that is not known."""
+    """What is missing, in words, and what to write into apt.txt; "" where that is not known."""
 
     what: str
     package: str
@@ -62,7 +93,18 @@ class Lack(Value):
 
 def lacking(lines: Sequence[str]) -> Lack | None:
     """The first thing that the end of a build's output says is missing."""
+    wanted = next((match for line in lines if (match := _FOUND_BY_IT.search(line))), None)
+    module = "" if wanted is None else next(found for found in wanted.groups() if found)
+    package = _MODULES.get(module, f"{module}-dev" if module.startswith("lib") else "")
+    warned = any(_HEADER.search(line) for line in lines)  # it went on without
     for line in lines:
+        if not warned and _NO_FINDER.search(line):
+            both = " and ".join(filter(None, ("pkg-config", package)))
+            return Lack(
+                what=f"the program pkg-config is missing{module and f', to find {module}'}", package=both
+            )
+        if module and not warned and _FOUND_BY_IT.search(line):
+            return Lack(what=f"the library {module} is missing", package=package)
         if match := _HEADER.search(line):
             header = match[1]
             folder = next((name for begin, name in _FOLDERS.items() if header.startswith(begin)), "")

@@ -172,49 +172,56 @@ class Pythons:
         counted = 0
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def fetch(each: Locked) -> None:
+        async def fetch(each: Locked, folder: Path) -> None:
             nonlocal counted
             async with gate:
-                await self._fetch(each, folders[each.name], target, links)
+                await self._fetch(each, folder, target, links)
             counted += 1
             report(Progress(phase="packages", done=counted, total=len(missing), unit="packages"))
 
         report(Progress(phase="packages", done=0, total=len(missing), unit="packages"))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for each in missing:
-                    group.create_task(fetch(each))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from failed
+        async with self.stage() as top:
+            places = [top / str(number) for number in range(len(missing))]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for each, place in zip(missing, places, strict=True):
+                        group.create_task(fetch(each, place))
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from failed
+            wheels = [
+                {
+                    "stage": str(place / "prefix"),
+                    "folder": folders[each.name],
+                    "name": each.name,
+                    "version": each.version,
+                }
+                for each, place in zip(missing, places, strict=True)
+            ]
+            answer = await self._programs.helper({"action": "stage", "wheels": wheels}, seconds=_HELPER_LIMIT)
+        if "refused" in answer:
+            raise LabboxError(
+                "invalid",
+                f"cannot install {answer['name']}=={answer['version']}: {visible_line(answer['refused'])}",
+                "its wheel is not what a wheel of that name may be: ask for another version",
+            )
         await self._compile([Path(folder) for folder in folders.values()], target, report, compile_elsewhere)
         return [(folders[each.name], str(self._folders.wheel(keys[each.name]))) for each in missing]
 
-    async def _fetch(self, package: Locked, into: str, target: PythonTarget, links: Path | None) -> None:
-        """Install one package into its folder, with nothing of another in sight."""
-        async with self.stage() as folder:
-            (folder / "lock.txt").write_text(f"{package.line()}\n", "utf-8")
-            arguments = ["pip", "install", "--no-build", "--no-deps", "--require-hashes"]
-            arguments += ["--prefix", "prefix", "--requirements", "lock.txt", *_for(target)]
-            ended = await self._programs.uv(arguments, seconds=_INSTALL_LIMIT, folder=folder, links=links)
-            if ended.code != 0:
-                lines = (Line(text=package.line(), file="lock", number=0),)
-                explain(ended.err, Requirements(requirements=lines), f"{package.name}=={package.version}")
-            answer = await self._programs.helper(
-                {
-                    "action": "stage",
-                    "stage": str(folder / "prefix"),
-                    "folder": into,
-                    "name": package.name,
-                    "version": package.version,
-                },
-                seconds=_HELPER_LIMIT,
-            )
-            if "refused" in answer:
-                raise LabboxError(
-                    "invalid",
-                    f"cannot install {package.name}=={package.version}: {visible_line(answer['refused'])}",
-                    "its wheel is not what a wheel of that name may be: ask for another version",
-                )
+    async def _fetch(self, package: Locked, folder: Path, target: PythonTarget, links: Path | None) -> None:
+        """Install one package into a prefix in its folder, with nothing of another in it."""
+        await asyncio.to_thread(self._furnish, folder, package)
+        arguments = ["pip", "install", "--no-build", "--no-deps", "--require-hashes"]
+        arguments += ["--prefix", "prefix", "--requirements", "lock.txt", *_for(target)]
+        ended = await self._programs.uv(arguments, seconds=_INSTALL_LIMIT, folder=folder, links=links)
+        if ended.code != 0:
+            lines = (Line(text=package.line(), file="lock", number=0),)
+            explain(ended.err, Requirements(requirements=lines), f"{package.name}=={package.version}")
+
+    def _furnish(self, folder: Path, package: Locked) -> None:
+        folder.mkdir()
+        if self._programs.uid is not None:
+            os.chown(folder, self._programs.uid, self._programs.uid)
+        (folder / "lock.txt").write_text(f"{package.line()}\n", "utf-8")
 
     async def _compile(
         self, folders: Sequence[Path], target: PythonTarget, report: Report, elsewhere: CompileElsewhere

@@ -36,6 +36,9 @@ _BUILD_SECONDS: Final = 3600.0
 _TAKE_SECONDS: Final = 300.0
 _CERTIFICATES: Final = "/labbox/ca.pem"
 
+_NOISE: Final = re.compile(r"ready$|Looking in (?:indexes|links): |ERROR: Ignored the following ")
+_VERSIONS: Final = re.compile(r" \(from versions: [^)]*\)")  # all that there ever were
+
 _RESOLVE: Final = (
     "exec /labbox/uv pip compile requirements.in --quiet --generate-hashes --no-header"
     " --format pylock.toml --output-file pylock.toml --python python3 $LABBOX_MORE"
@@ -179,7 +182,12 @@ class Builder:
             seconds=_BUILD_SECONDS,
             cwd="/build",
         )
-        return await throwaway.run(self._connection, self._owner, errand, env=env, say=report)
+
+        def say(line: str) -> None:
+            if not _NOISE.match(line):
+                report(_VERSIONS.sub("", line))
+
+        return await throwaway.run(self._connection, self._owner, errand, env=env, say=say)
 
     def _surroundings(self, room: Path, way: Way) -> tuple[list[Bind], dict[str, str]]:
         """What the build sees of this machine, and the index settings in the words of that view."""
