@@ -37,6 +37,7 @@ from labbox.daemon.processes import Allowance, Processes
 from labbox.daemon.reporting import notify_systemd, set_up_log
 from labbox.daemon.state import StateFolder
 from labbox.daemon.store import Store
+from labbox.daemon.taking import Taking
 from labbox.daemon.transferring import WorkerTransfers
 from labbox.daemon.workers import Workers, start_through
 from labbox.errors import LabboxError
@@ -174,6 +175,7 @@ class _Box:
         self._gate.not_from = self._not_from
         self._processes.room = self._jobs.storage.room_now
         self._gate.launcher.watch = self._jobs.storage.until_over
+        self._gate.launcher.taking = Taking(self._workers, people)
         self._health = Health(
             configuration=configuration,
             state=state.path,

@@ -208,6 +208,7 @@ class EditedFile:
         """Make the new file like the old one; False where it cannot be, or where names would part."""
         if now is None:
             await self._place.change(beside, Attributes(mode=NEW_MODE))
+            await self._place.share(beside)
             return True
         if now.links > 1:
             return False

@@ -35,7 +35,7 @@ class Usage(Value):
 def usage_below(descriptor: int, tick: Tick, *, of: int | None = None) -> Usage:
     """Count everything below an open folder, without leaving its file system; `of`: what is this uid's."""
     counting = _Counting(os.fstat(descriptor).st_dev, tick, of)
-    _visit(descriptor, counting.enter, lambda _parent, _name: None, counting.skip)
+    visit(descriptor, counting.enter, lambda _parent, _name: None, counting.skip)
     return Usage(files=counting.files, size=counting.size, closed=counting.closed)
 
 
@@ -54,7 +54,7 @@ def remove_below(parent: int, name: str, tick: Tick) -> None:
         os.unlink(name, dir_fd=parent)
         return
     try:
-        _visit(folder, lambda one: _empty(one, tick), lambda above, one: os.rmdir(one, dir_fd=above), None)
+        visit(folder, lambda one: _empty(one, tick), lambda above, one: os.rmdir(one, dir_fd=above), None)
     finally:
         os.close(folder)
     os.rmdir(name, dir_fd=parent)
@@ -130,7 +130,7 @@ def _identity(descriptor: int) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _visit(top: int, enter: Enter, leave: Leave, skip: Callable[[str], None] | None) -> None:
+def visit(top: int, enter: Enter, leave: Leave, skip: Callable[[str], None] | None) -> None:
     """Enter every folder below `top`, depth first; without `skip`, folders are opened to be emptied."""
     present = os.dup(top)
     try:

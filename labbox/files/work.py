@@ -87,6 +87,21 @@ class CopyTree(Value, tag="copy_tree"):
     most_bytes: int
 
 
+class TakeIn(Value, tag="take_in"):
+    """Give to their people what a login put into shared folders. Descriptors: an SFTP server's log, or none."""
+
+    began: int  # when the login did, ns of the epoch
+    folders: tuple[str, ...]  # all that are shared with the person
+    targets: tuple[str, ...] = ()  # without a log: where the login has put something
+    start: int = 0  # where to begin in the log
+
+
+class TookIn(Value, tag="took_in"):
+    """Done; `read`: where to begin in the log the next time."""
+
+    read: int = 0
+
+
 class Understand(Value, tag="understand"):
     """Say what files ask for that an earlier version of labbox handed in."""
 
@@ -116,7 +131,18 @@ class Transfer(Value, tag="transfer"):
 
 
 Request = (
-    Inspect | HandIn | Understand | Pack | Prune | Measure | Remove | Export | BringBack | CopyTree | Transfer
+    Inspect
+    | HandIn
+    | Understand
+    | Pack
+    | Prune
+    | Measure
+    | Remove
+    | Export
+    | BringBack
+    | CopyTree
+    | Transfer
+    | TakeIn
 )
 
 
@@ -201,6 +227,7 @@ Result = (
     | BroughtBack
     | CopiedTree
     | Transferred
+    | TookIn
 )
 
 

@@ -46,6 +46,8 @@ from labbox.files.work import (
     Removed,
     Report,
     Result,
+    TakeIn,
+    TookIn,
     Transfer,
     Understand,
     UnderstoodFiles,
@@ -157,6 +159,15 @@ def _do(sock: socket.socket, ask: Ask, descriptors: Sequence[int], meter: Meter)
                 descriptors[0], descriptors[1], most_bytes=ask.request.most_bytes, meter=meter
             )
             return CopiedTree(size=size)
+        case TakeIn():
+            from labbox.files import deeds  # most workers never see one
+
+            one = ask.request
+            if not descriptors:
+                deeds.open_copied(one.targets, ask.home, one.began, meter.tick)
+                return TookIn()
+            read = deeds.open_logged(descriptors[0], one.start, ask.home, one.began, one.folders, meter.tick)
+            return TookIn(read=read)
         case Export():
             written = commits.export(descriptors[0], ask.request.commit, descriptors[1], meter)
             return Exported(files=written.files, size=written.size, skipped=written.skipped)

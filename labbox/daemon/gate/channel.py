@@ -298,14 +298,16 @@ class Session(asyncssh.SSHServerSession[bytes]):
             if self._early_end:
                 self.eof_received()
             self._resume()
-            watching = asyncio.ensure_future(self._watch(launch, process))
+            beside = [asyncio.ensure_future(one) for one in (self._watch(launch, process), launch.attend())]
             try:
-                return await self._until_the_end(process)
+                return await self._until_the_end(process, launch)
             finally:
-                watching.cancel()
-                await asyncio.gather(watching, return_exceptions=True)
+                for one in beside:
+                    one.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
         finally:
             await self._end(process)
+            await launch.finish()  # it may have been left by its client
 
     async def _watch(self, launch: Launch, process: Process) -> None:
         """End what stores more than its person may."""
@@ -341,7 +343,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._outflows = [Outflow(from_stdout, channel.write), Outflow(from_stderr, channel.write_error)]
         return stdin, stdout, stderr
 
-    async def _until_the_end(self, process: Process) -> int:
+    async def _until_the_end(self, process: Process, launch: Launch) -> int:
         """Wait for the process and all that it has written, or for the client to go."""
         gone: asyncio.Future[object] = asyncio.ensure_future(self.gone.wait())
         ended: asyncio.Future[int] = asyncio.ensure_future(process.wait())
@@ -351,6 +353,10 @@ class Session(asyncssh.SSHServerSession[bytes]):
             )
             while not gone.done() and (left := [out.finished for out in self._outflows if not out.ended]):
                 await asyncio.wait([gone, *left], return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                await (
+                    launch.finish()
+                )  # before the client hears of the end: what it copied is there for all then
             status = ended.result() if ended.done() else 128 + SIGHUP
             if status > 128 and self._term is not None and isinstance(self._wish, Screens):
                 self.send(terminal.restored(screens=True))  # ended by a signal: they could not do it

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from labbox.daemon.gate.repositories import Repositories
 from labbox.daemon.gate.sessions import SessionInfo, Sessions
@@ -36,6 +36,23 @@ Watch = Callable[[Account], Awaitable[None]]
 """Returns once a person has stored more than they may."""
 
 
+class Taken(Protocol):
+    """What one login puts into shared folders, and gives to their people."""
+
+    async def attend(self) -> None:
+        """Look now and then; ends when cancelled."""
+
+    async def finish(self) -> None:
+        """Look for the last time."""
+
+
+class Taking(Protocol):
+    """Whoever gives to their people what logins put into shared folders."""
+
+    def begin(self, account: Account, targets: tuple[str, ...], log: int | None) -> Taken:
+        """A login begins to copy to `targets`, or as its server's `log` will tell."""
+
+
 @dataclass(slots=True)
 class Launch:
     """One process for a login, ready to be started; `done` ends its registration."""
@@ -50,6 +67,11 @@ class Launch:
     wildcards: bool = False
     mounts: tuple[Mount, ...] = ()
     watch: Watch | None = None
+    taking: Taking | None = None
+    targets: tuple[str, ...] = ()  # where it puts files, if it says so
+    logs: bool = False  # it writes a log of what it does, where others have their standard error
+    _log: int | None = field(default=None, init=False)
+    _taken: Taken | None = field(default=None, init=False)
     _pid: int | None = field(default=None, init=False)
 
     @property
@@ -65,6 +87,11 @@ class Launch:
     async def start(self, descriptors: tuple[int, ...], *, pty: bool) -> Process:
         """Fork it and register it, before it can have asked the API anything that matters."""
         account = self.info.account
+        if self.taking is not None and (self.logs or self.targets):
+            if self.logs:
+                self._log = os.memfd_create("deeds", os.MFD_CLOEXEC)
+                descriptors = (*descriptors[:2], self._log)
+            self._taken = self.taking.begin(account, self.targets, self._log)
         process = await self.processes.spawn(
             kind=self.kind, name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
             home=str(account.home), argv=self.argv, env=self.env, fds=descriptors, pty=pty,
@@ -82,8 +109,21 @@ class Launch:
         else:
             await self.watch(self.info.account)
 
+    async def attend(self) -> None:
+        """Give to others what it puts into shared folders, for as long as it runs."""
+        if self._taken is not None:
+            await self._taken.attend()
+
+    async def finish(self) -> None:
+        """It has ended: the last of that."""
+        if self._taken is not None:
+            taken, self._taken = self._taken, None
+            await taken.finish()
+
     def done(self) -> None:
         """It has ended."""
+        if self._log is not None:
+            os.close(self._log)
         if self._pid is not None:
             self.sessions.remove(self._pid)
 
@@ -100,6 +140,7 @@ class Launcher:
         self._repositories = repositories
         self._socket = socket
         self.watch: Watch | None = None
+        self.taking: Taking | None = None
 
     def prepare(self, wish: Wish, info: SessionInfo, variables: Mapping[str, str]) -> Launch:
         """LabboxError where a token, or this machine, does not allow it."""
@@ -114,6 +155,8 @@ class Launcher:
             **variables,
         }
         launch = Launch(self._processes, self._sessions, info, "exec", (), env, watch=self.watch)
+        if info.scope is not Scope.READ and os.geteuid() == 0:
+            launch.taking = self.taking
         if info.scope is not None and os.geteuid() == 0:
             narrow = self._socket.with_name(SCOPED_SOCKETS[info.scope])
             launch.mounts = (Mount(source=str(narrow), target=str(self._socket)),)
@@ -124,8 +167,11 @@ class Launcher:
                 launch.kind, launch.argv = "command", words
             case Sftp():
                 read_only = ("-R",) if info.scope is Scope.READ else ()
-                launch.argv, launch.bulk = (_sftp_server(), *read_only), True
-            case Copy(program, words, _writes):
+                launch.logs = launch.taking is not None
+                log = ("-e", "-l", "INFO") if launch.logs else ()
+                launch.argv, launch.bulk = (_sftp_server(), *read_only, *log), True
+            case Copy(program, words, writes):
+                launch.targets = words[-1:] if writes else ()
                 launch.argv, launch.bulk, launch.wildcards = (_program(program), *words), True, True
             case Git():
                 repository = self._repositories.open(info.account, wish)

@@ -215,6 +215,10 @@ class Place(ABC):
     async def change(self, path: str, attributes: Attributes) -> None:
         """Set attributes of an entry, of a link those of the link; what the place cannot set is left."""
 
+    async def share(self, path: str) -> None:
+        """Let the people of a shared folder read and change what was just made in it; elsewhere nothing."""
+        return
+
     async def xattrs(self, path: str) -> Mapping[str, bytes]:
         """Extended attributes that a copy should keep (``user.*`` and access lists)."""
         return {}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from labbox.files import sharing
 from labbox.files.places.base import Attributes
 from labbox.files.places.disks import Disks
 from labbox.files.places.resolving import Spot
@@ -27,6 +28,7 @@ def make_folder(spot: Spot, mode: int | None) -> None:
     """Make one folder; exactly with `mode` and the group bit that it inherits, whatever the umask."""
     if mode is None:
         os.mkdir(spot.name, dir_fd=spot.folder)
+        share(spot)
         return
     os.mkdir(spot.name, mode & 0o777, dir_fd=spot.folder)
     with _itself(spot) as (path, found):
@@ -35,8 +37,25 @@ def make_folder(spot: Spot, mode: int | None) -> None:
             os.chmod(path, wanted)  # noqa: PTH101 - of a descriptor
 
 
+def share(spot: Spot) -> None:
+    """Let the people of a shared folder read and change what was just made in it; elsewhere nothing."""
+    with _beside(spot) as (folder, name):
+        if sharing.is_shared(folder):
+            sharing.open_to_group(folder, name)
+
+
 def rename(source: Spot, target: Spot, *, replace: bool) -> None:
-    """Move; FileExistsError where something is there and `replace` does not allow it."""
+    """Move; FileExistsError where something is there and `replace` does not allow it.
+
+    What comes to a shared folder from another one becomes its people's.
+    """
+    _move(source, target, replace=replace)
+    if _above(source).st_gid != _above(target).st_gid:
+        with _beside(target) as (folder, name):
+            sharing.take_in(folder, name)
+
+
+def _move(source: Spot, target: Spot, *, replace: bool) -> None:
     if replace:
         if _same(source, target) and not _same_but_for_case(source, target):
             os.unlink(source.name, dir_fd=source.folder)  # two names of one file: the kernel would keep both
@@ -208,6 +227,18 @@ def _above(spot: Spot) -> os.stat_result:
     if spot.folder is not None and not above:
         return os.fstat(spot.folder)
     return os.stat(above or "/", dir_fd=spot.folder)
+
+
+@contextmanager
+def _beside(spot: Spot) -> Iterator[tuple[int, str]]:
+    """The folder that an entry stands in, opened, and its name there."""
+    above, _, name = spot.name.rpartition("/")
+    path = above or ("/" if spot.folder is None else ".")
+    folder = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=spot.folder)
+    try:
+        yield folder, name
+    finally:
+        os.close(folder)
 
 
 @contextmanager

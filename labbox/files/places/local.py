@@ -123,6 +123,10 @@ class LocalPlace(Place):
         """Set attributes of an entry, of a link those of the link."""
         await self._change("change", path, lambda: self._at(path, changing.change, attributes, self._disks))
 
+    async def share(self, path: str) -> None:
+        """Let the people of a shared folder read and change what was just made in it."""
+        await self._change("change", path, lambda: self._at(path, changing.share))
+
     async def xattrs(self, path: str) -> Mapping[str, bytes]:
         """``user.*`` attributes and access lists."""
         return await self._read("read", path, lambda: self._at(path, changing.xattrs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 from typing import Final
 
 _RENAME_NOREPLACE: Final = 1
@@ -15,6 +16,11 @@ _AT_FDCWD: Final = -100
 _TRIES: Final = 64  # the kernel gives EAGAIN where folders are renamed while it looks
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+_AT_SYMLINK_NOFOLLOW: Final = 0x100
+_STATX_BTIME: Final = 0x800
+_STATX: Final = struct.Struct("<I76xqI4x160x")  # <linux/stat.h>: what is known, then when it was made
 
 
 class _OpenHow(ctypes.Structure):
@@ -52,6 +58,16 @@ def rename_without_replacing(
         number = ctypes.get_errno()
         number = errno.EINVAL if number == errno.ENOSYS else number
         raise OSError(number, os.strerror(number))
+
+
+def born(folder: int, name: str) -> int | None:
+    """When an entry was made, ns of the epoch; None where the disk does not know. OSError without it."""
+    found = ctypes.create_string_buffer(_STATX.size)
+    if _libc.statx(folder, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, found):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    known, seconds, rest = _STATX.unpack(found.raw)
+    return seconds * 1_000_000_000 + rest if known & _STATX_BTIME else None
 
 
 def open_beneath(folder: int, path: str, flags: int) -> int:

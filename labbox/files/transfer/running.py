@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from labbox.errors import LabboxError
 from labbox.files.places.opening import Places
 from labbox.files.transfer.control import Control, NoPause, Pause
 from labbox.files.transfer.journal import Journal
@@ -95,6 +96,7 @@ async def run(
         try:
             await _verb(one)
         finally:
+            await _open_to_people(one)
             summary = reporter.summary()
             so_far(summary)
         reporter.phase = FINISHING  # what is left is the box's
@@ -105,6 +107,16 @@ async def run(
         if earlier is not None:
             os.close(earlier)
         journal.close()
+
+
+async def _open_to_people(one: Run) -> None:
+    """What was put into a shared folder, its people may read and change; also where only a part came."""
+    if one.spec.target is None:
+        return
+    from labbox.files.transfer.handing import open_target
+
+    with suppress(LabboxError):  # what could not be reached was told by the verb
+        await open_target(one.spec, one.places, one.journal.began)
 
 
 async def _verb(one: Run) -> None:

@@ -381,6 +381,7 @@ class FilesDeeds(FilesHosts):
         place, path = await self.here.place_of(wanted)
         handle = await place.open(path, write=True, create=True, exclusive=True)
         await handle.close()
+        await place.share(path)
         self.remember_undo(f"make {wanted.name}", partial(self._unmake, [wanted]))
         await self._after()
         await self._stand_on_new(wanted)
