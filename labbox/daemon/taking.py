@@ -36,7 +36,7 @@ class Taking:
         self._people = people
 
     def begin(self, account: Account, targets: tuple[str, ...], log: int | None) -> Taken:
-        """A login begins to copy to `targets`; `log`: the open file to which its SFTP server writes instead."""
+        """A login begins to copy to `targets`; `log`: the open file that its SFTP server writes instead."""
         projects = self._people.projects
         folders = (projects.shared_folder(), *projects.folders(account.name).values())
         return Taken(self._workers, account, folders, targets, log)

@@ -88,7 +88,7 @@ class CopyTree(Value, tag="copy_tree"):
 
 
 class TakeIn(Value, tag="take_in"):
-    """Give to their people what a login put into shared folders. Descriptors: an SFTP server's log, or none."""
+    """Give to their people what a login put into shared folders. Descriptors: an SFTP log, or none."""
 
     began: int  # when the login did, ns of the epoch
     folders: tuple[str, ...]  # all that are shared with the person
