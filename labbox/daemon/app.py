@@ -19,6 +19,7 @@ import msgspec
 
 import labbox
 from labbox.custom import Configuration, load, recipe, split_address
+from labbox.daemon import footing
 from labbox.daemon.api.server import Api
 from labbox.daemon.api.services import Services
 from labbox.daemon.containers.base import BaseImage
@@ -65,6 +66,7 @@ def run(options: Options, spawner: socket.socket) -> int:
     """
     set_up_log()
     os.umask(0o022)
+    footing.check()
     _allow_many_files()
     signal.signal(signal.SIGHUP, lambda *_: _hung_up())
     state = StateFolder(options.state)
@@ -172,6 +174,7 @@ class _Box:
             total=total,
         )
         self._gate = Gate(people, self._processes, settings, state.path, state.socket)
+        self._engine.lacking = footing.no_jobs
         self._gate.not_from = self._not_from
         self._processes.room = self._jobs.storage.room_now
         self._gate.launcher.watch = self._jobs.storage.until_over

@@ -13,6 +13,7 @@ import psutil
 
 import labbox
 from labbox.custom import Configuration
+from labbox.daemon import footing
 from labbox.daemon.containers.engine import Engine
 from labbox.daemon.jobs.service import Jobs
 from labbox.daemon.people import People
@@ -52,6 +53,7 @@ class Health:
         problems = list(numbers.problems)
         if not engine.available:
             problems.append(f"jobs do not start: {engine.reason}")
+        problems += await asyncio.to_thread(footing.problems)
         if engine.wall_trouble:
             problems.append(engine.wall_trouble)
         if disk.free < self._floor and not numbers.problems:

@@ -79,6 +79,7 @@ class Engine:
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()  # something failed: look at once whether the engine lives
         self.connection.on_failure = self._hurry.set
+        self.lacking: Callable[[], str] = lambda: ""  # what each run needs of this machine, in a sentence
 
     @property
     def version(self) -> str:
@@ -131,7 +132,7 @@ class Engine:
         async with events(self.connection.socket_path, self.connection.api_version, label) as stream:
             await self._see_network()
             await self._catch_up()
-            self._set(True, "")
+            self._look_at_machine()
             async with asyncio.TaskGroup() as tasks:
                 beat = tasks.create_task(self._beat())
                 ended = tasks.create_task(self._take(stream))
@@ -152,6 +153,12 @@ class Engine:
                 await self.connection.ping()
             except LabboxError:
                 return
+            self._look_at_machine()
+
+    def _look_at_machine(self) -> None:
+        """The engine answers; runs may still want something of this machine that is not there."""
+        lacking = self.lacking()
+        self._set(not lacking, lacking)
 
     async def _take(self, stream: AsyncIterator[dict[str, Any]]) -> None:
         async for event in stream:
@@ -233,6 +240,10 @@ class Engine:
         where the engine does not answer: then ask again later with the same name.
         """
         check(run)
+        lacking = self.lacking()
+        if lacking:
+            self._hurry.set()
+            raise LabboxError("unavailable", f"cannot start {run.name}: {lacking}")
         if run.network:
             await self._make_network()
         gpus = self._gpus.take(run.name, run.gpus)

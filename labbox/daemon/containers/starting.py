@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -58,6 +59,9 @@ def sweep_volumes(api: docker.APIClient, label: str, containers: Collection[str]
             remove_volumes(api, name)
 
 
+_MISSING: Final = re.compile(r"bind source path does not exist: (\S+)")
+
+
 def _named(api: docker.APIClient, name: str) -> ContainerState:
     """The state of a container whose name is taken: a moment before it is there, when two make it at once."""
     import docker.errors
@@ -83,6 +87,13 @@ def start_error(run: RunSpec, error: LabboxError) -> LabboxError:
             "unavailable",
             f"cannot start {run.name}: the engine has no docker-init",
             "apt-get install tini on the box",
+        )
+    missing = _MISSING.search(error.message)
+    if missing is not None:
+        return LabboxError(
+            "unavailable",
+            f"cannot start {run.name}: {missing[1]} is not there on the machine of the container engine",
+            "labbox status says what is missing; the engine must see the files of this machine",
         )
     if error.code == "unavailable":
         return error

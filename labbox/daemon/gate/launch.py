@@ -24,7 +24,7 @@ MEMORY: Final = 2 * GIB  # of one login, with the pages of files that it reads a
 PROCESSES: Final = 128  # of one login, threads included
 
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-_SFTP_SERVERS: Final = (
+SFTP_SERVERS: Final = (
     "/usr/lib/openssh/sftp-server",
     "/usr/libexec/openssh/sftp-server",
     "/usr/lib/ssh/sftp-server",
@@ -198,7 +198,7 @@ class Launcher:
 
 
 def _sftp_server() -> str:
-    for path in _SFTP_SERVERS:
+    for path in SFTP_SERVERS:
         if Path(path).exists():
             return path
     raise LabboxError(

@@ -1,0 +1,37 @@
+"""What each run needs of the machine besides the engine: said as the reason while it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labbox.daemon.containers.run import RunSpec
+from labbox.daemon.containers.starting import start_error
+from labbox.errors import LabboxError
+
+pytestmark = [pytest.mark.engine, pytest.mark.root]
+
+
+async def test_what_the_machine_lacks_is_the_reason_and_mended_it_goes_on(
+    following: Any, make_run: Callable[..., RunSpec]
+) -> None:
+    engine, said = following.engine, "there is no /bin/busybox: apt-get install busybox-static"
+    engine.lacking = lambda: said
+    with pytest.raises(LabboxError, match=r"cannot start .*: there is no /bin/busybox") as caught:
+        await engine.create_and_start(make_run("true"))
+    assert caught.value.code == "unavailable"  # the job waits
+    await following.until(lambda: not engine.available and engine.reason == said)
+    engine.lacking = lambda: ""
+    engine.connection.on_failure()
+    await following.until(lambda: engine.available)
+    await engine.create_and_start(make_run("true"))
+
+
+def test_a_missing_file_is_named_in_words(make_run: Callable[..., RunSpec], tmp_path: Path) -> None:
+    words = 'invalid mount config for type "bind": bind source path does not exist: /bin/busybox'
+    told = start_error(make_run("true"), LabboxError("invalid", words))
+    assert "/bin/busybox is not there" in told.message
+    assert "bind source" not in told.message
