@@ -141,6 +141,7 @@ def test_picture_of_the_files(
         return Space(2 * FREE, FREE)
 
     monkeypatch.setattr(browsing, "_free", lambda folder: FREE)
+    monkeypatch.setattr("labbox.tui.screens.files.KEEP_AFTER", 1e6)  # or a slow one shows what it wrote
     monkeypatch.setattr(LocalPlace, "space", space)
     furnish(tmp_path, scene.more)
     box = fakes.full_box(60)

@@ -31,6 +31,7 @@ from labbox.tui.screens.files_tools import FilesTools
 from labbox.tui.widgets.filepane import FileTable, PaneTabs, PathLine, tab_name
 from labbox.tui.widgets.paint import Alike
 from labbox.tui.widgets.transfers import TransferStrip
+from labbox.tui.widgets.working import begin
 
 KEEP_AFTER: Final = 2.0  # seconds after a change in which more may come before it is written down
 MOST_OVER: Final = 100
@@ -120,7 +121,7 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
 
     def _keep_now(self) -> None:
         self._keeping = False
-        self.run_worker(self._keep(), group="keep")
+        begin(self, self._keep, group="keep")
 
     async def _keep(self) -> None:
         memory = self._memory()
