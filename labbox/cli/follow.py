@@ -13,7 +13,7 @@ from labbox.cli.session import Session
 from labbox.client import Client
 from labbox.errors import LabboxError
 from labbox.logtext import LogText
-from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Stream, state_word
+from labbox.model import ACTIVE, WAITING, JobKind, JobState, Stream, state_word
 from labbox.protocol import Job
 from labbox.text import visible, visible_line
 
@@ -51,7 +51,7 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
         with progress_drawn(session, job, bar):
             if log and job.kind is not JobKind.ARRAY:
                 _copy_log(session.box, job.id, bar, quiet=quiet)
-            job = wait_for_end(session.box, job.id)
+            job = session.box.wait_job(job.id)
     except KeyboardInterrupt:
         bar.close()
         print(
@@ -82,22 +82,6 @@ def _copy_log(box: Client, number: int, bar: Bar, *, quiet: bool) -> None:
         bar.write(out.end(), raw=True)
     if sys.stderr.isatty():
         bar.write(err.end(), raw=True, error=True)
-
-
-def wait_for_end(box: Client, number: int) -> Job:
-    """The job once it has ended: the stream of changes says when to look."""
-    page = box.list_jobs(limit=1)
-    job = box.show_job(number).job
-    if job.state in FINAL:
-        return job
-    for event in box.events(after=page.cursor, follow=True):
-        if event.job is not None and event.job.id == number and event.job.state in FINAL:
-            return event.job
-        if event.kind == "alive":
-            job = box.show_job(number).job
-            if job.state in FINAL:
-                return job
-    raise LabboxError("unavailable", f"cannot follow job {number} any longer: the box closed the stream")
 
 
 @contextmanager

@@ -66,6 +66,10 @@ _some_ids = click.argument("ids", type=JOB, nargs=-1, shell_complete=complete_jo
 )
 @click.option("--files", is_flag=True, help="Operations on files in place of runs.")
 @click.option("--any-kind", is_flag=True, help="Runs and operations on files.")
+@click.option(
+    "--kind", "wanted", type=click.Choice([RUNS, FILES, "any"]), help="The same in one word; runs, usually."
+)
+@click.option("--before", type=JOB, metavar="ID", help="Jobs older than this one: the next page.")
 @shared_options
 def list_jobs(
     session: Session,
@@ -79,9 +83,15 @@ def list_jobs(
     limit: int,
     files: bool,
     any_kind: bool,
+    wanted: str | None,
+    before: int | None,
 ) -> None:
     """List runs, newest first; --files lists copies, deletions and the like. --json gives them as `jobs`."""
-    kind = FILES if files else None if any_kind or array is not None or of_group is not None else RUNS
+    if files + any_kind + (wanted is not None) > 1:
+        raise LabboxError("usage", "cannot combine --kind, --files and --any-kind", "use one of them")
+    any_kind = any_kind or wanted == "any"
+    unsaid = None if array is not None or of_group is not None else RUNS
+    kind = FILES if files else None if any_kind else wanted or unsaid
     if everybody + mine + (user is not None) > 1:
         raise LabboxError("usage", "cannot combine --all, --mine and --user", "use one of them")
     owner = user
@@ -89,7 +99,6 @@ def list_jobs(
         caller = session.box.whoami()
         owner = None if caller.role is Role.ADMIN and caller.uid == 0 and not mine else caller.name
     jobs: list[Job] = []
-    before: int | None = None
     while True:
         page = session.box.list_jobs(
             owner=owner,

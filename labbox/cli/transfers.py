@@ -11,7 +11,7 @@ from typing import Final
 import click
 import msgspec
 
-from labbox.cli.follow import CANCELLED, OWN_FAILURE, TIMED_OUT, progress_drawn, wait_for_end
+from labbox.cli.follow import CANCELLED, OWN_FAILURE, TIMED_OUT, progress_drawn
 from labbox.cli.places import results_of, within
 from labbox.cli.progress import Bar
 from labbox.cli.session import Session
@@ -82,7 +82,7 @@ def _follow(session: Session, job: Job, *, quiet: bool) -> Job | None:
     while True:
         try:
             with progress_drawn(session, job, bar):
-                return wait_for_end(session.box, job.id)
+                return session.box.wait_job(job.id)
         except KeyboardInterrupt:
             bar.close()
             if not _shall_end(job):

@@ -11,6 +11,7 @@
         print(box.list_jobs(state="active").jobs)
 
 Everything is synchronous and safe to use from several threads: each thread has a connection of its own.
+`labbox.client.aio` has the same for asyncio.
 What the box refuses is raised as `labbox.errors.LabboxError` with its code, sentence and hint.
 """
 
@@ -27,15 +28,26 @@ from labbox.client.hosts import HostCalls
 from labbox.client.jobs import JobCalls
 from labbox.client.people import PeopleCalls
 from labbox.client.projects import ProjectCalls
+from labbox.client.results import Fetched, ResultCalls
 from labbox.client.transport import Route, SshRoute, Transport, UnixRoute
+from labbox.client.waiting import WaitingCalls, WaitTimeoutError
 from labbox.errors import LabboxError
 
-__all__ = ["Client", "LabboxError", "connect", "default_socket", "default_state", "route_to"]
+__all__ = [
+    "Client",
+    "Fetched",
+    "LabboxError",
+    "WaitTimeoutError",
+    "connect",
+    "default_socket",
+    "default_state",
+    "route_to",
+]
 
 _SYSTEM_STATE: Final = Path("/var/lib/labbox")
 
 
-class Client(JobCalls, GroupCalls, HostCalls, PeopleCalls, ProjectCalls, BoxCalls):
+class Client(JobCalls, GroupCalls, HostCalls, PeopleCalls, ProjectCalls, BoxCalls, WaitingCalls, ResultCalls):
     """A box, as its callers see it; made by `connect`.
 
     Example:

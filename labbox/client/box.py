@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,14 @@ class BoxCalls:
         """
         return self._transport.get("/v1/status", Status)
 
+    def openapi(self) -> dict[str, Any]:
+        r"""The box's description of its API, as OpenAPI 3.1; docs/api.md is the same for reading.
+
+        Example:
+            print(*box.openapi()["paths"], sep="\n")
+        """
+        return self._transport.get("/v1/openapi.json", dict[str, Any])
+
     def whoami(self) -> Caller:
         """Who the box takes the caller for.
 
@@ -40,13 +49,14 @@ class BoxCalls:
         follow: bool = False,
         mine: bool = False,
         patience: float = PATIENCE,
+        until: float | None = None,
     ) -> Iterator[Event]:
         """Every change after the cursor `after`, in order; None starts with what happens from now on.
 
         With `follow` it never ends by itself and goes on through lost connections and restarts of the box
         without missing a change. An event of kind "alive" comes every 15 seconds at least. `mine` leaves out
         other people's jobs. `patience`: seconds in which a box that went away is waited for in silence; after
-        them, LabboxError "unavailable".
+        them, LabboxError "unavailable". `until` (of `time.monotonic`) ends it with a TimeoutError.
 
         Example:
             page = box.list_jobs()
@@ -58,7 +68,7 @@ class BoxCalls:
         while True:
             try:
                 for line in self._transport.lines(
-                    "/v1/events", {"after": after, "follow": follow, "mine": mine}
+                    "/v1/events", {"after": after, "follow": follow, "mine": mine}, until
                 ):
                     event = msgspec.json.decode(line, type=Event)
                     after = event.cursor if after is None else max(after, event.cursor)

@@ -9,17 +9,18 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar, cast, get_args
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from labbox.client.ssh import Words, why
 from labbox.errors import Code, LabboxError
 from labbox.protocol import ErrorBody
 
-Message = TypeVar("Message", bound=msgspec.Struct)
+Message = TypeVar("Message")
 Query = Mapping[str, str | int | float | bool | None]
 
 CONNECT_TIMEOUT: Final = 10.0  # seconds
@@ -40,6 +41,9 @@ class Route(Protocol):
 
     def open(self) -> socket.socket:
         """A connected stream socket; LabboxError "unavailable" where there is none."""
+
+    def why_lost(self, sock: socket.socket | None) -> LabboxError | None:
+        """The way's own word on why this socket ended; None where it has none."""
 
 
 class UnixRoute:
@@ -72,6 +76,10 @@ class UnixRoute:
             ) from error
         return sock
 
+    def why_lost(self, sock: socket.socket | None) -> LabboxError | None:
+        """A socket says nothing of itself."""
+        return None
+
 
 class SshRoute:
     """A box reached by the system's own ``ssh``, which asks for keys, passwords and host keys as always."""
@@ -80,6 +88,7 @@ class SshRoute:
         """Keep ``user@host`` and the port (None: what ssh's configuration says)."""
         self.target = target
         self.port = port
+        self._words: weakref.WeakKeyDictionary[socket.socket, Words] = weakref.WeakKeyDictionary()
 
     @classmethod
     def parse(cls, address: str) -> SshRoute:
@@ -112,7 +121,7 @@ class SshRoute:
         ours, theirs = socket.socketpair()
         try:
             process = subprocess.Popen(  # noqa: S603 - no shell, and the target cannot be an option
-                command, stdin=theirs.fileno(), stdout=theirs.fileno()
+                command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE
             )
         except OSError as error:
             ours.close()
@@ -124,10 +133,17 @@ class SshRoute:
         ours.settimeout(REQUEST_TIMEOUT)
         # Someone has to collect its exit status when it ends.
         threading.Thread(target=process.wait, name="ssh", daemon=True).start()
+        if process.stderr is not None:
+            self._words[ours] = Words(process.stderr)
         # The far end takes our end's closing for a client that may still want an answer. Nobody does when the
         # socket is gone, nor when a script ends without `close`: its ssh would keep its standard error open.
         weakref.finalize(ours, process.terminate)
         return ours
+
+    def why_lost(self, sock: socket.socket | None) -> LabboxError | None:
+        """What ssh said before it ended."""
+        words = self._words.get(sock) if sock is not None else None
+        return why(words.all(), self.target, self.port) if words is not None else None
 
 
 class _Connection(http.client.HTTPConnection):
@@ -188,6 +204,11 @@ class Transport:
         if mine is not None:
             mine.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self._closed
+
     def get(self, path: str, answer: type[Message], query: Query | None = None) -> Message:
         """Ask for something; asked again for a while if the box is being restarted."""
         deadline = time.monotonic() + PATIENCE
@@ -220,16 +241,35 @@ class Transport:
             self._exchange(method, _target(path, query), data, timeout=timeout), type=answer
         )
 
-    def lines(self, path: str, query: Query) -> Iterator[bytes]:
-        """The lines of one streamed answer, on a connection of its own; ends or raises "unavailable"."""
+    def lines(self, path: str, query: Query, until: float | None = None) -> Iterator[bytes]:
+        """The lines of one streamed answer, on a connection of its own; ends or raises "unavailable".
+
+        TimeoutError at `until` (monotonic), whether lines come or not.
+        """
         connection = _Connection(self.route)
         self._all.add(connection)
         try:
             response = self._request(connection, "GET", _target(path, query), None, STREAM_SILENCE)
+            sock = connection.sock
             self._reached = True
             if response.status >= 400:
                 raise _refusal(response.status, response.read(MAX_MESSAGE))
-            yield from _split(response, self.route.where)
+            pieces = _split(response, lambda: self._lost(sock))
+            while True:
+                if until is not None and sock is not None:
+                    left = until - time.monotonic()
+                    if left <= 0:
+                        raise TimeoutError("the stream was to end by now")
+                    sock.settimeout(min(left, STREAM_SILENCE))
+                try:
+                    line = next(pieces, None)
+                except LabboxError:
+                    if until is not None and time.monotonic() >= until:
+                        raise TimeoutError("the stream was to end by now") from None
+                    raise
+                if line is None:
+                    return
+                yield line
         finally:
             connection.close()
 
@@ -251,15 +291,16 @@ class Transport:
             while not head.endswith(b"\r\n\r\n"):  # byte by byte: what follows belongs to the caller
                 piece = sock.recv(1)
                 if not piece or len(head) > 65536:
-                    raise _lost(self.route.where)
+                    raise self._lost(sock)
                 head += piece
             status = int(head.split(b" ", 2)[1])
             if status != 101:
                 raise _refusal(status, _rest(sock, head))
             sock.settimeout(None)
         except OSError as error:
+            lost = self._lost(sock)
             sock.close()
-            raise _lost(self.route.where) from error
+            raise lost from error
         except LabboxError:
             sock.close()
             raise
@@ -290,8 +331,9 @@ class Transport:
             response = self._request(connection, method, target, data, timeout)
             body = response.read(MAX_MESSAGE)
         except (OSError, http.client.HTTPException) as error:
+            lost = self._lost(connection.sock)
             connection.close()
-            raise _lost(self.route.where) from error
+            raise lost from error
         except BaseException:
             connection.close()  # an interrupted exchange leaves half an answer behind
             raise
@@ -306,15 +348,22 @@ class Transport:
         if self._closed:
             raise LabboxError("unavailable", "cannot ask the box: this client was closed")
         headers = self._headers if data is None else {**self._headers, "Content-Type": "application/json"}
+        sock: socket.socket | None = None
         try:
             connection.limit(timeout)
             if self._closed:  # meanwhile, by another thread, which saw nothing yet that it could close
                 raise OSError("closed")
+            sock = connection.sock  # it lets go of it when the answer ends at once
             connection.request(method, target, body=data, headers=headers)
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
+            lost = self._lost(sock)
             connection.close()
-            raise _lost(self.route.where) from error
+            raise lost from error
+
+    def _lost(self, sock: socket.socket | None) -> LabboxError:
+        """Why a connection ended, in the words of the way where it has some."""
+        return (None if self._closed else self.route.why_lost(sock)) or _lost(self.route.where)
 
 
 class _RefusedError(LabboxError):
@@ -352,17 +401,17 @@ def _refusal(status: int, body: bytes) -> _RefusedError:
     return _RefusedError(code, error.message, error.hint)
 
 
-def _split(response: http.client.HTTPResponse, where: str) -> Iterator[bytes]:
+def _split(response: http.client.HTTPResponse, lost: Callable[[], LabboxError]) -> Iterator[bytes]:
     """Lines out of a stream, each without its end; a line is capped at `MAX_MESSAGE`."""
     rest = b""
     while True:
         try:
             piece = response.read1(1 << 16)
         except (OSError, http.client.HTTPException) as error:
-            raise _lost(where) from error
+            raise lost() from error
         if not piece:
             if rest:
-                raise _lost(where)
+                raise lost()
             return
         *whole, rest = (rest + piece).split(b"\n")
         yield from (line for line in whole if line)

@@ -390,6 +390,24 @@ def test_input_goes_to_the_job(served: Served, labbox: Run, monkeypatch: pytest.
     assert sent == [("next trial\n", False), ("a\n", False), ("b\n", False), ("", True)]
 
 
+def test_a_list_goes_on_before_a_job_and_keeps_to_a_kind(served: Served, labbox: Run) -> None:
+    for _ in range(5):
+        submit(labbox)
+
+    def listed(*words: str) -> list[int]:
+        return [job["id"] for job in as_json(labbox("job", "list", *words, "--json"))["jobs"]]
+
+    assert listed("--limit", "2") == [5, 4]
+    assert listed("--limit", "2", "--before", "4") == [3, 2]
+    assert listed("--before", "1") == []
+    assert listed("--kind", "runs", "--before", "3") == [2, 1]
+    assert listed("--kind", "any") == [5, 4, 3, 2, 1]
+    assert listed("--kind", "files") == []
+    assert labbox("job", "list", "--kind", "runs", "--files").code == 2
+    assert labbox("job", "list", "--kind", "copies").code == 2
+    assert labbox("job", "list", "--before", "soon").code == 2
+
+
 def test_results_are_fetched_whole_or_not_at_all(
     served: Served, labbox: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,184 @@
+"""A job's results as a folder on this machine: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from labbox.client.ssh import Words, why
+from labbox.client.transport import SshRoute, Transport
+from labbox.errors import LabboxError
+from labbox.locations import OPERATIONS, results_folder
+from labbox.model import Value
+from labbox.protocol import Job, JobDetail
+from labbox.text import visible_line
+
+_OWN: Final = ("log.index", ".attempt")  # what the box keeps for itself
+_LOOK: Final = 0.2  # seconds between two looks whether the client was closed
+
+
+class Fetched(Value):
+    """What came: the folder, the job as it was then, and the names that were left out.
+
+    Left out are links that lead out of the results and what is neither file nor folder nor link.
+    """
+
+    folder: Path
+    job: Job
+    left_out: tuple[str, ...] = ()
+
+
+class ResultCalls:
+    """Results, fetched."""
+
+    _transport: Transport
+    show_job: Callable[[int], JobDetail]
+
+    def fetch_results(self, id: int, target: str | os.PathLike[str] | None = None) -> Fetched:  # noqa: A002 - as in show_job
+        """Copy a job's results (output/, log.txt, job.json) into the new folder `target`; None: ./job-ID.
+
+        Of a job that still runs, what is there so far. The folder is there when all of it is, and else not
+        at all; one that holds something is refused. Over ``ssh://`` they come by ``scp``, which follows
+        links.
+
+        Example:
+            job = box.wait_job(box.submit_job(path="study").id)
+            table = box.fetch_results(job.id, "results").folder / "output" / "table.csv"
+        """
+        job = self.show_job(id).job
+        if job.results.startswith(f"{OPERATIONS}/"):
+            raise LabboxError(
+                "conflict",
+                f"cannot fetch the results of job {id}: it worked on files, and has none of its own",
+                f"`labbox job show {id}` says what it did",
+            )
+        folder = Path(target if target is not None else f"job-{id}")
+        shown = visible_line(str(folder))
+        if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+            raise LabboxError(
+                "conflict",
+                f"cannot fetch into {shown}: it is not empty",
+                "name a folder that is not there yet",
+            )
+        parent = folder.absolute().parent
+        if not parent.is_dir():
+            raise LabboxError(
+                "not_found", f"cannot fetch into {shown}: there is no folder {parent}", "make it first"
+            )
+        try:
+            with tempfile.TemporaryDirectory(prefix=".labbox-fetch-", dir=parent) as work:
+                fresh = Path(work) / "results"
+                left_out = (*self._copy(job, fresh), *_without_traps(fresh))
+                self._still_wanted(job)
+                if folder.exists():
+                    folder.rmdir()
+                fresh.rename(folder)
+        except (OSError, shutil.Error) as error:
+            reason = getattr(error, "strerror", None) or "some files could not be read"
+            raise LabboxError("unavailable", f"cannot fetch the results of job {id}: {reason}") from error
+        return Fetched(folder=folder.absolute(), job=job, left_out=tuple(sorted(left_out)))
+
+    def _copy(self, job: Job, target: Path) -> list[str]:
+        """Copy everything; the names of what can be no copy, a FIFO say."""
+        route = self._transport.route
+        if isinstance(route, SshRoute):
+            self._copy_by_scp(route, job, target)
+            return []
+        source = results_folder(Path(route.where).parent, job.owner, job.results)
+        if not source.is_dir():
+            raise LabboxError(
+                "not_found",
+                f"cannot fetch the results of job {job.id}: there are none yet",
+                f"`labbox job why {job.id}` says where it stands",
+            )
+
+        special: list[str] = []
+
+        def unwanted(folder: str, names: list[str]) -> list[str]:
+            """What the box keeps for itself at the top, and what can be no copy."""
+            self._still_wanted(job)
+            own = [name for name in names if name in _OWN] if Path(folder) == source else []
+            odd = [name for name in names if not _copyable(Path(folder, name))]
+            special.extend(str(Path(folder, name).relative_to(source)) for name in odd)
+            return own + odd
+
+        shutil.copytree(source, target, symlinks=True, ignore=unwanted)
+        return special
+
+    def _copy_by_scp(self, route: SshRoute, job: Job, target: Path) -> None:
+        port = ["-P", str(route.port)] if route.port else []
+        command = ["scp", "-q", "-r", *port, "--", f"{route.target}:{job.results}", str(target)]
+        process = subprocess.Popen(  # noqa: S603 - no shell, and the target cannot be an option
+            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        if process.stderr is None:
+            raise RuntimeError("a pipe was asked for")
+        words = Words(process.stderr)
+        try:
+            while True:
+                try:
+                    ended = process.wait(_LOOK)
+                    break
+                except subprocess.TimeoutExpired:
+                    self._still_wanted(job)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        if ended:
+            said = words.all()
+            if "no such file" in said.lower():
+                raise LabboxError(
+                    "not_found",
+                    f"cannot fetch the results of job {job.id}: some of them are not there",
+                    f"`labbox job why {job.id}` says where it stands",
+                )
+            raise why(said, route.target, route.port) or LabboxError(
+                "unavailable", f"cannot fetch the results of job {job.id}: scp failed"
+            )
+
+    def _still_wanted(self, job: Job) -> None:
+        if self._transport.closed:
+            raise LabboxError(
+                "unavailable", f"cannot fetch the results of job {job.id}: this client was closed"
+            )
+
+
+def _copyable(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)
+
+
+def _without_traps(top: Path) -> tuple[str, ...]:
+    """Remove links that lead out of the folder; their names, relative to it."""
+    removed = []
+    inside = top.resolve()
+    for folder, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink():
+                target = Path(os.path.normpath(path.parent / path.readlink()))
+                if path.readlink().is_absolute() or not target.is_relative_to(top):
+                    path.unlink()
+                    removed.append(str(path.relative_to(top)))
+    # A chain of links may lead out where each of them alone does not.
+    for folder, folders, files in os.walk(top):
+        for name in (*folders, *files):
+            path = Path(folder, name)
+            if path.is_symlink() and not _ends_inside(path, inside):
+                path.unlink()
+                removed.append(str(path.relative_to(top)))
+    return tuple(sorted(removed))
+
+
+def _ends_inside(path: Path, inside: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(inside)
+    except (OSError, RuntimeError):  # links in a circle
+        return False
