@@ -16,10 +16,13 @@ from typing import IO, Any
 import pytest
 from made_packages import backend, make_source, make_wheel
 
-from labbox.custom import ContainerSettings, Settings
+from labbox.custom import Configuration, ContainerSettings, Settings
 from labbox.daemon.containers import debian
 from labbox.daemon.containers.images import context_of
+from labbox.daemon.jobs.folders import WorkerFolders
+from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
+from labbox.model import Limits
 
 PASSWORD = "s3cret-of-the-lab"
 
@@ -276,6 +279,25 @@ async def test_what_is_built_is_the_dockerfile_that_was_checked(
         assert "evil" not in known["Config"]["Labels"]
         if number == 0:
             assert [line for line in box.lines if line.startswith(".labbox-")] == [".labbox-x"]
+
+
+@pytest.mark.attack("S14")
+def test_what_one_person_packs_becomes_no_image_of_another(tried: Callable[..., None]) -> None:
+    """Images go by the name of the code they are made of; its tar is the word of whose process made it."""
+    nothing: Any = None
+    folders = WorkerFolders(nothing, Configuration(), Path("/nowhere"), nothing, frozenset())
+
+    def account(name: str, uid: int) -> Account:
+        home = Path("/nowhere") / name
+        return Account(name=name, uid=uid, gid=uid, groups=(), admin=False, home=home, limits=Limits())
+
+    names = [
+        folders.context(account(name, uid), "tree-1").name
+        for name, uid in (("ada", 70001), ("bob", 70002), ("ada", 70003))
+    ]
+    tried(2)
+    assert len(set(names)) == 3
+    assert folders.context(account("ada", 70001), "tree-1").name == names[0]
 
 
 _SPY = "RUN printf '#!/bin/sh\\nenv; cat /proc/*/environ /etc/apt/auth.conf.d/*; {}' >/usr/local/bin/apt-get"
