@@ -152,7 +152,7 @@ class Spawner:
         self._runners = runners
         self._root = os.geteuid() == 0
         self._groups = ControlGroups() if self._root else None
-        self._workshop = Path(tempfile.mkdtemp(prefix="labbox-"))
+        self._workshop = Path(tempfile.mkdtemp(prefix="labbox-", dir=_in_memory()))
         self._running: dict[int, int] = {}  # pid -> id of the request
         self._own = os.pidfd_open(os.getpid())  # readable by children once this process has died
 
@@ -273,6 +273,12 @@ class Spawner:
         if self._groups:
             self._groups.close()
         shutil.rmtree(self._workshop, ignore_errors=True)
+
+
+def _in_memory() -> str | None:
+    """A folder that a full disk does not reach; None, for the usual one, where there is none to be had."""
+    folder = "/dev/shm"  # noqa: S108 - what is made there has a name of its own and root alone gets into it
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
 
 
 def _shell_code(status: int) -> int:

@@ -96,7 +96,7 @@ async def _serve(options: Options, state: StateFolder, spawner: socket.socket) -
     loop.add_signal_handler(signal.SIGHUP, _hung_up)
     configuration = _configure(options)
     async with AsyncExitStack() as stack:
-        store = await Store.open(state.store)
+        store = await Store.open(state.store, when_full=state.reserve.give_up)
         stack.push_async_callback(store.close)
         people = People(store, configuration, state.path)
         await people.start()
@@ -133,6 +133,7 @@ class _Box:
         settings = configuration.settings
         total = box_total(settings.jobs)
         self._people = people
+        self._reserve = state.reserve
         people_may = settings.people
         self._processes = Processes(
             spawner,
@@ -172,6 +173,7 @@ class _Box:
             state.path,
             state.box_id,
             total=total,
+            when_full=state.reserve.give_up,
         )
         self._gate = Gate(people, self._processes, settings, state.path, state.socket)
         self._engine.lacking = footing.no_jobs
@@ -185,6 +187,7 @@ class _Box:
             people=people,
             jobs=self._jobs,
             engine=self._engine,
+            reserve=state.reserve,
         )
         self._api = Api(
             Services(
@@ -215,6 +218,7 @@ class _Box:
             ("environments", self._environments.run()),
             ("jobs", self._jobs.run()),
             ("people", self._people.run()),
+            ("reserve", self._reserve.run()),
         ):
             self._running.append(tasks.create_task(work, name=name))
 

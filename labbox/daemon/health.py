@@ -17,6 +17,7 @@ from labbox.daemon import footing
 from labbox.daemon.containers.engine import Engine
 from labbox.daemon.jobs.service import Jobs
 from labbox.daemon.people import People
+from labbox.daemon.reserve import Reserve
 from labbox.protocol import EngineStatus, Status
 from labbox.text import format_bytes
 
@@ -27,7 +28,14 @@ class Health:
     """Collects the status from the parts."""
 
     def __init__(
-        self, *, configuration: Configuration, state: Path, people: People, jobs: Jobs, engine: Engine
+        self,
+        *,
+        configuration: Configuration,
+        state: Path,
+        people: People,
+        jobs: Jobs,
+        engine: Engine,
+        reserve: Reserve,
     ) -> None:
         """The box is not ready until `ready_at` was called."""
         self._name = configuration.settings.name
@@ -36,6 +44,7 @@ class Health:
         self._people = people
         self._jobs = jobs
         self._engine = engine
+        self._reserve = reserve
         self._started_at = datetime.now(UTC)
         self._address = ""
 
@@ -56,6 +65,8 @@ class Health:
         problems += await asyncio.to_thread(footing.problems)
         if engine.wall_trouble:
             problems.append(engine.wall_trouble)
+        if self._reserve.trouble:
+            problems.append(self._reserve.trouble)
         if disk.free < self._floor and not numbers.problems:
             problems.append(f"the disk of {self._state} has only {format_bytes(disk.free)} free")
         if self._people.trail.trouble:

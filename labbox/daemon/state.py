@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from labbox.daemon.reserve import Reserve
 from labbox.errors import LabboxError
 from labbox.model import Scope
 
@@ -55,6 +56,8 @@ class StateFolder:
             raise _unusable(path, error) from error
         try:
             self._take_lock()
+            self.reserve = Reserve(path)
+            self._sign_lock()
             self._make_folders()
             self.box_id = self._identity()
         except OSError as error:
@@ -79,6 +82,8 @@ class StateFolder:
                 + (f" (pid {owner})" if owner else ""),
                 "stop that one first, or choose another folder with --state",
             ) from error
+
+    def _sign_lock(self) -> None:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"{os.getpid()}\n".encode("ascii"), 0)
 

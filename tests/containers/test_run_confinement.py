@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from labbox.daemon.containers.engine import Engine
 from labbox.daemon.containers.run import RunSpec
+from labbox.errors import LabboxError
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -21,6 +25,57 @@ RunToEnd = Callable[..., Any]
 
 def fields(text: str) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+@pytest.mark.attack("S10")
+async def test_what_an_image_declares_as_volumes_is_small_and_goes_with_the_run(
+    engine_url: str, small_image: str, run_to_end: RunToEnd, tried: Callable[..., None], tmp_path: Path
+) -> None:
+    api = docker.APIClient(base_url=engine_url)
+    name = f"labbox-test/volumes-{uuid.uuid4().hex[:8]}"
+    (tmp_path / "empty").write_bytes(b"")
+    declared = ("/data", "/deep/er/", "/var/../srv", "/tmp", "/output")
+    recipe = f"FROM {small_image}\nVOLUME {json.dumps(declared)}\n"
+    (tmp_path / "Dockerfile").write_text(recipe)
+    list(api.build(path=str(tmp_path), tag=name, rm=True))
+    try:
+        script = (
+            "for d in /data /deep/er /srv; do "
+            "  dd if=/dev/zero of=$d/full bs=1M count=64 2>/dev/null; stat -c %s $d/full; "
+            "  fallocate -l 64M $d/more 2>/dev/null && echo GROWN; done; echo kept >/output/it"
+        )
+        ran = await run_to_end("sh", "-c", script, image=name, tmp_bytes=8 << 20)
+        sizes = [int(word) for word in ran.text.split() if word.isdigit()]
+        assert len(sizes) == 3
+        for size in sizes:
+            tried()
+            assert 0 < size <= 8 << 20
+        assert "GROWN" not in ran.text
+        assert ran.state.exit_code == 0
+        anonymous = api.volumes(filters={"dangling": "true"}).get("Volumes") or ()
+        assert not [one for one in anonymous if (Path(one["Mountpoint"]) / "full").exists()]
+    finally:
+        api.remove_image(name, force=True)
+        api.close()
+
+
+@pytest.mark.attack("S10")
+async def test_a_volume_that_nothing_can_be_put_over_is_refused(
+    engine_url: str, small_image: str, run_to_end: RunToEnd, tried: Callable[..., None]
+) -> None:
+    api = docker.APIClient(base_url=engine_url)
+    name = f"labbox-test/volumes-{uuid.uuid4().hex[:8]}"
+    made = api.create_container(small_image, ["true"])
+    try:
+        for declared in ("data", "./data", "../data"):
+            tried()
+            api.commit(made["Id"], repository=name, changes=[f'VOLUME ["{declared}"]'])
+            with pytest.raises(LabboxError, match="no absolute path"):
+                await run_to_end("true", image=name)
+    finally:
+        api.remove_container(made["Id"], v=True)
+        api.remove_image(name, force=True)
+        api.close()
 
 
 async def test_ids_capabilities_and_privileges(run_to_end: RunToEnd) -> None:

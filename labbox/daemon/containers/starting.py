@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from labbox.daemon.containers.run import RunSpec, prepare_spool
 from labbox.daemon.containers.states import ContainerState, parse_state
+from labbox.daemon.containers.volumes import covers, declared
 from labbox.errors import LabboxError
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
     import docker.errors
 
     prepare_spool(run)
+    host = config["HostConfig"]
+    taken = {*host["Tmpfs"], *(mount["Target"] for mount in host["Mounts"])}
+    host["Tmpfs"] |= covers(declared(api, run.image), taken, run.tmp_bytes, run.uid)
     try:
         api.create_container_from_config(config, run.name)
     except docker.errors.APIError as error:

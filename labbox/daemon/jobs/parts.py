@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,7 @@ class Parts:
     state: Path
     box_id: str
     threads: ThreadPoolExecutor
+    when_full: Callable[[], bool] = lambda: False  # makes room on a full disk, and says whether it could
     overlays: Overlays = field(default_factory=Overlays)
     _engine_stirred: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -72,8 +74,14 @@ class Parts:
                 await asyncio.sleep(_AGAIN)
 
     async def in_thread(self, work: Callable[..., T], *args: Any) -> T:
-        """Something on the disk, off the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, work, *args)
+        """Something on the disk, off the event loop; once more where it was full and room could be made."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self.threads, work, *args)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not await loop.run_in_executor(self.threads, self.when_full):
+                raise
+        return await loop.run_in_executor(self.threads, work, *args)
 
     def engine_changed(self) -> None:
         """The engine came or went."""

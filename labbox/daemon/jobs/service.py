@@ -98,8 +98,12 @@ class Jobs:
         *,
         clock: Clock | None = None,
         total: Resources | None = None,
+        when_full: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the parts; nothing is read or started before `run`."""
+        """Take the parts; nothing is read or started before `run`.
+
+        `when_full` is called in a thread where the disk is full, and says whether it could make room.
+        """
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
         self._runs: dict[int, Try] = {}
         self._measuring = Measuring(
@@ -138,6 +142,7 @@ class Jobs:
             state=state,
             box_id=box_id,
             threads=self._threads,
+            when_full=when_full,
         )
         self._views = Views(self._parts)
         self._control = Control(self._parts, self._runs)

@@ -58,6 +58,7 @@ def make(state: Path, name: str, uid: int, gid: int, skeleton: Path | None) -> N
         if skeleton is not None:
             shutil.copytree(skeleton, fresh, symlinks=True, dirs_exist_ok=True)
         fresh.chmod(0o700)
+        _make_trash(fresh)
         (fresh / "jobs").symlink_to(Path("../../results", name))  # relative: the state folder may move
         results.mkdir(mode=0o750)
         results.chmod(0o750)
@@ -71,6 +72,16 @@ def make(state: Path, name: str, uid: int, gid: int, skeleton: Path | None) -> N
             f"cannot make a home for {name}: {error.strerror}",
             "see to the state folder's disk",
         ) from error
+
+
+def _make_trash(home: Path) -> None:
+    """As FreeDesktop has it, from the beginning: on a full disk there is no room for its folders."""
+    folder = home
+    for name, mode in ((".local", 0o700), ("share", 0o700), ("Trash", 0o700)):
+        folder /= name
+        folder.mkdir(mode=mode, exist_ok=True)
+    for name in ("files", "info"):
+        (folder / name).mkdir(mode=0o700, exist_ok=True)
 
 
 def place(state: Path, name: str) -> None:

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Final, TypeVar, cast
 
 from labbox.daemon.store.migrations import STEPS
-from labbox.daemon.store.opening import open_reader, open_writer, translate
+from labbox.daemon.store.opening import is_full, open_reader, open_writer, translate
 
 T = TypeVar("T")
 
@@ -26,13 +26,23 @@ _GROUP: Final = 256  # changes that share one commit at most
 _CLOSE_SECONDS: Final = 30.0
 
 
+def _no_more_room() -> bool:
+    return False
+
+
 class Store:
     """The box's database; made by `open`, used from the event loop."""
 
-    def __init__(self, path: Path, writer: sqlite3.Connection, readers: Sequence[sqlite3.Connection]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: sqlite3.Connection,
+        readers: Sequence[sqlite3.Connection],
+        when_full: Callable[[], bool] = _no_more_room,
+    ) -> None:
         """Take over connections that are open; `open` is the way in."""
         self.path = path
-        self._writer = _Writer(writer, path)
+        self._writer = _Writer(writer, path, when_full)
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for reader in readers:
             self._readers.put(reader)
@@ -40,8 +50,17 @@ class Store:
         self._closed = False
 
     @classmethod
-    async def open(cls, path: Path, steps: Sequence[ModuleType] = STEPS) -> Store:
+    async def open(
+        cls,
+        path: Path,
+        steps: Sequence[ModuleType] = STEPS,
+        *,
+        when_full: Callable[[], bool] = _no_more_room,
+    ) -> Store:
         """Open the file, make it where it is missing, take its schema to this version's.
+
+        `when_full` is called in the writer's thread where the disk is full, and says whether it made room: what
+        did not fit is tried once more then.
 
         LabboxError "conflict" where a newer labbox made the file, "unavailable" where it is damaged or cannot
         be read; the file is then left as it is.
@@ -49,7 +68,7 @@ class Store:
         with ThreadPoolExecutor(1, thread_name_prefix="store-open") as pool:
             loop = asyncio.get_running_loop()
             writer, readers = await loop.run_in_executor(pool, _connect, path, steps)
-        return cls(path, writer, readers)
+        return cls(path, writer, readers, when_full)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """What `query` returns; all its statements see one state. Writing in it fails."""
@@ -106,9 +125,12 @@ class _Change:
 class _Writer:
     """The thread that owns the writing connection."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, when_full: Callable[[], bool]
+    ) -> None:
         self._connection = connection
         self._path = path
+        self._when_full = when_full
         self._queue: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._lock = threading.Lock()  # no change may enter the queue behind the end mark
         self._stopped = False
@@ -145,17 +167,20 @@ class _Writer:
                 except queue.Empty:
                     break
             running = item is not None
-            if group:
-                self._commit(group)
+            if group and not self._commit(group, last=False):
+                self._commit(group, last=True)
         self._connection.close()
 
-    def _commit(self, group: Sequence[_Change]) -> None:
-        """Make the changes and commit once; those that failed are answered, the rest when it is on disk."""
+    def _commit(self, group: Sequence[_Change], *, last: bool) -> bool:
+        """Make the changes and commit once; those that failed are answered, the rest when it is on disk.
+
+        False where the disk was full and has room now: to be done again, unless this is the `last` time.
+        """
         done: list[_Change] = []
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for change in group:
-                if self._attempt(change):
+                if not change.future.done() and self._attempt(change):
                     done.append(change)
                 if (
                     not self._connection.in_transaction
@@ -165,12 +190,15 @@ class _Writer:
         except sqlite3.DatabaseError as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+            if not last and is_full(error) and self._when_full():
+                return False
             for change in group:
                 if not change.future.done():
                     change.future.set_exception(translate(error, "write to", self._path, lost=True))
-            return
+            return True
         for change in done:
             change.future.set_result(change.result)
+        return True
 
     def _attempt(self, change: _Change) -> bool:
         """Make one change inside a savepoint; False where it failed, which undoes it alone."""
@@ -183,6 +211,8 @@ class _Writer:
                 connection.execute("ROLLBACK TO change")
                 connection.execute("RELEASE change")
             if isinstance(error, sqlite3.DatabaseError):
+                if is_full(error):
+                    raise  # nothing else of the group fits either
                 error = translate(error, "write to", self._path)
             change.future.set_exception(error)
             return False

@@ -77,6 +77,11 @@ def translate(error: sqlite3.DatabaseError, doing: str, path: Path, *, lost: boo
     return error
 
 
+def is_full(error: sqlite3.DatabaseError) -> bool:
+    """Whether it is for want of room on the disk."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == _FULL
+
+
 def damaged(path: Path, what: str, doing: str = "open") -> LabboxError:
     """The file is not what labbox wrote."""
     return LabboxError(

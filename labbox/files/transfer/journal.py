@@ -11,6 +11,7 @@ had come.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import time
@@ -61,12 +62,17 @@ class Undoable(msgspec.Struct, frozen=True, omit_defaults=True):
 class Journal:
     """The three files in a job's folder."""
 
-    def __init__(self, folder: int) -> None:
-        """`folder`: the open folder of the job; a journal that is in it is gone on with."""
+    def __init__(self, folder: int, *, may_lack: bool = False) -> None:
+        """`folder`: the open folder of the job; a journal that is in it is gone on with.
+
+        `may_lack`: what is done needs no journal to be gone on with, so on a full disk it goes without.
+        """
+        self.lacking = False  # what was to be written down did not fit
+        self._may_lack = may_lack
         self.folder = os.dup(folder)
-        self._journal = os.open(JOURNAL, _NEW, 0o600, dir_fd=self.folder)
-        self._undo = os.open(UNDO, _NEW, 0o600, dir_fd=self.folder)
-        self.report = os.open(REPORT, _NEW, 0o644, dir_fd=self.folder)
+        self._journal = self._open(JOURNAL, 0o600)
+        self._undo = self._open(UNDO, 0o600)
+        self.report = self._open(REPORT, 0o644)
         self.large: dict[str, Large] = {}
         self._synced = time.monotonic()
         first = self._read()
@@ -74,20 +80,33 @@ class Journal:
         if first is None:
             self.tag, self.began = secrets.token_hex(6), time.time_ns()
             self._append(self._journal, {"tag": self.tag, "began": self.began})
-            os.fsync(self._journal)
+            if not self.lacking:
+                os.fsync(self._journal)
         else:
             self.tag, self.began = first
 
     @classmethod
-    def at(cls, where: Path | int) -> Self:
+    def at(cls, where: Path | int, *, may_lack: bool = False) -> Self:
         """A journal in a folder, by its path or its descriptor."""
         if isinstance(where, int):
-            return cls(where)
+            return cls(where, may_lack=may_lack)
         folder = os.open(where, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return cls(folder)
+            return cls(folder, may_lack=may_lack)
         finally:
             os.close(folder)
+
+    def _open(self, name: str, mode: int) -> int:
+        try:
+            return os.open(name, _NEW, mode, dir_fd=self.folder)
+        except OSError as error:
+            self._lack(error)
+            return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+    def _lack(self, error: OSError) -> None:
+        if not self._may_lack or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        self.lacking = True
 
     def _read(self) -> tuple[str, int] | None:
         """Take in what an earlier run wrote; a last line that was cut short does not count."""
@@ -106,7 +125,7 @@ class Journal:
                     self.large[path_of(large.path)] = large
         end = os.lseek(self._journal, 0, os.SEEK_END)
         if end and os.pread(self._journal, 1, end - 1) != b"\n":
-            os.write(self._journal, b"\n")
+            self._write(self._journal, b"\n")
         return first
 
     def note_large(self, path: str, size: int, mtime: int, inode: int, done: int) -> None:
@@ -122,9 +141,14 @@ class Journal:
         self._append(self._undo, line)
 
     def _append(self, file: int, row: object) -> None:
-        data = msgspec.json.encode(row) + b"\n"
-        while data:
-            data = data[os.write(file, data) :]
+        self._write(file, msgspec.json.encode(row) + b"\n")
+
+    def _write(self, file: int, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(file, data) :]
+        except OSError as error:
+            self._lack(error)
 
     def close(self) -> None:
         """Everything is on its way to the disk, and the files are closed.
@@ -132,8 +156,11 @@ class Journal:
         No fsync: it would wait for all that was copied before it, which `cp` does not do either.
         """
         for file in (self._journal, self._undo, self.report):
-            write_out(file)
-            os.close(file)
+            try:
+                if not self.lacking:
+                    write_out(file)
+            finally:
+                os.close(file)
         os.close(self.folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -140,5 +141,11 @@ class Reporter:
         if self._file is not None and self._held:
             data = b"".join(self._held)
             self._held.clear()
-            while data:
-                data = data[os.write(self._file, data) :]
+            try:
+                while data:
+                    data = data[os.write(self._file, data) :]
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self._file = None  # the summary has the first of them
+                self.not_kept("all rows of the report: the disk is full")

@@ -36,6 +36,11 @@ _PHASES = {
     TransferVerb.UNDO: "undoing",
 }
 
+# What these have half done only their journal tells; all others can go on, or begin anew, without one.
+_WRITE: Final = frozenset(
+    {TransferVerb.COPY, TransferVerb.MOVE, TransferVerb.SYNC, TransferVerb.PACK, TransferVerb.UNPACK}
+)
+
 
 @dataclass
 class Run:
@@ -85,7 +90,7 @@ async def run(
     end, with what was done until then, from whatever thread. LabboxError where nothing can be done at
     all; what fails for single files is in the summary. Cancelling removes whatever is unfinished.
     """
-    journal = Journal.at(folder)
+    journal = Journal.at(folder, may_lack=spec.verb not in _WRITE)
     earlier = None
     try:
         if undo_of is not None:
@@ -97,6 +102,9 @@ async def run(
             await _verb(one)
         finally:
             await _open_to_people(one)
+            if journal.lacking and reporter.undoable:
+                reporter.undoable = False
+                reporter.not_kept("how to take this back: the disk is full")
             summary = reporter.summary()
             so_far(summary)
         reporter.phase = FINISHING  # what is left is the box's

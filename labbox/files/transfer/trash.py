@@ -17,6 +17,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from labbox.errors import LabboxError
 from labbox.files.places.base import EntryKind
+from labbox.files.places.errors import NoRoomError
 from labbox.files.places.opening import Places
 from labbox.files.transfer.asked import Spot, ensure_folder, spot
 from labbox.files.transfer.deciding import names_beside
@@ -78,8 +79,11 @@ async def put(found: Spot, trash: Spot, when: datetime) -> tuple[Spot, Spot]:
         text = _note(origin, trash.location, when)
         try:
             async with made:
-                await made.write(0, text)
-                await made.flush()
+                try:
+                    await made.write(0, text)
+                    await made.flush()
+                except NoRoomError:  # an empty note says when at least, and that it is nobody's leftover
+                    await made.truncate(0)
             target = files.below(name)
             await found.place.rename(found.path, target.path)
         except LabboxError as error:
@@ -143,9 +147,12 @@ async def _read(trash: Spot, name: str) -> Trashed | None:
     try:
         async with await note.place.open(note.path) as opened:
             text = await opened.read(0, _INFO_BYTES)
+        noted = await note.place.entry(note.path)
         entry = await found.place.entry(found.path)
     except LabboxError:
         return None
+    if not text:
+        text = _no_note(trash.location, name, noted.mtime)
     lines = dict(line.split(b"=", 1) for line in text.splitlines() if b"=" in line)
     if b"Path" not in lines or b"DeletionDate" not in lines:
         return None
@@ -308,6 +315,12 @@ def _note(origin: Location, trash: Location, when: datetime) -> bytes:
     local = when.astimezone().strftime("%Y-%m-%dT%H:%M:%S")
     quoted = quote_from_bytes(os.fsencode(path), safe="/~")
     return f"[Trash Info]\nPath={quoted}\nDeletionDate={local}\n".encode("ascii")
+
+
+def _no_note(trash: Location, name: str, when: int) -> bytes:
+    """The note of something that was deleted on a full disk: it goes back to the top, under its name."""
+    top = trash.parent if _is_volume(trash) else Location(kind=trash.kind, host=trash.host, path="~")
+    return _note(top.joined(name), trash, datetime.fromtimestamp(when / 1e9, UTC))
 
 
 def _origin(trash: Location, path: str) -> Location:

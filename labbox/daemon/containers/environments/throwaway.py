@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.volumes import covers, declared
 from labbox.errors import LabboxError
-from labbox.model import GIB, Value
+from labbox.model import GIB, MIB, Value
 from labbox.text import decode, visible_line
 
 if TYPE_CHECKING:
     import docker
 
 _KEPT_LINES: Final = 200
+_VOLUME: Final = 256 * MIB  # of each folder that an image declares as a volume
 _LONGEST_LINE: Final = 4096  # characters of a line that are kept
 _REMOVE_SECONDS: Final = 30.0
 LABEL: Final = "labbox.throwaway"
@@ -110,13 +112,15 @@ async def remove_left_behind(connection: Connection, owner: str) -> None:
 def _create(api: docker.APIClient, name: str, owner: str, errand: Errand, env: Mapping[str, str]) -> None:
     import docker.types
 
+    tmp = {"/tmp": "rw,exec,size=2g,mode=1777"}  # noqa: S108 - the container's own
+    taken = {*tmp, *(bind.target for bind in errand.binds)}
     host = api.create_host_config(
         binds=[f"{bind.source}:{bind.target}:{'rw' if bind.writable else 'ro'}" for bind in errand.binds],
         network_mode=errand.network,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         read_only=True,
-        tmpfs={"/tmp": "rw,exec,size=2g,mode=1777"},  # noqa: S108 - the container's own
+        tmpfs={**covers(declared(api, errand.image), taken, _VOLUME, errand.uid), **tmp},
         mem_limit=errand.memory,
         memswap_limit=errand.memory,
         pids_limit=errand.processes,
