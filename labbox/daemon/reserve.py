@@ -67,7 +67,9 @@ class Reserve:
                 descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
                 try:
                     os.ftruncate(descriptor, 0)
-                    os.fsync(descriptor)  # only then may others have the blocks, on file systems with a journal
+                    os.fsync(
+                        descriptor
+                    )  # only then may others have the blocks, on file systems with a journal
                 finally:
                     os.close(descriptor)
             except OSError as error:

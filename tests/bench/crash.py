@@ -21,9 +21,7 @@ from labbox.errors import LabboxError
 from labbox.model import FINAL, JobSpec, JobState
 
 LINES = 300
-SCRIPT = (
-    f"mkdir made; i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i | tee -a made/lines.txt; [ $((i % 20)) != 0 ] || sleep 0.02; done\n"
-)
+SCRIPT = f"mkdir made; i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i | tee -a made/lines.txt; [ $((i % 20)) != 0 ] || sleep 0.02; done\n"
 
 
 @dataclass
@@ -36,14 +34,23 @@ class Findings:
     started_twice: list[str] = field(default_factory=list)
     wrong_lines: list[int] = field(default_factory=list)
     illegal: list[str] = field(default_factory=list)
-    written: list[int] = field(default_factory=list)  # what they wrote to their code is not there, or not whole
+    written: list[int] = field(
+        default_factory=list
+    )  # what they wrote to their code is not there, or not whole
     left_behind: list[str] = field(default_factory=list)  # volumes and mounts
     recoveries: list[float] = field(default_factory=list)
     own_recoveries: list[float] = field(default_factory=list)  # less what others' work on the machine took
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.started_twice or self.wrong_lines or self.illegal or self.written or self.left_behind)
+        return not (
+            self.lost
+            or self.started_twice
+            or self.wrong_lines
+            or self.illegal
+            or self.written
+            or self.left_behind
+        )
 
     def __str__(self) -> str:
         parts = (
@@ -172,7 +179,11 @@ def _left_behind(box: Box) -> list[str]:
     while True:
         words = ["docker", "volume", "ls", "-q", "--filter", label]
         volumes = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
-        mounts = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if f"{box.state}/spool" in line]
+        mounts = [
+            line
+            for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if f"{box.state}/spool" in line
+        ]
         if not volumes + mounts or time.monotonic() > end:
             return volumes + mounts
         time.sleep(0.1)

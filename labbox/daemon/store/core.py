@@ -125,9 +125,7 @@ class _Change:
 class _Writer:
     """The thread that owns the writing connection."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, path: Path, when_full: Callable[[], bool]
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, when_full: Callable[[], bool]) -> None:
         self._connection = connection
         self._path = path
         self._when_full = when_full
