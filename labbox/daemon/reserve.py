@@ -2,8 +2,8 @@
 
 The box must start, take in a deletion and put away what ended although people, or a program of root's, have
 filled its disk to the last block. The file is given up when a write of the box's own did not fit, and no
-sooner: what fills the disk would take that room too. When people have deleted enough it is made again. On file
-systems that keep blocks for root the room goes to those first, so that people do not get it.
+sooner: what fills the disk would take that room too. When people have deleted enough it is made again. On
+file systems that keep blocks for root the room goes to those first, so that people do not get it.
 """
 
 from __future__ import annotations

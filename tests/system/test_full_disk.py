@@ -1,4 +1,4 @@
-"""A disk filled to the last block, by people and by root: the box starts, people delete, everything goes on."""
+"""A disk filled to the last block, by people and by root: the box starts, people delete, all goes on."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def fill(path: Path, uid: int = 0) -> int:
         os.fsync(file)
         os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
-    return os.stat(path).st_size
+    return path.stat().st_size
 
 
 def home(box: Box, name: str) -> Path:

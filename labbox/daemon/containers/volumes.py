@@ -1,7 +1,7 @@
-"""What an image declares with VOLUME: the engine would make a folder on its own disk of each, without a limit.
+"""What an image declares with VOLUME: of each, the engine would make a folder on its disk, without a limit.
 
-A small file system in memory stands there instead: it is counted with the container's memory, and goes with it.
-What the image itself holds in such a folder is not seen.
+A small file system in memory stands there instead: it is counted with the container's memory, and goes with
+it. What the image itself holds in such a folder is not seen.
 """
 
 from __future__ import annotations
@@ -47,6 +47,6 @@ def _ask(api: docker.APIClient, image: str) -> tuple[str, ...]:
 
 
 def covers(volumes: Collection[str], taken: Collection[str], size: int, uid: int) -> dict[str, str]:
-    """The engine's words (`HostConfig.Tmpfs`) for what stands there instead; `taken`: where something does already."""
+    """The engine's words (`HostConfig.Tmpfs`) for what stands there; `taken`: where something does."""
     options = f"rw,exec,nosuid,nodev,mode=0755,uid={uid},gid={uid},size={size}"
     return {folder: options for folder in volumes if folder not in taken}

@@ -59,8 +59,8 @@ class Store:
     ) -> Store:
         """Open the file, make it where it is missing, take its schema to this version's.
 
-        `when_full` is called in the writer's thread where the disk is full, and says whether it made room: what
-        did not fit is tried once more then.
+        `when_full` is called in the writer's thread where the disk is full, and says whether it made room:
+        what did not fit is tried once more then.
 
         LabboxError "conflict" where a newer labbox made the file, "unavailable" where it is damaged or cannot
         be read; the file is then left as it is.
@@ -204,7 +204,7 @@ class _Writer:
         connection.execute("SAVEPOINT change")
         try:
             change.result = change.apply(connection)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the one who asked
+        except Exception as error:  # whatever it is, it belongs to the one who asked
             if connection.in_transaction:
                 connection.execute("ROLLBACK TO change")
                 connection.execute("RELEASE change")
