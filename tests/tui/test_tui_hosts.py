@@ -87,7 +87,7 @@ class Hands:
         await self.until(lambda: any(text in each for each in self.told()))
 
     def told(self) -> list[str]:
-        return [each.message for each in self.pilot.app._notifications]
+        return [text for _, _, text in self.pilot.app.said]  # type: ignore[attr-defined]
 
     def made(self, call: str) -> list[Any]:
         return [each for each in self.box.calls if each[0] == call]
@@ -327,7 +327,7 @@ async def test_a_copy_to_a_new_machine_begins_once_it_is_known(
             at.files.pane.table.stand_on("mine.txt")
             await at.press("f5")
             await at.in_front("TransferDialog")
-            await at.press("ctrl+u")
+            await at.press("end", "ctrl+u")
             await at.write(f"sftp://{PC}/study/")
             await at.in_front("ConfirmKey")
             assert at.made("submit_job") == []

@@ -160,7 +160,7 @@ def test_first_paint_resize_and_f10(terminal: Any) -> None:
 
 
 def test_sixteen_colours_use_the_terminals_own(terminal: Any) -> None:
-    shown = terminal(TERM="xterm")
+    shown = terminal(TERM="xterm", COLORTERM="")
     shown.wait(lambda page: "F10Quit" in page)
     assert b"38;2;" not in shown.seen and b"38;5;" not in shown.seen
 

@@ -369,7 +369,7 @@ async def test_the_other_pane_shows_each_kind_as_the_cursor_goes(beside: Any, tm
                 ),
             ),
             ("a.png", ("120 × 80 pixels", "▀", "PNG picture")),
-            ("a.csv", ("id", "1 rows, 2 columns")),
+            ("a.csv", ("id", "1 row, 2 columns")),
             ("folder", ("folders       1", "files         1", ".dat", "drwx")),
             ("pipe", ("neither a file nor a folder",)),
             ("link", ("some text", "leads to", "symbolic link")),
