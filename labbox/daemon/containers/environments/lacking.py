@@ -92,23 +92,26 @@ class Lack(Value):
 
 
 def lacking(lines: Sequence[str]) -> Lack | None:
-    """The first thing that the end of a build's output says is missing."""
-    wanted = next((match for line in lines if (match := _FOUND_BY_IT.search(line))), None)
-    module = "" if wanted is None else next(found for found in wanted.groups() if found)
-    package = _MODULES.get(module, f"{module}-dev" if module.startswith("lib") else "")
-    warned = any(_HEADER.search(line) for line in lines)  # it went on without
+    """What the end of a build's output says is missing.
+
+    The first of it; but a header that is missing ends a build, and many go on without a program.
+    """
     for line in lines:
-        if not warned and _NO_FINDER.search(line):
-            both = " and ".join(filter(None, ("pkg-config", package)))
-            return Lack(
-                what=f"the program pkg-config is missing{module and f', to find {module}'}", package=both
-            )
-        if module and not warned and _FOUND_BY_IT.search(line):
-            return Lack(what=f"the library {module} is missing", package=package)
         if match := _HEADER.search(line):
             header = match[1]
             folder = next((name for begin, name in _FOLDERS.items() if header.startswith(begin)), "")
             return Lack(what=f"the header {header} is missing", package=_HEADERS.get(header, folder))
+    wanted = next((match for line in lines if (match := _FOUND_BY_IT.search(line))), None)
+    module = "" if wanted is None else next(found for found in wanted.groups() if found)
+    package = _MODULES.get(module, f"{module}-dev" if module.startswith("lib") else "")
+    for line in lines:
+        if _NO_FINDER.search(line):
+            both = " and ".join(filter(None, ("pkg-config", package)))
+            return Lack(
+                what=f"the program pkg-config is missing{module and f', to find {module}'}", package=both
+            )
+        if _FOUND_BY_IT.search(line):
+            return Lack(what=f"the library {module} is missing", package=package)
         if match := _LIBRARY.search(line):
             return Lack(what=f"the library {match[1]} is missing", package=f"lib{match[1].lower()}-dev")
         if match := _PROGRAM.search(line):
