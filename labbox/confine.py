@@ -95,7 +95,8 @@ def private_mounts(request: SpawnRequest, workshop: Path) -> None:
     if request.scratch is not None:
         _private_scratch(request, request.scratch)
     for mount in request.mounts:
-        _bind(mount)
+        if mount.source != mount.target or Path(mount.source).is_dir():  # a shared folder may have gone
+            _bind(mount)
     if request.sealed:
         _set_attributes("/", _RECURSIVE, add=_RDONLY | _NOSUID)
         for folder in _SCRATCH if request.scratch is not None else ():

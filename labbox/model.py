@@ -82,6 +82,7 @@ class ReasonCode(StrEnum):
     SHARE = "share"  # others, or an earlier job of one's own, go first
     LIMIT = "limit"  # of the user (running jobs, CPUs, memory, GPUs, storage), of its array or its group
     CLAIM = "claim"
+    SUSPENDED = "suspended"  # its owner's account is suspended, or has expired
     DISK = "disk"  # the box has too little free space to start anything
     PREPARING = "preparing"
     RETRY = "retry"  # a new attempt waits for its back-off

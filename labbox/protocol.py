@@ -426,6 +426,18 @@ class User(Value):
     has_password: bool = False
     keys: int = 0
     storage: int | None = None  # bytes in use, where known
+    full_name: str = ""
+    suspended_at: datetime | None = None  # None: not suspended
+    expires_at: datetime | None = None  # from then on the account is as a suspended one
+    invited_until: datetime | None = None  # a one-time code waits for its use
+
+    def standing(self, at: datetime) -> str:
+        """In a word how the account stands: active, suspended, expired, or invited and not come yet."""
+        if self.suspended_at is not None:
+            return "suspended"
+        if self.expires_at is not None and self.expires_at <= at:
+            return "expired"
+        return "invited" if self.invited_until is not None and self.invited_until > at else "active"
 
 
 class UserPage(Value):
@@ -442,6 +454,22 @@ class UserAdd(Value, forbid_unknown_fields=True):
     password: str | None = None
     keys: tuple[str, ...] = ()
     limits: Limits = Limits()
+    full_name: str = ""
+    expires_at: datetime | None = None  # None: never
+
+
+class UserEdit(Value, forbid_unknown_fields=True):
+    """What is to change about a person; None leaves it. `forever`: the account has no end any more."""
+
+    full_name: str | None = None
+    expires_at: datetime | None = None
+    forever: bool = False
+
+
+class SuspendBody(Value, forbid_unknown_fields=True):
+    """Shut a person out; with `cancel_running` their running jobs are cancelled, else those go on."""
+
+    cancel_running: bool = False
 
 
 class PasswordBody(Value):
@@ -485,14 +513,19 @@ class InviteBody(Value):
     name: str
     admin: bool = False
     valid: float = 7 * 86400.0
+    full_name: str = ""  # of somebody new
 
 
 class Invite(Value):
-    """A one-time code: it is the password of the first login, which deposits a key or sets a password."""
+    """A one-time code: it is the password of the first login, which deposits a key or sets a password.
+
+    `ssh` is the line that the invited person types to reach the box, as the one who invites reached it.
+    """
 
     name: str
     code: str
     expires_at: datetime
+    ssh: str = ""
 
 
 class TokenBody(Value):

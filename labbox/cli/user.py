@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -13,16 +14,18 @@ from labbox.cli.asking import be_sure
 from labbox.cli.nouns import Noun
 from labbox.cli.output import format_limits, format_time, print_facts, print_table
 from labbox.cli.session import Session, shared_options
-from labbox.cli.values import CPUS, DURATION, SIZE, Value
+from labbox.cli.values import CPUS, DURATION, END, NEVER, SIZE, Value
 from labbox.errors import LabboxError
 from labbox.model import Role, Scope
-from labbox.protocol import Key, Keys, User, UserAdd
+from labbox.protocol import Key, Keys, User, UserAdd, UserEdit
 from labbox.text import format_bytes, visible_line
+
+_EXPIRES: Final = "The account ends then: a date, a time, 90d, or never."
 
 
 @click.group(cls=Noun)
 def user() -> None:
-    """People: add, invite, passwords, keys, limits, tokens."""
+    """People: add, invite, suspend, edit, passwords, keys, limits, tokens."""
 
 
 @user.command()
@@ -32,12 +35,30 @@ def user() -> None:
 )
 @click.option("--password-stdin", is_flag=True, help="Read a password from standard input.")
 @click.option("--admin", is_flag=True, help="They administer the box.")
+@click.option("--full-name", metavar="TEXT", default="", help="What the person is called.")
+@click.option("--expires", type=END, metavar="WHEN", help=_EXPIRES)
 @shared_options
-def add(session: Session, name: str, keys: tuple[str, ...], password_stdin: bool, admin: bool) -> None:
+def add(
+    session: Session,
+    name: str,
+    keys: tuple[str, ...],
+    password_stdin: bool,
+    admin: bool,
+    full_name: str,
+    expires: datetime | None,
+) -> None:
     """Add a person; for administrators."""
     password = _read_password_line() if password_stdin else None
     lines = tuple(line for key in keys for line in _read_keys(key))
-    _print_user(session, session.box.add_user(UserAdd(name=name, admin=admin, password=password, keys=lines)))
+    wanted = UserAdd(
+        name=name,
+        admin=admin,
+        password=password,
+        keys=lines,
+        full_name=full_name,
+        expires_at=None if expires == NEVER else expires,
+    )
+    _print_user(session, session.box.add_user(wanted))
 
 
 @user.command("list")
@@ -48,9 +69,12 @@ def list_users(session: Session) -> None:
     if session.json:
         session.print_json(page)
         return
+    at = datetime.now(UTC)
     rows = [
         (
             one.name,
+            one.full_name,
+            _standing(one, at),
             str(one.uid),
             "admin" if one.admin else "user",
             "yes" if one.has_password else "no",
@@ -60,7 +84,8 @@ def list_users(session: Session) -> None:
         )
         for one in page.users
     ]
-    print_table(("NAME", "UID", "ROLE", "PASSWORD", "KEYS", "LAST LOGIN", "STORAGE"), rows, flexible=0)
+    heads = ("NAME", "FULL NAME", "STATUS", "UID", "ROLE", "PASSWORD", "KEYS", "LAST LOGIN", "STORAGE")
+    print_table(heads, rows, flexible=1)
 
 
 @user.command()
@@ -91,6 +116,59 @@ def remove(session: Session, name: str, files: str, yes: bool) -> None:
         session.print_json({})
     else:
         print(f"{visible_line(name)} is removed")
+
+
+@user.command()
+@click.argument("name")
+@click.option(
+    "--jobs",
+    type=click.Choice(["keep", "cancel"]),
+    default="keep",
+    show_default=True,
+    help="Their running jobs go on, or are cancelled.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@shared_options
+def suspend(session: Session, name: str, jobs: str, yes: bool) -> None:
+    """Shut a person out at once, until `user unsuspend`; for administrators.
+
+    Their logins, tokens and requests end. Waiting jobs wait until the person is back.
+    """
+    shown = visible_line(name)
+    what = "cancel the running jobs" if jobs == "cancel" else "let the running jobs go on"
+    be_sure(f"Suspend {shown} and {what}?", f"suspend {shown}", yes=yes)
+    found = session.box.suspend_user(name, cancel_running=jobs == "cancel")
+    if session.json:
+        session.print_json(found)
+    else:
+        running = "running jobs are cancelled" if jobs == "cancel" else "running jobs go on"
+        print(f"{shown} is suspended: {running}, waiting ones wait")
+
+
+@user.command()
+@click.argument("name")
+@shared_options
+def unsuspend(session: Session, name: str) -> None:
+    """Let a suspended person in again; for administrators."""
+    found = session.box.unsuspend_user(name)
+    if session.json:
+        session.print_json(found)
+    else:
+        print(f"{visible_line(name)} may log in again, and waiting jobs start in their turn")
+
+
+@user.command()
+@click.argument("name", required=False)
+@click.option("--full-name", metavar="TEXT", help="What the person is called.")
+@click.option("--expires", type=END, metavar="WHEN", help=_EXPIRES)
+@shared_options
+def edit(session: Session, name: str | None, full_name: str | None, expires: datetime | None) -> None:
+    """Change a person's full name, or when the account ends; the latter is for administrators."""
+    if full_name is None and expires is None:
+        raise LabboxError("usage", "cannot change nothing", "give --full-name or --expires")
+    forever = expires == NEVER
+    change = UserEdit(full_name=full_name, expires_at=None if forever else expires, forever=forever)
+    _print_user(session, session.box.edit_user(session.myself(name), change))
 
 
 @user.command()
@@ -221,16 +299,26 @@ def admin(session: Session, name: str, whether: str) -> None:
 @click.option(
     "--valid", type=DURATION, default="7d", show_default=True, metavar="T", help="How long the code is good."
 )
+@click.option("--full-name", metavar="TEXT", default="", help="What somebody new is called.")
+@click.option("--withdraw", is_flag=True, help="Take back the code that NAME has not used yet.")
 @shared_options
-def invite(session: Session, name: str, admin: bool, valid: float) -> None:
+def invite(session: Session, name: str, admin: bool, valid: float, full_name: str, withdraw: bool) -> None:
     """Print a one-time code: the password of NAME's first login, which deposits a key or sets a password."""
-    found = session.box.invite_user(name, admin, valid)
+    if withdraw:
+        left = session.box.withdraw_invitation(name)
+        if session.json:
+            session.print_json(left)
+        else:
+            print(f"the invitation of {visible_line(name)} is withdrawn")
+        return
+    found = session.box.invite_user(name, admin, valid, full_name)
     if session.json:
         session.print_json(found)
         return
     print(found.code)
     print(
-        f"good for the first login of {visible_line(found.name)} until {format_time(found.expires_at)}",
+        f"good for the first login of {visible_line(found.name)} until {format_time(found.expires_at)}:"
+        f"\n\n    {visible_line(found.ssh)}\n\nThe code is the password that it asks for.",
         file=sys.stderr,
     )
 
@@ -306,6 +394,8 @@ def _print_user(session: Session, one: User) -> None:
     print_facts(
         [
             ("name", one.name),
+            *((("full name", one.full_name),) if one.full_name else ()),
+            ("status", _standing(one, datetime.now(UTC))),
             ("uid", str(one.uid)),
             ("role", "admin" if one.admin else "user"),
             ("password", "yes" if one.has_password else "no"),
@@ -316,6 +406,19 @@ def _print_user(session: Session, one: User) -> None:
             ("stored", "" if one.storage is None else format_bytes(one.storage)),
         ]
     )
+
+
+def _standing(one: User, at: datetime) -> str:
+    """How an account stands, and until when."""
+    match one.standing(at):
+        case "invited":
+            return f"invited until {format_time(one.invited_until)}"
+        case "expired":
+            return f"expired {format_time(one.expires_at)}"
+        case "active" if one.expires_at is not None:
+            return f"active until {format_time(one.expires_at)}"
+        case other:
+            return other
 
 
 def _name_and(words: tuple[str, ...], last: str) -> tuple[str | None, str]:

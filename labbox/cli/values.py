@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from datetime import UTC, date, datetime, time
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -44,9 +45,30 @@ def _parse_ids(text: str) -> tuple[int, ...]:
     return tuple(_parse_id(part) for part in text.split(","))
 
 
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+def _parse_end(text: str) -> datetime:
+    """A moment as elsewhere; a date is the end of that day, a duration counts from now; NEVER for `never`."""
+    stripped = text.strip()
+    if stripped in ("never", "none"):
+        return NEVER
+    try:
+        day = date.fromisoformat(stripped)
+    except ValueError:
+        pass
+    else:
+        return datetime.combine(day, time(23, 59, 59)).astimezone(UTC)
+    try:
+        return units.parse_when(f"+{stripped.removeprefix('+')}")
+    except LabboxError:
+        return units.parse_when(stripped)
+
+
 SIZE = Value("size", units.parse_size)
 DURATION = Value("duration", units.parse_duration)
 CPUS = Value("cpus", units.parse_cpus)
+END = Value("when", _parse_end)
 MOMENT = Value("moment", units.parse_when)
 ARRAY = Value("array", sweeps.parse_array)
 SWEEP = Value("sweep", sweeps.parse_sweep)

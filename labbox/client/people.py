@@ -14,10 +14,12 @@ from labbox.protocol import (
     Keys,
     NewToken,
     PasswordBody,
+    SuspendBody,
     TokenBody,
     Tokens,
     User,
     UserAdd,
+    UserEdit,
     UserPage,
 )
 
@@ -112,15 +114,51 @@ class PeopleCalls:
         """
         return self._transport.send("POST", f"/v1/users/{segment(name)}/admin", User, AdminBody(admin=admin))
 
-    def invite_user(self, name: str, admin: bool = False, valid: float = 7 * 86400.0) -> Invite:
+    def invite_user(
+        self, name: str, admin: bool = False, valid: float = 7 * 86400.0, full_name: str = ""
+    ) -> Invite:
         """A one-time code for a person's first login, good for `valid` seconds; for administrators.
 
         Example:
             print(box.invite_user("ada").code)
         """
-        return self._transport.send(
-            "POST", "/v1/users/invite", Invite, InviteBody(name=name, admin=admin, valid=valid)
-        )
+        body = InviteBody(name=name, admin=admin, valid=valid, full_name=full_name)
+        return self._transport.send("POST", "/v1/users/invite", Invite, body)
+
+    def withdraw_invitation(self, name: str) -> User:
+        """Take a one-time code back before it has served; for administrators.
+
+        Example:
+            box.withdraw_invitation("ada")
+        """
+        return self._transport.send("DELETE", f"/v1/users/{segment(name)}/invitation", User)
+
+    def suspend_user(self, name: str, cancel_running: bool = False) -> User:
+        """Shut a person out at once, until `unsuspend_user`; for administrators.
+
+        Logins, requests and streams end. What waits of their jobs waits; what runs goes on, or is cancelled.
+
+        Example:
+            box.suspend_user("ada", cancel_running=True)
+        """
+        body = SuspendBody(cancel_running=cancel_running)
+        return self._transport.send("POST", f"/v1/users/{segment(name)}/suspend", User, body)
+
+    def unsuspend_user(self, name: str) -> User:
+        """Let a suspended person in again; for administrators.
+
+        Example:
+            box.unsuspend_user("ada")
+        """
+        return self._transport.send("POST", f"/v1/users/{segment(name)}/unsuspend", User)
+
+    def edit_user(self, name: str, edit: UserEdit) -> User:
+        """Change a full name, or when an account ends; the latter is for administrators.
+
+        Example:
+            box.edit_user("ada", UserEdit(full_name="Ada Lovelace"))
+        """
+        return self._transport.send("POST", f"/v1/users/{segment(name)}/edit", User, edit)
 
     def list_tokens(self, name: str) -> Tokens:
         """A person's tokens, without their secrets.

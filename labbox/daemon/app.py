@@ -22,6 +22,7 @@ from labbox.custom import Configuration, load, recipe, split_address
 from labbox.daemon import footing
 from labbox.daemon.api.server import Api
 from labbox.daemon.api.services import Services
+from labbox.daemon.barring import Barring
 from labbox.daemon.containers.base import BaseImage
 from labbox.daemon.containers.engine import Engine
 from labbox.daemon.containers.environments.index import read_package_index
@@ -194,14 +195,17 @@ class _Box:
                 people=people,
                 jobs=self._jobs,
                 status=self._health.status,
+                address=lambda: self.address,
                 login_of=self._gate.sessions.of_pid,
                 external_editor=settings.tui.external_editor,
             ),
             state.socket,
         )
-        people.told = self._jobs.wake_followers
+        people.told = self._jobs.people_changed
         people.relabelled = self._jobs.relabel
         people.departures.append(Leaving(self._gate, self._api, self._jobs, self._workers, state.path))
+        people.barring.append(Barring(self._gate, self._api, self._jobs))
+        people.uninvited = self._gate.send_away_invited
         self._running: list[asyncio.Task[None]] = []
         self.address = ("", 0)
 

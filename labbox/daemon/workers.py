@@ -22,6 +22,7 @@ from labbox.files import work
 from labbox.files.work import Ask, Done, Failed, Report, Request, Result, Steer
 from labbox.model import GIB, Progress, Scope
 from labbox.protocol import TransferSummary
+from labbox.spawning import Mount
 from labbox.text import visible_line
 
 IDLE_SECONDS: Final = 30.0  # a worker lives on so long without work
@@ -60,6 +61,7 @@ def start_through(processes: Processes) -> Start:
         return await processes.spawn(
             kind="worker", name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
             home=str(account.home), env={"LANG": "C.UTF-8"}, cwd="/", fds=descriptors,
+            mounts=tuple(Mount(source=folder, target=folder, read_only=False) for folder in account.apart),
             memory=_MEMORY, processes=_PROCESSES, sealed=account.bound is Scope.READ,
             storage=account.limits.storage,
         )  # fmt: skip
@@ -205,11 +207,11 @@ class Dedicated:
             await self._worker.steer(wish)
 
 
-_Key = tuple[str, int, Scope | None]  # no worker serves two scopes
+_Key = tuple[str, int, tuple[int, ...], Scope | None]  # no worker serves two scopes, or keeps a group
 
 
 def _key(account: Account) -> _Key:
-    return account.name, account.uid, account.bound
+    return account.name, account.uid, account.groups, account.bound
 
 
 class _Crew:

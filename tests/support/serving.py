@@ -401,6 +401,7 @@ class Logged:
 
     scope: Scope | None
     origin: str = "ssh 192.0.2.7"
+    reached: tuple[str, int] = ("", 0)
 
 
 class Served:

@@ -49,6 +49,10 @@ class Login(Protocol):
     def origin(self) -> str:
         """Where it came from: "ssh 192.0.2.7"."""
 
+    @property
+    def reached(self) -> tuple[str, int]:
+        """The address and port of the box that it came to; "" and 0 where that is not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiCaller:
@@ -58,6 +62,7 @@ class ApiCaller:
     scope: Scope | None
     origin: str
     person: bool  # False for root itself, who has no home and no jobs
+    reached: tuple[str, int] = ("", 0)  # address and port of the box, for a login over SSH
 
     @property
     def role(self) -> Role:

@@ -22,6 +22,7 @@ from labbox.daemon.api.query import check_keys
 from labbox.daemon.api.routes import ROUTES
 from labbox.daemon.api.services import Services
 from labbox.daemon.state import SCOPED_SOCKETS
+from labbox.daemon.store.times import now
 from labbox.errors import LabboxError
 from labbox.model import Scope, narrower
 from labbox.wire import encode
@@ -99,7 +100,7 @@ class Api:
             path.unlink(missing_ok=True)
 
     async def end_requests(self, name: str) -> None:
-        """End what somebody who is being removed still asks for, but for the request that this is part of."""
+        """End what somebody who is removed or suspended still asks for, but for the present request."""
         asking = self._asking.get(name, set()) - {asyncio.current_task()}
         for task in asking:
             task.cancel()
@@ -202,10 +203,12 @@ class Api:
                 f"cannot serve uid {peer.uid}: it is not a user of this box",
                 "log in to the box over SSH, or ask an administrator for an account",
             )
+        account.refuse_barred("answer you", now())
         scope = narrower(self._limits.get(transport), login.scope if login is not None else None)
         if scope is not None:
             account = msgspec.structs.replace(account, admin=False, bound=scope)
-        return ApiCaller(account, scope, origin, person=True)
+        reached = login.reached if login is not None else ("", 0)
+        return ApiCaller(account, scope, origin, person=True, reached=reached)
 
     @web.middleware
     async def _errors(

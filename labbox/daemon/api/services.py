@@ -160,5 +160,6 @@ class Services:
     jobs: JobsService
     status: Callable[[], Awaitable[Status]]
     login_of: Callable[[int], Login | None]
+    address: Callable[[], tuple[str, int]] = lambda: ("", 0)  # where the gate listens, once it does
     external_editor: bool = False  # may the screens start an editor of the person's own
     shells: OpenShells = field(default_factory=OpenShells)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import Final
+
+import msgspec
 
 from labbox.daemon.api.call import Call, changes
 from labbox.daemon.api.query import text
@@ -18,12 +22,16 @@ from labbox.protocol import (
     Keys,
     NewToken,
     PasswordBody,
+    SuspendBody,
     TokenBody,
     Tokens,
     User,
     UserAdd,
+    UserEdit,
     UserPage,
 )
+
+_SSH_PORT: Final = 22
 
 
 async def list_users(call: Call) -> UserPage:
@@ -100,7 +108,50 @@ async def set_admin(call: Call) -> User:
 async def invite(call: Call) -> Invite:
     """Make a one-time code."""
     call.caller.need_admin("invite somebody")
-    return await call.services.people.invite(await call.body(InviteBody), call.caller.actor)
+    made = await call.services.people.invite(await call.body(InviteBody), call.caller.actor)
+    return msgspec.structs.replace(made, ssh=await _ssh_line(call, made.name))
+
+
+async def _ssh_line(call: Call, name: str) -> str:
+    """What the invited person types: the box as the one who asks reached it, else as it calls itself."""
+    host, port = call.caller.reached
+    listening, listening_port = call.services.address()
+    if not host:
+        host, port = listening, listening_port
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
+        host = await asyncio.to_thread(socket.getfqdn)
+    host = host.removeprefix("::ffff:")
+    return " ".join(["ssh", *(["-p", str(port)] if port not in (0, _SSH_PORT) else []), f"{name}@{host}"])
+
+
+async def withdraw_invitation(call: Call) -> User:
+    """Take a one-time code back."""
+    call.caller.need_admin(f"withdraw the invitation of {call.name}")
+    return await call.services.people.withdraw_invitation(call.name, call.caller.actor)
+
+
+async def suspend(call: Call) -> User:
+    """Shut a person out."""
+    call.caller.need_admin(f"suspend {call.name}")
+    body = await call.body(SuspendBody)
+    return await call.services.people.suspend(
+        call.name, cancel_running=body.cancel_running, by=call.caller.actor
+    )
+
+
+async def unsuspend(call: Call) -> User:
+    """Let a person in again."""
+    call.caller.need_admin(f"unsuspend {call.name}")
+    return await call.services.people.unsuspend(call.name, call.caller.actor)
+
+
+async def edit(call: Call) -> User:
+    """Change a person's full name, or when the account ends."""
+    body = await call.body(UserEdit)
+    if body.forever or body.expires_at is not None:
+        call.caller.need_admin(f"say when the account of {call.name} ends")
+    call.caller.need_self_or_admin(call.name, f"change {call.name}")
+    return await call.services.people.edit(call.name, body, call.caller.actor)
 
 
 async def list_tokens(call: Call) -> Tokens:
@@ -139,6 +190,10 @@ routes: Final = (
     changes("/v1/users/{name}/keys", list_keys, method="GET"),
     changes("/v1/users/{name}/keys", add_key, status=201, body=KeyBody),
     changes("/v1/users/{name}/keys/{fingerprint}", remove_key, method="DELETE"),
+    changes("/v1/users/{name}/invitation", withdraw_invitation, method="DELETE", admin=True),
+    changes("/v1/users/{name}/suspend", suspend, body=SuspendBody, admin=True),
+    changes("/v1/users/{name}/unsuspend", unsuspend, admin=True),
+    changes("/v1/users/{name}/edit", edit, body=UserEdit),
     changes("/v1/users/{name}/limits", set_limits, body=Limits, admin=True),
     changes("/v1/users/{name}/admin", set_admin, body=AdminBody, admin=True),
     changes("/v1/users/{name}/tokens", list_tokens, method="GET"),

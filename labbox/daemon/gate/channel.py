@@ -429,6 +429,11 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._channel.exit(_SENT_AWAY)
         return True
 
+    def kill(self) -> None:
+        """End its process, with all that it has started, without time to put things away."""
+        if self._process is not None:
+            self._door.kill_process(self._process)
+
     def _pause(self) -> None:
         if self._channel is not None and not self.gone.is_set():
             self._channel.pause_reading()

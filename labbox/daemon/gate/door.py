@@ -17,8 +17,9 @@ from labbox.daemon.gate.launch import Launch
 from labbox.daemon.gate.sessions import SessionInfo
 from labbox.daemon.gate.welcome import Lines, welcome
 from labbox.daemon.gate.words import Wish
-from labbox.daemon.people import Login
+from labbox.daemon.people import Account, Login
 from labbox.daemon.people.guessing import network_of
+from labbox.daemon.store.times import now
 from labbox.errors import LabboxError
 from labbox.text import format_duration
 
@@ -99,6 +100,22 @@ class Door(asyncssh.SSHServer):
     def _source(self) -> str:
         return network_of(self._address)
 
+    @property
+    def is_in(self) -> bool:
+        """Whether the login is complete."""
+        return self._login is not None
+
+    @property
+    def invited(self) -> bool:
+        """Whether they came with a one-time code and have left neither key nor password yet."""
+        return self._login is not None and self._login.invited
+
+    @property
+    def reached(self) -> tuple[str, int]:
+        """Where they reached the box: address and port; without a connection "" and 0."""
+        name = None if self._connection is None else self._connection.get_extra_info("sockname")
+        return (str(name[0]), int(name[1])) if name else ("", 0)
+
     def disconnect(self, sentence: str) -> None:
         """Leave the terminals of its sessions as they were, close the connection and say why."""
         left = [session.leave(sentence) for session in list(self.open)]
@@ -106,6 +123,11 @@ class Door(asyncssh.SSHServer):
             asyncio.get_running_loop().call_later(PARTING_SECONDS, self.end, sentence)
         else:
             self.end(sentence)
+
+    def kill(self) -> None:
+        """End the processes of its sessions at once, whatever they do about it."""
+        for session in self.open:
+            session.kill()
 
     def end(self, sentence: str) -> None:
         """Close the connection now."""
@@ -202,7 +224,14 @@ class Door(asyncssh.SSHServer):
         """They are who they say."""
         if self._candidate is None or self._candidate[0].account.name != self.name:
             raise asyncssh.DisconnectError(asyncssh.DISC_PROTOCOL_ERROR, "cannot tell who you are")
-        self._login, how, key = self._candidate
+        login, how, key = self._candidate
+        account = await self._gate.people.account(self.name)
+        if account is None or (why := account.barred(now())):
+            sentence = f"cannot let you in: {why}" if account is not None else "cannot let you in"
+            await self.audit("login refused", sentence)
+            self.end(f"{sentence}; ask an administrator of the box")
+            return
+        self._login = login
         try:
             self._gate.connections.add(self.name, self._source)
         except LabboxError as error:
@@ -244,14 +273,14 @@ class Door(asyncssh.SSHServer):
     ) -> AsyncIterator[Launch]:
         """What starts the process of a session, for as long as it lives."""
         gate, login = self._gate, self.login
-        account = await gate.people.account(self.name)
-        if account is None or account.uid != login.account.uid:
-            raise LabboxError("forbidden", f"cannot open a session: there is no {self.name} any more")
+        account = await self._check_open()
         await gate.seats.take(self.name, SESSION_SECONDS, session.waits)
         self._sessions += 1
         self._silent += not pty
         try:
-            launch = gate.launcher.prepare(wish, SessionInfo(account, login.scope, self.origin), variables)
+            await self._check_open()  # it may have waited for long
+            info = SessionInfo(account, login.scope, self.origin, self.reached)
+            launch = gate.launcher.prepare(wish, info, variables)
             try:
                 yield launch
             finally:
@@ -261,6 +290,14 @@ class Door(asyncssh.SSHServer):
             self._sessions -= 1
             self._silent -= not pty
             self.active()
+
+    async def _check_open(self) -> Account:
+        """The account; LabboxError "forbidden" where it is gone, suspended or expired since the login."""
+        account = await self._gate.people.account(self.name)
+        if account is None or account.uid != self.login.account.uid:
+            raise LabboxError("forbidden", f"cannot open a session: there is no {self.name} any more")
+        account.refuse_barred("open a session", now())
+        return account
 
     @contextmanager
     def room_for(self, window: int) -> Iterator[int]:
@@ -276,6 +313,10 @@ class Door(asyncssh.SSHServer):
     def send_signal(self, process: Process, number: int) -> None:
         """Pass on a signal that the client has sent."""
         self._gate.run(process.signal(number))
+
+    def kill_process(self, process: Process) -> None:
+        """End a process of a session."""
+        self._gate.run(process.kill())
 
     # Idleness.
 

@@ -95,8 +95,8 @@ class Launch:
         process = await self.processes.spawn(
             kind=self.kind, name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
             home=str(account.home), argv=self.argv, env=self.env, fds=descriptors, pty=pty,
-            mounts=self.mounts, memory=MEMORY, processes=PROCESSES, wildcards=self.wildcards,
-            sealed=self.info.scope is Scope.READ, storage=account.limits.storage,
+            mounts=(*account_mounts(account), *self.mounts), memory=MEMORY, processes=PROCESSES,
+            wildcards=self.wildcards, sealed=self.info.scope is Scope.READ, storage=account.limits.storage,
         )  # fmt: skip
         self._pid = process.pid
         self.sessions.add(process.pid, self.info)
@@ -126,6 +126,11 @@ class Launch:
             os.close(self._log)
         if self._pid is not None:
             self.sessions.remove(self._pid)
+
+
+def account_mounts(account: Account) -> tuple[Mount, ...]:
+    """The shared folders, each a disk of its own: a hard link leads neither in nor out."""
+    return tuple(Mount(source=folder, target=folder, read_only=False) for folder in account.apart)
 
 
 class Launcher:

@@ -133,6 +133,19 @@ class Gate:
                 await self._keeper
             self._keeper = None
 
+    def send_away(self, name: str, sentence: str) -> None:
+        """End all connections of somebody who is in; who is just coming is looked at when that is done."""
+        for door in list(self.doors):
+            if door.name == name and door.is_in:
+                door.disconnect(sentence)
+                door.kill()
+
+    def send_away_invited(self, name: str) -> None:
+        """End the connections of somebody whose one-time code opens nothing any more."""
+        for door in list(self.doors):
+            if door.name == name and door.invited:
+                door.disconnect("this invitation is not good any more")
+
     def _options(self, keys: list[asyncssh.SSHKey]) -> dict[str, Any]:
         return {
             "server_factory": lambda: Door(self),

@@ -33,6 +33,7 @@ class SessionInfo:
     account: Account
     scope: Scope | None  # None: everything that the person may do
     origin: str  # "ssh 192.0.2.7"
+    reached: tuple[str, int] = ("", 0)  # the address and port of the box that the client has reached
 
 
 class Sessions:

@@ -24,6 +24,7 @@ _WORDS: Final[Mapping[ReasonCode, str]] = {
     ReasonCode.DELAYED: "to start later",
     ReasonCode.DEPENDENCY: "starts after another job",
     ReasonCode.NO_ENGINE: "the container engine does not answer",
+    ReasonCode.SUSPENDED: "its owner's account is not open",
     ReasonCode.LIMIT: "a limit of its owner's is reached",
     ReasonCode.PREPARING: "being prepared",
     ReasonCode.RETRY: "waits for another attempt",

@@ -39,6 +39,10 @@ LONGEST_BACK_OFF: Final = 600.0  # seconds
 Begun = tuple[jobs.JobRow, attempts.AttemptRow]
 
 
+async def _nobody_barred(_owner: str) -> str:
+    return ""
+
+
 class Dispatcher:
     """Holds the queue and starts jobs; `start` is called with each attempt whose intent is stored."""
 
@@ -55,9 +59,11 @@ class Dispatcher:
         engine_trouble: Callable[[], str],
         start: Callable[[jobs.JobRow, attempts.AttemptRow], None],
         arrived: Callable[[int], None] = lambda _job: None,
+        barred: Callable[[str], Awaitable[str]] = _nobody_barred,
     ) -> None:
         """`engine_trouble`: why the engine cannot start anything now, or an empty string.
 
+        `barred`: why nothing of somebody's starts, in a sentence, or an empty string.
         `arrived` is called when the folder of a waiting job is there and not handed in yet.
         """
         self.total = total
@@ -68,6 +74,7 @@ class Dispatcher:
         self._state = state
         self._container_name = container_name
         self._limits = limits
+        self._barred = barred
         self._engine_trouble = engine_trouble
         self._start = start
         self._arrived = arrived
@@ -315,6 +322,7 @@ class Dispatcher:
             recent=self.recent(owner),
             weight=self._settings.weights.get(owner, 1.0),
             limits=await self._limits(owner),
+            barred=await self._barred(owner),
         )
 
     def _disk_trouble(self) -> str:

@@ -51,12 +51,17 @@ def _unhindered(box: Box, job: Waiting, own: frozenset[ReasonCode]) -> Box:
         shares = {**shares, job.owner: share}
         groups = {**groups, (job.owner, job.group or ""): None}
         transfers = None
+    if ReasonCode.SUSPENDED in own:
+        share = msgspec.structs.replace(shares.get(job.owner, Share()), barred="")
+        shares = {**shares, job.owner: share}
     return msgspec.structs.replace(
         box, total=total, engine="", disk="", shares=shares, groups=groups, transfers=transfers
     )
 
 
 def _own_reasons(box: Box, queue: Queue, plan: Plan, job: Waiting) -> Iterator[Reason]:
+    if barred := box.shares.get(job.owner, Share()).barred:
+        yield _reason(ReasonCode.SUSPENDED, barred)
     if job.held:
         yield _reason(ReasonCode.HELD, "held until someone releases it")
     if job.not_before is not None and job.not_before > box.now:

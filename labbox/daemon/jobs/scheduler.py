@@ -20,6 +20,9 @@ users.
 *Limits.* A job that would exceed a limit of its owner, its array's `parallel`, or the limit of its group, is
 passed over and holds nobody up.
 
+*Barred.* Nothing of somebody whose account is suspended or has expired starts, transfers included, and it
+holds nobody up.
+
 *Transfers* are done by processes of their owners, beside the containers: they cost nothing, take no room,
 count against no limit but that of their group, and wait neither for the engine nor for disk, which a deletion
 is to make free. The group of those that were put into none has a limit by itself (`groups.default_parallel`).
@@ -63,6 +66,7 @@ class Share(Value):
     recent: float = 0.0
     weight: float = 1.0
     limits: Limits = Limits()
+    barred: str = ""  # why nothing of theirs starts, in a sentence
 
 
 class Box(Value):
@@ -186,7 +190,7 @@ class _Pass:
         """`instead`: a job that is to be taken as given here, whatever the queue says of it."""
         self._box = box
         self._instead = instead
-        self._groups = queue.groups()
+        self._groups = {owner: all_ for owner, all_ in queue.groups().items() if not self._is_barred(owner)}
         self._total = Amount.of(box.total)
         self._free = self._total
         self._held: dict[str, Held] = {}
@@ -230,6 +234,10 @@ class _Pass:
             if heads:
                 heapq.heappush(line, (self._score(owner), heads[0][0][1], owner))
 
+    def _is_barred(self, owner: str) -> bool:
+        share = self._box.shares.get(owner)
+        return share is not None and bool(share.barred)
+
     def _candidates(self) -> dict[str, list[_Head]]:
         found: dict[str, list[_Head]] = {}
         for owner, groups in self._groups.items():
@@ -237,7 +245,7 @@ class _Pass:
             heapq.heapify(heads)
             found[owner] = heads
         job = self._instead
-        if job is not None:
+        if job is not None and not self._is_barred(job.owner):
             heapq.heappush(found.setdefault(job.owner, []), (job.key, -1, shape_of(job), (job.key,)))
         return found
 

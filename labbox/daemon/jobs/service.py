@@ -40,9 +40,10 @@ from labbox.daemon.jobs.trying import Try
 from labbox.daemon.jobs.views import Views
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import Store, attempts, jobs, pages
+from labbox.daemon.store.times import now
 from labbox.errors import LabboxError
 from labbox.locations import elsewhere
-from labbox.model import JobKind, JobSpec, JobState, Limits, Resources, Value
+from labbox.model import ACTIVE, JobKind, JobSpec, JobState, Limits, Resources, Value
 from labbox.protocol import (
     Event,
     Group,
@@ -122,6 +123,7 @@ class Jobs:
             state=state,
             container_name=lambda job, attempt: f"labbox-{box_id}-{job}-{attempt}",
             limits=self._limits,
+            barred=self._barred,
             engine_trouble=self._engine_trouble,
             start=lambda row, attempt: self._start(row, attempt, adopted=False),
             arrived=self._arrived,
@@ -213,9 +215,10 @@ class Jobs:
         """What people store, and may."""
         return self._parts.storage
 
-    def wake_followers(self) -> None:
-        """There are events that others than jobs have stored."""
+    def people_changed(self) -> None:
+        """Something about people is stored: there are events, and somebody's jobs may start now, or not."""
         self._parts.feed.wake()
+        self._parts.dispatcher.wake()
 
     def _arrived(self, job: int) -> None:
         if self._group is not None:  # else it is looked for when the daemon has begun
@@ -263,6 +266,10 @@ class Jobs:
     def _engine_trouble(self) -> str:
         engine = self._parts.engine
         return "" if engine.available else engine.reason or "it does not answer"
+
+    async def _barred(self, owner: str) -> str:
+        account = await self._parts.people.account(owner)
+        return "" if account is None else account.barred(now())
 
     async def _limits(self, owner: str) -> Limits:
         account = await self._parts.people.account(owner)
@@ -343,6 +350,19 @@ class Jobs:
                     if error.code != "conflict":  # it has just ended
                         raise
         await self._groups.forget(owner)
+
+    async def cancel_running(self, owner: str, origin: str) -> None:
+        """Cancel what runs of somebody's, with time to clean up; what waits goes on waiting."""
+        account = Account(
+            name="box", uid=0, gid=0, groups=(), admin=True, home=self._parts.state, limits=Limits()
+        )
+        for row in await self._parts.store.read(jobs.all_open):
+            if row.owner == owner and row.state in ACTIVE:
+                try:
+                    await self._control.stop(account, row.id, origin, hard=False)
+                except LabboxError as error:
+                    if error.code != "conflict":  # it has just ended
+                        raise
 
     def relabel(self, owner: str, to: str) -> None:
         """Somebody has gone; what was theirs stands under a label now."""

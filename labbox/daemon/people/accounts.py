@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
+from labbox.errors import LabboxError
 from labbox.model import Limits, Scope, Value
 
 
@@ -22,6 +24,22 @@ class Account(Value):
     home: Path
     limits: Limits
     bound: Scope | None = None
+    suspended: bool = False
+    expires_at: datetime | None = None
+    apart: tuple[str, ...] = ()  # shared folders that its processes see as disks of their own
+
+    def barred(self, at: datetime) -> str:
+        """Why the person may not come in, in a sentence; an empty text where they may."""
+        if self.suspended:
+            return f"the account {self.name} is suspended"
+        if self.expires_at is not None and self.expires_at <= at:
+            return f"the account {self.name} has expired"
+        return ""
+
+    def refuse_barred(self, action: str, at: datetime) -> None:
+        """LabboxError "forbidden" where the person may not come in; `action` completes "cannot …"."""
+        if why := self.barred(at):
+            raise LabboxError("forbidden", f"cannot {action}: {why}", "ask an administrator of the box")
 
 
 class Actor(Value):

@@ -78,10 +78,6 @@ class Directory:
         for name, label in (await self._store.read(former.named)).items():
             await self._on_disk(homes.set_aside, self._state, name, label)
 
-    async def run(self) -> None:
-        """Keep the audit trail, until cancelled."""
-        await self._trailkeeping.run()
-
     async def close(self) -> None:
         """End the threads."""
         if self._closed:
@@ -167,6 +163,10 @@ class Directory:
         """The groups that a user's processes get besides their own."""
         return ()
 
+    def _apart(self, name: str) -> tuple[str, ...]:
+        """The shared folders that no hard link of a user's leads out of, or into."""
+        return ()
+
     def _account(self, user: User) -> Account:
         return Account(
             name=user.name,
@@ -176,6 +176,9 @@ class Directory:
             admin=user.admin,
             home=self._state / "homes" / user.name,
             limits=user.limits,
+            suspended=user.suspended_at is not None,
+            expires_at=user.expires_at,
+            apart=self._apart(user.name),
         )
 
     def _remember(self, user: User) -> None:

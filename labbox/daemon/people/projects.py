@@ -2,11 +2,13 @@
 
 A folder belongs to root and to its group, with the setgid bit and a default access list, so that what one
 puts there the others can work on. A session and a worker get the groups when they start: whoever is let go
-of keeps them until their last process has ended.
+of keeps them until their last process has ended. Each of these folders is a disk of its own to them: no
+hard link leads out of it. What somebody owned in it stays with the project.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -18,14 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from labbox.daemon.people import uids
-from labbox.daemon.people.accounts import Account, Actor
+from labbox.daemon.people.accounts import BOX, Account, Actor
+from labbox.daemon.people.giving import Given, give
 from labbox.daemon.store import Store, events, meta, users
 from labbox.daemon.store import projects as stored
 from labbox.daemon.store.audit import Trail
 from labbox.daemon.store.times import now, stamp
 from labbox.errors import LabboxError
 from labbox.protocol import Project, ProjectPage
-from labbox.text import visible_line
+from labbox.text import counted, visible_line
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -108,6 +111,10 @@ class Projects:
             one.name: str(self._folder(one.name)) for one in self._projects.values() if name in one.members
         }
 
+    def apart(self, name: str) -> tuple[str, ...]:
+        """The folders that somebody's processes see as disks of their own."""
+        return (self.shared_folder(), *self.folders(name).values()) if self._root else ()
+
     def page(self, account: Account) -> ProjectPage:
         """The projects that somebody is in; all of them for administrators."""
         return ProjectPage(
@@ -168,18 +175,22 @@ class Projects:
         return self._projects[name]
 
     async def leave(self, name: str, member: str, by: Actor) -> Project:
-        """Let somebody go."""
+        """Let somebody go; what they own in the folder is given to the project."""
         self._required(name)
 
-        def write(db: Connection) -> None:
+        def write(db: Connection) -> int:
             if not stored.leave(db, name, member):
                 raise LabboxError(
                     "not_found", f"cannot take {visible_line(member[:80])} out of {name}: they are not in it"
                 )
             self._record(db, by, "project member remove", name, member)
+            user = users.find(db, member)
+            return 0 if user is None else user.uid
 
-        await self._store.write(write)
+        uid = await self._store.write(write)
         await self._read()
+        if uid:
+            await self._give(self._projects[name], uid)
         return self._projects[name]
 
     async def left(self, account: Account, _delete_files: bool) -> None:
@@ -191,6 +202,28 @@ class Projects:
 
         await self._store.write(write)
         await self._read()
+
+    async def take_over(self, uid: int) -> None:
+        """Give what somebody who has gone owned in any project's folder to that project."""
+        for one in list(self._projects.values()):
+            await self._give(one, uid)
+
+    async def _give(self, project: Project, uid: int) -> None:
+        if not self._root:
+            return
+        folder = self._folder(project.name)
+        try:
+            given = await asyncio.to_thread(give, folder, uid, project.gid, _OPEN_TO_GROUP)
+        except OSError as error:
+            _log.warning("%s cannot be looked through: %s", folder, error.strerror)
+            return
+        if given != Given():
+            detail = (
+                f"of uid {uid}: {counted(given.things, 'thing')}; {counted(given.links, 'hard link')} closed"
+            )
+            await self._store.write(
+                lambda db: self._record(db, BOX, "project files given", project.name, detail)
+            )
 
     async def _read(self) -> None:
         found = await self._store.read(stored.everything)

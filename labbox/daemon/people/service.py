@@ -16,10 +16,11 @@ from labbox.custom import Configuration
 from labbox.daemon.people import homes, uids
 from labbox.daemon.people.accounts import BOX, Account, Actor, Removal
 from labbox.daemon.people.keys import PublicKey, parse_key
-from labbox.daemon.people.logins import Logins, person_source
+from labbox.daemon.people.logins import person_source
 from labbox.daemon.people.names import check_name, check_no_system_user
 from labbox.daemon.people.passwords import check_password
 from labbox.daemon.people.projects import Projects
+from labbox.daemon.people.standing import Standing, check_end, check_full_name, keep_an_admin
 from labbox.daemon.store import Store, former, users
 from labbox.daemon.store.times import now
 from labbox.errors import LabboxError
@@ -36,7 +37,7 @@ Departure = Callable[[Account, bool], Awaitable[None]]
 _ID_TRIES: Final = 1000
 
 
-class People(Logins):
+class People(Standing):
     """The users of the box: every change is audited in the transaction that makes it.
 
     Whether the one who asks (`by`) may is the caller's to check: rights belong to the API.
@@ -72,11 +73,15 @@ class People(Logins):
     def _groups_of(self, name: str) -> tuple[int, ...]:
         return self.projects.groups(name)
 
+    def _apart(self, name: str) -> tuple[str, ...]:
+        return self.projects.apart(name)
+
     def _regroup(self) -> None:
         for name, account in list(self._accounts.items()):
-            groups = self.projects.groups(name)
-            if account.groups != groups:
-                renewed = self._accounts[name] = msgspec.structs.replace(account, groups=groups)
+            groups, apart = self.projects.groups(name), self.projects.apart(name)
+            if (account.groups, account.apart) != (groups, apart):
+                renewed = msgspec.structs.replace(account, groups=groups, apart=apart)
+                self._accounts[name] = renewed
                 if self._by_uid.get(account.uid) == account:
                     self._by_uid[account.uid] = renewed
 
@@ -96,6 +101,9 @@ class People(Logins):
         keys = {key.fingerprint: key for key in map(parse_key, user.keys)}
         limits = _merge(user.limits, self._configuration.settings.people.limits)
         check_limits(limits)
+        user = msgspec.structs.replace(user, full_name=check_full_name(user.full_name))
+        if user.expires_at is not None:
+            check_end(user.name, user.expires_at)
         if self._root:
             await self._ask_system(check_no_system_user, user.name)
         password: str | None = None
@@ -116,6 +124,7 @@ class People(Logins):
                     await self._on_disk(homes.take_back, self._state, user.name)
                 raise
             await self._on_disk(homes.place, self._state, user.name)
+            self._ends_changed.set()
             return added
 
     async def remove(self, name: str, *, delete_files: bool, by: Actor) -> Removal:
@@ -128,6 +137,7 @@ class People(Logins):
         )
         for departure in self.departures:
             await departure(account, delete_files)
+        await self.projects.take_over(account.uid)  # nothing of theirs runs any more that could add to it
         if delete_files:
             await self._on_disk(homes.drop_emptied, self._state, name)
         label = former.label(name, user.uid)
@@ -159,7 +169,7 @@ class People(Logins):
 
         def change(db: Connection, user: User) -> None:
             if not admin:
-                _keep_an_admin(db, user, "make")
+                keep_an_admin(db, user, "make")
             users.set_admin(db, name, admin)
 
         _, user = await self._change(by, "user admin", name, change, "yes" if admin else "no")
@@ -168,14 +178,17 @@ class People(Logins):
     async def invite(self, body: InviteBody, by: Actor) -> Invite:
         """A one-time code for somebody new, who is added; or for a user who lost key and password."""
         if body.name not in self._accounts:
-            await self.add(UserAdd(name=body.name, admin=body.admin), by)
+            await self.add(UserAdd(name=body.name, admin=body.admin, full_name=body.full_name), by)
         elif body.admin and not self._accounts[body.name].admin:
             raise LabboxError(
                 "conflict",
                 f"cannot invite {body.name} as administrator: there is such a user, who is none",
                 f"labbox user admin {body.name} on",
             )
-        return await self._invite_existing(body.name, body.valid, by)
+        self._accounts[body.name].refuse_barred(f"invite {body.name}", now())
+        made = await self._invite_existing(body.name, body.valid, by)
+        self.uninvited(body.name)  # who has just come with an earlier code
+        return made
 
     async def _check_free(self, name: str) -> None:
         if await self._store.read(lambda db: users.find(db, name)) is not None:
@@ -214,11 +227,24 @@ class People(Logins):
         by: Actor,
     ) -> tuple[None, User]:
         former.relabel(db, user.name, former.label(user.name, former.last_uid(db, user.name, uid)))
-        users.insert(db, user.name, uid, admin=user.admin, password=password, limits=limits)
+        users.insert(
+            db,
+            user.name,
+            uid,
+            admin=user.admin,
+            password=password,
+            limits=limits,
+            full_name=user.full_name,
+            expires_at=user.expires_at,
+        )
         at = now()
         for key in keys:
             stored = Key(fingerprint=key.fingerprint, kind=key.kind, comment=key.comment, added_at=at)
             users.add_key(db, user.name, key.line, stored)
+        if user.expires_at is not None and user.admin and users.count_admins(db) == 0:
+            raise LabboxError(
+                "conflict", f"cannot let {user.name} expire: nobody else administers the box", "leave it out"
+            )
         opened_by = [f"uid {uid}", *(["admin"] if user.admin else []), *(["password"] if password else [])]
         detail = ", ".join((*opened_by, *(key.fingerprint for key in keys)))
         self.trail.record(db, by.name, "user add", user.name, by.origin, detail)
@@ -230,7 +256,7 @@ class People(Logins):
     ) -> tuple[Account, User]:
         user = self._required(db, name)
         if name not in users.leaving(db):
-            _keep_an_admin(db, user, "remove")
+            keep_an_admin(db, user, "remove")
         users.mark_leaving(db, name)
         detail = "files are deleted" if delete_files else "files are kept"
         self.trail.record(db, by.name, "user remove", name, by.origin, detail)
@@ -250,16 +276,6 @@ def _merge(given: Limits, box: Limits) -> Limits:
     """What was said for this user, else what the box says for new ones."""
     said = {name: value for name, value in msgspec.structs.asdict(given).items() if value is not None}
     return msgspec.structs.replace(box, **said)
-
-
-def _keep_an_admin(db: Connection, user: User, what: str) -> None:
-    if user.admin and users.count_admins(db) == 1:
-        sentence = f"cannot {what} {user.name}" + (" an ordinary user" if what == "make" else "")
-        raise LabboxError(
-            "conflict",
-            f"{sentence}: nobody else administers the box",
-            "make somebody else administrator first: labbox user admin NAME on",
-        )
 
 
 def _own_name() -> str:

@@ -13,16 +13,14 @@ from labbox.daemon.store.times import moment, moment_or_none, now, stamp
 from labbox.model import Limits, Value
 from labbox.protocol import Key, User
 
-_ONE: Final = """
+_SELECT: Final = """
     SELECT users.*, (SELECT count(*) FROM keys WHERE owner = users.name) AS key_count,
-    (SELECT storage FROM usage WHERE owner = users.name) AS stored FROM users
-    WHERE name = ?
+    (SELECT storage FROM usage WHERE owner = users.name) AS stored,
+    (SELECT expires_at FROM invitations WHERE owner = users.name AND expires_at > ?) AS invited_until
+    FROM users
 """
-_ALL: Final = """
-    SELECT users.*, (SELECT count(*) FROM keys WHERE owner = users.name) AS key_count,
-    (SELECT storage FROM usage WHERE owner = users.name) AS stored FROM users
-    ORDER BY name
-"""
+_ONE: Final = f"{_SELECT} WHERE name = ?"
+_ALL: Final = f"{_SELECT} ORDER BY name"
 
 
 class Credentials(Value):
@@ -55,19 +53,30 @@ def allotted(connection: sqlite3.Connection) -> dict[int, str]:
 
 
 def insert(
-    connection: sqlite3.Connection, name: str, uid: int, *, admin: bool, password: str | None, limits: Limits
+    connection: sqlite3.Connection,
+    name: str,
+    uid: int,
+    *,
+    admin: bool,
+    password: str | None,
+    limits: Limits,
+    full_name: str = "",
+    expires_at: datetime | None = None,
 ) -> None:
     """A new user, whose gid is their uid."""
     connection.execute(
         "INSERT INTO users"
-        " (name, uid, gid, admin, password, running_jobs, cpus, memory, gpus, storage, created_at) VALUES"
-        " (:name, :uid, :uid, :admin, :password, :running_jobs, :cpus, :memory, :gpus, :storage, :at)",
+        " (name, uid, gid, admin, password, running_jobs, cpus, memory, gpus, storage, created_at,"
+        " full_name, expires_at) VALUES (:name, :uid, :uid, :admin, :password, :running_jobs, :cpus, :memory,"
+        " :gpus, :storage, :at, :full_name, :expires_at)",
         {
             "name": name,
             "uid": uid,
             "admin": admin,
             "password": password,
             "at": stamp(now()),
+            "full_name": full_name,
+            "expires_at": None if expires_at is None else stamp(expires_at),
             **msgspec.structs.asdict(limits),
         },
     )
@@ -75,13 +84,13 @@ def insert(
 
 def find(connection: sqlite3.Connection, name: str) -> User | None:
     """One user."""
-    row = connection.execute(_ONE, (name,)).fetchone()
+    row = connection.execute(_ONE, (stamp(now()), name)).fetchone()
     return None if row is None else _user(row)
 
 
 def everyone(connection: sqlite3.Connection) -> tuple[User, ...]:
     """All users, by name."""
-    return tuple(_user(row) for row in connection.execute(_ALL))
+    return tuple(_user(row) for row in connection.execute(_ALL, (stamp(now()),)))
 
 
 def leaving(connection: sqlite3.Connection) -> frozenset[str]:
@@ -100,8 +109,55 @@ def delete(connection: sqlite3.Connection, name: str) -> None:
 
 
 def count_admins(connection: sqlite3.Connection) -> int:
-    """How many administer the box and are not leaving."""
-    return int(connection.execute("SELECT count(*) FROM users WHERE admin AND NOT leaving").fetchone()[0])
+    """How many administer the box, and will: none that is leaving, suspended, or has an end."""
+    counted = (
+        "SELECT count(*) FROM users"
+        " WHERE admin AND NOT leaving AND suspended_at IS NULL AND expires_at IS NULL"
+    )
+    return int(connection.execute(counted).fetchone()[0])
+
+
+def suspend(connection: sqlite3.Connection, name: str) -> None:
+    """From here on the user comes in no more, until `unsuspend`."""
+    connection.execute("UPDATE users SET suspended_at = ? WHERE name = ?", (stamp(now()), name))
+
+
+def unsuspend(connection: sqlite3.Connection, name: str) -> None:
+    """The user may come in again."""
+    connection.execute("UPDATE users SET suspended_at = NULL WHERE name = ?", (name,))
+
+
+def set_full_name(connection: sqlite3.Connection, name: str, full_name: str) -> None:
+    """What the person is called."""
+    connection.execute("UPDATE users SET full_name = ? WHERE name = ?", (full_name, name))
+
+
+def set_expiry(connection: sqlite3.Connection, name: str, expires_at: datetime | None) -> None:
+    """When the account ends; what was told of an earlier end is forgotten."""
+    connection.execute(
+        "UPDATE users SET expires_at = ?, expiry_told = 0 WHERE name = ?",
+        (None if expires_at is None else stamp(expires_at), name),
+    )
+
+
+def expiring(connection: sqlite3.Connection) -> list[tuple[str, datetime, int]]:
+    """Those whose end has not been seen to: name, end, and what has been done about it."""
+    rows = connection.execute(
+        "SELECT name, expires_at, expiry_told FROM users WHERE expires_at NOT NULL AND expiry_told < 2"
+    )
+    return [(row["name"], moment(row["expires_at"]), row["expiry_told"]) for row in rows]
+
+
+def told_expiry(connection: sqlite3.Connection, name: str, told: int) -> None:
+    """Note what has been done about a user's end."""
+    connection.execute("UPDATE users SET expiry_told = ? WHERE name = ?", (told, name))
+
+
+def admins(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Those who administer the box."""
+    return tuple(
+        row["name"] for row in connection.execute("SELECT name FROM users WHERE admin AND NOT leaving")
+    )
 
 
 def set_admin(connection: sqlite3.Connection, name: str, admin: bool) -> None:
@@ -127,7 +183,7 @@ def credentials(connection: sqlite3.Connection, name: str) -> Credentials | None
     """What a password given for this name is held against."""
     row = connection.execute(
         "SELECT password, leaving, invitations.hash AS invitation FROM users LEFT JOIN invitations"
-        " ON owner = name AND expires_at > ? WHERE name = ?",
+        " ON owner = name AND invitations.expires_at > ? WHERE name = ?",
         (stamp(now()), name),
     ).fetchone()
     if row is None:
@@ -206,9 +262,12 @@ def invitation_opened(connection: sqlite3.Connection, name: str) -> bool:
     return row is not None
 
 
-def consume_invitation(connection: sqlite3.Connection, name: str) -> None:
-    """The code has served."""
-    connection.execute("DELETE FROM invitations WHERE owner = ?", (name,))
+def consume_invitation(connection: sqlite3.Connection, name: str) -> bool:
+    """The code has served, or is withdrawn; False where there was none that is still good."""
+    row = connection.execute(
+        "DELETE FROM invitations WHERE owner = ? RETURNING expires_at", (name,)
+    ).fetchone()
+    return row is not None and row["expires_at"] > stamp(now())
 
 
 def _user(row: sqlite3.Row) -> User:
@@ -223,4 +282,8 @@ def _user(row: sqlite3.Row) -> User:
         has_password=row["password"] is not None,
         keys=row["key_count"],
         storage=row["stored"],
+        full_name=row["full_name"],
+        suspended_at=moment_or_none(row["suspended_at"]),
+        expires_at=moment_or_none(row["expires_at"]),
+        invited_until=moment_or_none(row["invited_until"]),
     )

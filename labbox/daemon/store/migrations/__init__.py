@@ -23,6 +23,7 @@ from labbox.daemon.store.migrations import (
     m0008_former,
     m0009_events,
     m0010_runs_apart,
+    m0011_accounts,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ STEPS: Final[tuple[ModuleType, ...]] = (
     m0008_former,
     m0009_events,
     m0010_runs_apart,
+    m0011_accounts,
 )
 _SET: Final = "labbox"
 _RECORDED: Final = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
