@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,6 +28,13 @@ async def add(people: People, *names: str) -> None:
         await people.add(UserAdd(name=name), BOX)
 
 
+def reachable(folder: Path) -> None:
+    """Let others through to it."""
+    for above in (folder, *folder.parents):
+        if above.stat().st_uid == os.geteuid() and above.parent != Path("/"):
+            above.chmod(above.stat().st_mode | 0o011)
+
+
 async def account(people: People, name: str) -> Account:
     found = await people.account(name)
     assert found is not None
@@ -45,8 +53,7 @@ def as_user(one: Account, script: str) -> subprocess.CompletedProcess[str]:
 async def test_a_hard_link_keeps_no_view_for_a_removed_member(
     people: People, state: Path, tried: Callable[..., None], removed: str
 ) -> None:
-    for above in (state, *state.parents[:2]):
-        above.chmod(0o711)
+    reachable(state)
     await add(people, "ada", "bob")
     project = await people.projects.add("atlas", ("ada", "bob"), BOX)
     ada, bob = await account(people, "ada"), await account(people, "bob")
@@ -66,7 +73,9 @@ open('{home}/own', 'w').write('of home'); os.link('{home}/own', '{folder}/own')
 """
     linked = as_user(bob, script)  # as it was before the folders were disks of their own
     assert linked.returncode == 0, linked.stderr
-    subprocess.run(["setfacl", "-m", f"u:{bob.uid}:rw", str(folder / "hers")], check=True)
+    named = [(1, 6, -1), (2, 6, bob.uid), (4, 6, -1), (16, 6, -1), (32, 4, -1)]  # `setfacl -m u:bob:rw`
+    access = b"".join(struct.pack("<HHi", *entry) for entry in named)
+    os.setxattr(folder / "hers", "system.posix_acl_access", struct.pack("<I", 2) + access)
     if removed == "from the box":
         await people.remove("bob", delete_files=False, by=BOX)
         aside = next((state / "homes").glob("bob~*"))
@@ -113,11 +122,11 @@ def test_what_is_swapped_meanwhile_leads_nowhere_else(tmp_path: Path, tried: Cal
     (victim / "secret").chmod(0o604)
     folder.mkdir()
     folder.chmod(0o777)
-    tmp_path.chmod(0o755)
+    reachable(tmp_path)
     swap = f"""
 import os
 os.chdir({str(folder)!r})
-os.mkdir('a'); open('a/secret', 'w').close(); os.symlink({str(victim)!r}, 'b')
+os.umask(0); os.mkdir('a'); open('a/secret', 'w').close(); os.symlink({str(victim)!r}, 'b')
 print('ready', flush=True)
 while True:
     os.rename('a', 'c'); os.rename('b', 'a'); os.rename('a', 'b'); os.rename('c', 'a')
@@ -150,8 +159,8 @@ def test_very_deep_and_very_wide_folders_are_walked_with_few_descriptors(tmp_pat
     os.close(here)
     for number in range(1500):
         (tmp_path / f"w{number}").mkdir()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     assert give(tmp_path, 70001, 75000, DEFAULT) == Given(things=3000)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert give(tmp_path, 70001, 75000, DEFAULT) == Given()
     subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)

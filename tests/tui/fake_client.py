@@ -79,6 +79,7 @@ from labbox.protocol import (
     UsagePage,
     User,
     UserAdd,
+    UserEdit,
     UserPage,
     Why,
 )
@@ -767,9 +768,34 @@ class FakeClient:
         self.users[name] = msgspec.structs.replace(self.users[name], admin=admin)
         return self.users[name]
 
-    def invite_user(self, name: str, admin: bool = False, valid: float = 7 * 86400.0) -> Invite:
+    def invite_user(
+        self, name: str, admin: bool = False, valid: float = 7 * 86400.0, full_name: str = ""
+    ) -> Invite:
         self._call("invite_user", name, admin)
-        return Invite(name=name, code="K7QM-4XZP-R2TD", expires_at=NOW + timedelta(seconds=valid))
+        until = NOW + timedelta(seconds=valid)
+        line = f"ssh -p 2222 {name}@lab.example.org"
+        return Invite(name=name, code="K7QM-4XZP-R2TD", expires_at=until, ssh=line)
+
+    def withdraw_invitation(self, name: str) -> User:
+        self._call("withdraw_invitation", name)
+        return self._change_user(name, invited_until=None)
+
+    def suspend_user(self, name: str, cancel_running: bool = False) -> User:
+        self._call("suspend_user", name, cancel_running)
+        return self._change_user(name, suspended_at=NOW)
+
+    def unsuspend_user(self, name: str) -> User:
+        self._call("unsuspend_user", name)
+        return self._change_user(name, suspended_at=None)
+
+    def edit_user(self, name: str, edit: UserEdit) -> User:
+        self._call("edit_user", name, edit)
+        full_name = self.users[name].full_name if edit.full_name is None else edit.full_name
+        return self._change_user(name, full_name=full_name, expires_at=edit.expires_at)
+
+    def _change_user(self, name: str, **changes: Any) -> User:
+        self.users[name] = msgspec.structs.replace(self.users[name], **changes)
+        return self.users[name]
 
     def list_tokens(self, name: str) -> Tokens:
         self._call("list_tokens", name)

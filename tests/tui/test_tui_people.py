@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from labbox.model import Limits, Scope
 
@@ -130,3 +133,30 @@ async def test_a_file_that_only_claims_to_be_a_picture(
         await wait(pilot, lambda: "broken.png" in shown(pilot))
         await pilot.press("down", "enter")
         await wait(pilot, lambda: "it is damaged" in shown(pilot) and "89 50 4e 47" in shown(pilot))
+
+
+async def test_people_are_suspended_let_in_again_edited_and_not_invited_any_more(
+    box: Any, running: Any, wait: Any, shown: Any, fakes: Any
+) -> None:
+    later = datetime.now(UTC) + timedelta(days=3)
+    box.users["emmy"] = msgspec.structs.replace(box.users["emmy"], invited_until=later)
+    async with running(box, size=(140, 30)) as pilot:
+        await pilot.press("U")
+        await wait(pilot, lambda: "katherine" in shown(pilot) and "invited until" in shown(pilot))
+        names = sorted(box.users)
+        await pilot.press(*["down"] * names.index("emmy"), "w", "y")
+        await wait(pilot, lambda: ("withdraw_invitation", "emmy") in box.calls)
+        await wait(pilot, lambda: "invited until" not in shown(pilot))
+        await pilot.press("f7")
+        await wait(pilot, lambda: "Cancel running jobs" in shown(pilot))
+        await pilot.press("space", "enter")
+        await wait(pilot, lambda: ("suspend_user", "emmy", True) in box.calls)
+        await wait(pilot, lambda: "suspended" in shown(pilot))
+        await pilot.press("f7", "y")
+        await wait(pilot, lambda: box.users["emmy"].suspended_at is None)
+        await pilot.press("e")
+        await wait(pilot, lambda: pilot.app.screen.query("#field-full_name"))
+        await pilot.press(*"Emmy", "tab", *"2090-01-01", "enter")
+        await wait(pilot, lambda: box.users["emmy"].full_name == "Emmy")
+        assert box.users["emmy"].expires_at.year in (2089, 2090)
+        await wait(pilot, lambda: "until" in shown(pilot) and "Emmy" in shown(pilot))

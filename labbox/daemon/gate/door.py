@@ -220,17 +220,26 @@ class Door(asyncssh.SSHServer):
         if self._connection is not None:
             self._connection.send_auth_banner(f"{sentence.rstrip()}\r\n")
 
+    async def turned_away(self) -> bool:
+        """Whether they have proved who they are and may not come in all the same: then it is said, and ended.
+
+        Asked before the client hears that it is in: what it sends then could keep it from hearing why not.
+        """
+        account = await self._gate.people.account(self.name)
+        why = f"there is no {self.name} any more" if account is None else account.barred(now())
+        if not why:
+            return False
+        await self.audit("login refused", why)
+        self.end(f"cannot let you in: {why}; ask an administrator of the box")
+        return True
+
     async def auth_completed(self) -> None:
         """They are who they say."""
         if self._candidate is None or self._candidate[0].account.name != self.name:
             raise asyncssh.DisconnectError(asyncssh.DISC_PROTOCOL_ERROR, "cannot tell who you are")
         login, how, key = self._candidate
-        account = await self._gate.people.account(self.name)
-        if account is None or (why := account.barred(now())):
-            sentence = f"cannot let you in: {why}" if account is not None else "cannot let you in"
-            await self.audit("login refused", sentence)
-            self.end(f"{sentence}; ask an administrator of the box")
-            return
+        if login.account.barred(now()):
+            raise asyncssh.DisconnectError(asyncssh.DISC_PROTOCOL_ERROR, "cannot let you in")
         self._login = login
         try:
             self._gate.connections.add(self.name, self._source)

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import asyncssh
 from asyncssh.channel import SSHServerChannel
@@ -26,6 +26,7 @@ from asyncssh.packet import SSHPacket, UInt32
 from labbox.files.sshpackets import BUFFER_BYTES, PacketChannel, Packets, check_library
 
 if TYPE_CHECKING:
+    from labbox.daemon.gate.door import Door
     from labbox.daemon.gate.knock import Knock
     from labbox.daemon.gate.turns import Turns
 
@@ -148,6 +149,11 @@ class Connection(Packets, SSHServerConnection):
 
     async def reload_config(self) -> None:
         """There is no configuration that depends on the user; asyncssh would build it anew in a thread."""
+
+    async def send_userauth_success(self) -> None:
+        """Let the client in, unless its person may not come in now."""
+        if not await cast("Door", self._owner).turned_away():
+            await super().send_userauth_success()
 
     def end(self, sentence: str) -> None:
         """Close at once and say why; asyncssh's own way closes the channels first, and nobody reads on.

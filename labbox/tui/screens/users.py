@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from textual.widget import Widget
 
 from labbox.model import Limits
-from labbox.protocol import User, UserAdd
+from labbox.protocol import User, UserAdd, UserEdit
 from labbox.text import counted, format_bytes, visible_line
 from labbox.tui.format import local_time, size_text, so_many
 from labbox.tui.screens.base import Pane
 from labbox.tui.screens.edit import optional, whole
 from labbox.tui.widgets.dialog import Confirm, Field, Form, Message
 from labbox.tui.widgets.table import Cell, Column, RowsTable
-from labbox.units import parse_cpus, parse_size
+from labbox.units import parse_cpus, parse_size, parse_when
 
 EVERY: Final = 5  # seconds between two looks; the box tells of jobs by itself, not of people
 
@@ -34,6 +35,19 @@ def limits_text(limits: Limits) -> str:
     if limits.storage is not None:
         parts.append(f"{format_bytes(limits.storage)} on disk")
     return ", ".join(parts) or "–"
+
+
+def standing(user: User, at: datetime) -> tuple[str, str]:
+    """How an account stands, in a word and its colour."""
+    match user.standing(at):
+        case "invited":
+            return f"invited until {local_time(user.invited_until)}", "warn"
+        case "active" if user.expires_at is not None:
+            return f"until {local_time(user.expires_at)}", "text"
+        case "active":
+            return "active", "dim"
+        case other:
+            return other, "bad"
 
 
 class UsersScreen(Pane):
@@ -55,7 +69,9 @@ class UsersScreen(Pane):
         table = RowsTable(
             [
                 Column("name", "name", 12, grow=0.5, most=24),
+                Column("full", "full name", 14, grow=0.5, most=30, need=100),
                 Column("role", "role", 6),
+                Column("status", "status", 9, grow=0.5, most=24),
                 Column("login", "last login", 16),
                 Column("by", "logs in by", 16),
                 Column("limits", "limits", 14, grow=1),
@@ -88,13 +104,16 @@ class UsersScreen(Pane):
         users = list((await self.ask(self.lab.client.list_users)).users)
         self._users = users
         rows: list[list[Cell]] = []
+        at = datetime.now(UTC)
         for user in self._users:
             ways = [f"{user.keys} key{'s' if user.keys != 1 else ''}"] if user.keys else []
             ways += ["password"] if user.has_password else []
             rows.append(
                 [
                     [(visible_line(user.name), "text")],
+                    [(visible_line(user.full_name), "text")],
                     [("admin", "accent") if user.admin else ("user", "dim")],
+                    [standing(user, at)],
                     [(local_time(user.last_login) or "never", "dim")],
                     [(", ".join(ways) or "nothing yet", "text" if ways else "warn")],
                     [(limits_text(user.limits), "text")],
@@ -164,10 +183,77 @@ class UsersScreen(Pane):
         if answer is not None:
             name, admin = str(answer["name"]).strip(), bool(answer["admin"])
             invite = await self.ask(lambda: self.lab.client.invite_user(name, admin=admin))
-            text = f"{invite.name} logs in over SSH with this code as password, once:\n\n    {invite.code}\n"
+            line = f"\n    {visible_line(invite.ssh)}\n" if invite.ssh else ""
+            once = f"{invite.name} logs in over SSH with this code as password, once:"
+            text = f"{once}\n{line}\n    {invite.code}\n"
             self.app.push_screen(
                 Message("Invitation", text, f"It is good until {local_time(invite.expires_at)}.")
             )
+            await self._load()
+
+    def action_withdraw(self) -> None:
+        """Take a one-time code back."""
+        if user := self._here():
+            self.attempt(self._withdraw(user))
+
+    async def _withdraw(self, user: User) -> None:
+        question = f"Withdraw the invitation of {user.name}?\nThe code opens nothing any more."
+        if await self.app.push_screen_wait(Confirm("Withdraw an invitation", question, "Withdraw")):
+            await self.ask(lambda: self.lab.client.withdraw_invitation(user.name))
+            await self._load()
+
+    def action_suspend(self) -> None:
+        """Shut a person out, or let them in again."""
+        if user := self._here():
+            self.attempt(self._suspend(user))
+
+    async def _suspend(self, user: User) -> None:
+        if user.suspended_at is not None:
+            question = f"Let {user.name} in again?\nWaiting jobs start in their turn."
+            if await self.app.push_screen_wait(Confirm("Unsuspend", question, "Let in")):
+                await self.ask(lambda: self.lab.client.unsuspend_user(user.name))
+                await self._load()
+            return
+        answer = await self.app.push_screen_wait(
+            Form(
+                f"Suspend {user.name}",
+                [Field("cancel", "Cancel running jobs", flag=False)],
+                "Suspend",
+                "Logins and tokens end at once. Waiting jobs wait until the person is let in again.",
+            )
+        )
+        if answer is not None:
+            cancel = bool(answer["cancel"])
+            await self.ask(lambda: self.lab.client.suspend_user(user.name, cancel_running=cancel))
+            self.lab.say(f"{user.name} is suspended.")
+            await self._load()
+
+    def action_edit(self) -> None:
+        """Change the full name and the end of an account."""
+        if user := self._here():
+            self.attempt(self._edit(user))
+
+    async def _edit(self, user: User) -> None:
+        was = "" if user.expires_at is None else user.expires_at.astimezone().strftime("%Y-%m-%d %H:%M")
+        answer = await self.app.push_screen_wait(
+            Form(
+                f"Account of {user.name}",
+                [
+                    Field("full_name", "Full name", user.full_name, "Ada Lovelace"),
+                    Field("expires", "Expires", was, "never", optional(parse_when)),
+                ],
+                "Set",
+                "A date and time such as 2027-09-30 18:00, or +90d; empty is never.",
+            )
+        )
+        if answer is not None:
+            end = answer["expires"]
+            edit = UserEdit(
+                full_name=str(answer["full_name"]).strip(),
+                expires_at=end if isinstance(end, datetime) else None,
+                forever=not isinstance(end, datetime),
+            )
+            await self.ask(lambda: self.lab.client.edit_user(user.name, edit))
             await self._load()
 
     def action_limits(self) -> None:
