@@ -204,7 +204,7 @@ class _Box:
         people.told = self._jobs.people_changed
         people.relabelled = self._jobs.relabel
         people.departures.append(Leaving(self._gate, self._api, self._jobs, self._workers, state.path))
-        people.barring.append(Barring(self._gate, self._api, self._jobs))
+        people.barring.append(Barring(self._gate, self._api, self._jobs, self._workers))
         people.uninvited = self._gate.send_away_invited
         self._running: list[asyncio.Task[None]] = []
         self.address = ("", 0)

@@ -283,6 +283,15 @@ class Workers:
             worker.close()
             self._ending.put_nowait(worker)
 
+    def dismiss(self, name: str) -> None:
+        """End the workers of a person that have nothing to do."""
+        for key, crew in list(self._crews.items()):
+            if key[0] == name:
+                for worker in list(crew.idle):
+                    if worker.idle is not None:
+                        worker.idle.cancel()
+                    self._retire(key, crew, worker)
+
     @contextmanager
     def _crew(self, account: Account) -> Iterator[_Crew]:
         key = _key(account)

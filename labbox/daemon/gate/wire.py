@@ -78,6 +78,8 @@ class Connection(Packets, SSHServerConnection):
 
     async def send_userauth_success(self) -> None:
         """The login is complete: packets may be as large as asyncssh has them."""
+        if await cast("Door", self._owner).turned_away():
+            return
         self._max_recv_pktlen = _PACKET
         await super().send_userauth_success()
 
@@ -149,11 +151,6 @@ class Connection(Packets, SSHServerConnection):
 
     async def reload_config(self) -> None:
         """There is no configuration that depends on the user; asyncssh would build it anew in a thread."""
-
-    async def send_userauth_success(self) -> None:
-        """Let the client in, unless its person may not come in now."""
-        if not await cast("Door", self._owner).turned_away():
-            await super().send_userauth_success()
 
     def end(self, sentence: str) -> None:
         """Close at once and say why; asyncssh's own way closes the channels first, and nobody reads on.
