@@ -148,7 +148,7 @@ async def test_people_are_suspended_let_in_again_edited_and_not_invited_any_more
         await wait(pilot, lambda: ("withdraw_invitation", "emmy") in box.calls)
         await wait(pilot, lambda: "invited until" not in shown(pilot))
         await pilot.press("f7")
-        await wait(pilot, lambda: "Cancel running jobs" in shown(pilot))
+        await wait(pilot, lambda: "Cancel jobs" in shown(pilot))
         await pilot.press("space", "enter")
         await wait(pilot, lambda: ("suspend_user", "emmy", True) in box.calls)
         await wait(pilot, lambda: "suspended" in shown(pilot))

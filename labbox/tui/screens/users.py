@@ -217,9 +217,9 @@ class UsersScreen(Pane):
         answer = await self.app.push_screen_wait(
             Form(
                 f"Suspend {user.name}",
-                [Field("cancel", "Cancel running jobs", flag=False)],
+                [Field("cancel", "Cancel jobs", flag=False)],
                 "Suspend",
-                "Logins and tokens end at once. Waiting jobs wait until the person is let in again.",
+                "Logins and tokens end at once. Running jobs go on, unless cancelled; waiting ones wait.",
             )
         )
         if answer is not None:
