@@ -38,6 +38,7 @@ ACTIVE: Final = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.PAUSED
 FINAL: Final = frozenset(
     {JobState.SUCCEEDED, JobState.FAILED, JobState.TIMED_OUT, JobState.CANCELLED, JobState.LOST}
 )
+CANCELLED_EXIT: Final = 130  # the exit code of what was cancelled, whatever it ended with: as a shell says it
 _ENDED: Final = {
     JobState.SUCCEEDED: "has succeeded",
     JobState.FAILED: "has failed",

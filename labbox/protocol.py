@@ -151,6 +151,16 @@ class Live(Value):
     peak_memory: int | None = None  # bytes
     cpu_course: tuple[float, ...] = ()  # oldest first, two seconds apart
     memory_course: tuple[int, ...] = ()
+    gpus: float | None = None  # in use, of one GPU each
+    gpu_memory: int | None = None  # bytes, of all its GPUs
+    peak_gpu_memory: int | None = None  # bytes
+    gpu_course: tuple[float, ...] = ()
+
+
+class LiveJobs(Value):
+    """What each of the caller's running jobs takes now, with the last few looks; administrators see all."""
+
+    jobs: dict[int, Live]
 
 
 class JobDetail(Value):

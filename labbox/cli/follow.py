@@ -13,13 +13,12 @@ from labbox.cli.session import Session
 from labbox.client import Client
 from labbox.errors import LabboxError
 from labbox.logtext import LogText
-from labbox.model import ACTIVE, WAITING, JobKind, JobState, Stream, state_word
+from labbox.model import ACTIVE, CANCELLED_EXIT, WAITING, JobKind, JobState, Stream, state_word
 from labbox.protocol import Job
 from labbox.text import visible, visible_line
 
 OWN_FAILURE: Final = 125  # labbox could not run it, as `docker run` says it
 TIMED_OUT: Final = 124  # as `timeout` says it
-CANCELLED: Final = 130  # as a shell says an interrupt
 _WATCH: Final = 10.0  # seconds between two looks at an array
 
 
@@ -31,7 +30,7 @@ def exit_code(job: Job) -> int:
         case JobState.TIMED_OUT:
             return TIMED_OUT
         case JobState.CANCELLED:
-            return CANCELLED
+            return CANCELLED_EXIT
         case JobState.FAILED if job.kind is JobKind.ARRAY:
             return 1
         case JobState.FAILED if job.exit_code:
@@ -59,7 +58,7 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
             f"end it with `labbox job cancel {job.id}`",
             file=sys.stderr,
         )
-        return CANCELLED
+        return CANCELLED_EXIT
     finally:
         bar.close()
     if job.state is not JobState.SUCCEEDED and not quiet:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
@@ -29,11 +31,13 @@ from labbox.cli.values import GROUP, JOB
 from labbox.client import Client
 from labbox.errors import LabboxError
 from labbox.logtext import LogText
-from labbox.model import FILES, RUNS, WAITING, JobKind, Role, Stream, state_clause
-from labbox.protocol import Job, JobDetail
+from labbox.model import ACTIVE, FILES, RUNS, WAITING, JobKind, Role, Stream, state_clause
+from labbox.protocol import Job, JobDetail, Live
 from labbox.text import duration_text, elements_text, format_bytes, format_duration, visible_line
 
 _PAGE = 500
+Command = TypeVar("Command", bound=Callable[..., Any])
+_WIDE = 120  # columns from which a list has room for what jobs take
 
 
 @click.group(cls=Noun)
@@ -119,9 +123,17 @@ def list_jobs(
     if session.json:
         session.print_json(msgspec.structs.replace(page, jobs=tuple(jobs)))
     elif jobs or not sys.stdout.isatty():
-        print_jobs(jobs)
+        print_jobs(jobs, _lives(session, jobs))
     else:
         print("no jobs", file=sys.stderr)
+
+
+def _lives(session: Session, jobs: list[Job]) -> Mapping[int, Live]:
+    """What those that run take now, for a wide terminal; nobody else is asked for it."""
+    wide = sys.stdout.isatty() and shutil.get_terminal_size().columns >= _WIDE
+    if not wide or not any(one.state in ACTIVE and one.kind is JobKind.CONTAINER for one in jobs):
+        return {}
+    return session.box.live_jobs().jobs
 
 
 def _check_one_owner(group: str, jobs: list[Job]) -> None:
@@ -394,6 +406,17 @@ def _jobs_of_group(session: Session, name: str, verb: str) -> tuple[int, ...]:
     return tuple(found)
 
 
+_FOLLOWED: Final = ("release", "resume", "retry")  # after which a job goes on
+
+
+def _with_following(verb: str) -> Callable[[Command], Command]:
+    """--follow, for the verbs after which a job goes on."""
+    if verb not in _FOLLOWED:
+        return lambda command: command
+    help_text = "Stay until the job has ended; end with its exit code."
+    return click.option("--follow", "-f", "following", is_flag=True, help=help_text)
+
+
 def _nothing_to_do(verb: str, group: str) -> LabboxError:
     return LabboxError(
         "not_found",
@@ -408,8 +431,11 @@ def _add_act(verb: str, help_text: str, done: str, act: Callable[[Client, int], 
     @job.command(verb, help=help_text)
     @_some_ids
     @click.option("--group", "of_group", type=GROUP, metavar="NAME", help="All jobs of this group of yours.")
+    @_with_following(verb)
     @shared_options
-    def command(session: Session, ids: tuple[int, ...], of_group: str | None) -> int:
+    def command(session: Session, ids: tuple[int, ...], of_group: str | None, following: bool = False) -> int:
+        if following and len(ids) != 1:
+            raise LabboxError("usage", "cannot follow several jobs", f"{verb} one, or leave --follow out")
         if (of_group is None) == (not ids):
             raise LabboxError("usage", f"cannot {verb}: say which jobs", "name jobs, or a group by --group")
         if of_group is not None:
@@ -433,6 +459,8 @@ def _add_act(verb: str, help_text: str, done: str, act: Callable[[Client, int], 
         else:
             for changed in jobs:
                 print(f"job {changed.id} {done}")
+        if following:
+            return follow(session, jobs[0])
         return 1 if refusals else 0
 
 

@@ -8,11 +8,13 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from labbox import live
 from labbox.logtext import LogText
 from labbox.model import ACTIVE, JobKind, Limits, Resources, Stream, state_word
-from labbox.protocol import Job, JobDetail
-from labbox.text import format_bytes, format_duration, sparkline, visible, visible_line
+from labbox.protocol import Job, JobDetail, Live
+from labbox.text import format_bytes, format_duration, visible, visible_line
 
+LIVE_CELLS = 20  # of a row for what a running job takes, where the terminal is wide
 _LEAST = 8  # columns that an outer text keeps on the narrowest terminal
 
 
@@ -119,19 +121,9 @@ def format_resources(resources: Resources) -> str:
 
 def live_facts(detail: JobDetail) -> list[tuple[str, str]]:
     """What a running job takes now, with the last minutes drawn."""
-    live, asked = detail.live, detail.job.resources
-    if live is None:
-        return []
-    facts = []
-    if live.cpus is not None:
-        drawn = sparkline(live.cpu_course, top=asked.cpus)
-        facts.append(("CPU now", f"{live.cpus:.2f} of {asked.cpus:g}  {drawn}"))
-    if live.memory is not None:
-        peak = f", peak {format_bytes(live.peak_memory)}" if live.peak_memory else ""
-        drawn = sparkline(live.memory_course, top=float(asked.memory))
-        told = f"{format_bytes(live.memory)} of {format_bytes(asked.memory)}{peak}  {drawn}"
-        facts.append(("memory now", told))
-    return facts
+    return [
+        (name.replace("Memory", "memory"), f"{told}  {drawn}") for name, told, drawn in live.figures(detail)
+    ]
 
 
 def format_limits(limits: Limits) -> list[tuple[str, str]]:
@@ -149,8 +141,8 @@ def format_limits(limits: Limits) -> list[tuple[str, str]]:
     ]
 
 
-def print_jobs(jobs: Sequence[Job]) -> None:
-    """The table of jobs."""
+def print_jobs(jobs: Sequence[Job], lives: Mapping[int, Live] | None = None) -> None:
+    """The table of jobs; `lives`: what those that run take now, where there is room for it."""
     grouped = any(job.group is not None for job in jobs)  # most people have no groups: no column for nothing
     rows = [
         (
@@ -160,13 +152,15 @@ def print_jobs(jobs: Sequence[Job]) -> None:
             *([job.group or "-"] if grouped else []),
             state_word(job.state, job.kind),
             format_elapsed(job),
+            *([" ".join(live.short(lives.get(job.id), LIVE_CELLS)) or "-"] if lives else []),
             "-" if job.exit_code is None else str(job.exit_code),
             format_why(job),
         )
         for job in jobs
     ]
     group = ("GROUP",) if grouped else ()
-    headings = ("ID", "NAME", "USER", *group, "STATE", "ELAPSED", "EXIT", "WHY")
+    takes = ("CPUS MEMORY",) if lives else ()
+    headings = ("ID", "NAME", "USER", *group, "STATE", "ELAPSED", *takes, "EXIT", "WHY")
     print_table(headings, rows, flexible=(1, 2, *((3,) if grouped else ()), len(headings) - 1))
 
 

@@ -11,14 +11,24 @@ from typing import Final
 import click
 import msgspec
 
-from labbox.cli.follow import CANCELLED, OWN_FAILURE, TIMED_OUT, progress_drawn
+from labbox.cli.follow import OWN_FAILURE, TIMED_OUT, progress_drawn
 from labbox.cli.places import results_of, within
 from labbox.cli.progress import Bar
 from labbox.cli.session import Session
 from labbox.errors import LabboxError
 from labbox.files.sumlines import plain_sum_line
 from labbox.locations import parse, path_of
-from labbox.model import Conflict, Decision, JobSpec, JobState, TransferSpec, TransferVerb, Value, state_word
+from labbox.model import (
+    CANCELLED_EXIT,
+    Conflict,
+    Decision,
+    JobSpec,
+    JobState,
+    TransferSpec,
+    TransferVerb,
+    Value,
+    state_word,
+)
 from labbox.protocol import Failure, Job, TransferSummary
 from labbox.text import format_bytes, visible, visible_line
 
@@ -73,7 +83,7 @@ def transfer(session: Session, spec: TransferSpec, wishes: Wishes) -> int:
             )
         return 0
     ended = _follow(session, job, quiet=wishes.quiet)
-    return CANCELLED if ended is None else _tell(session, spec, ended, wishes)
+    return CANCELLED_EXIT if ended is None else _tell(session, spec, ended, wishes)
 
 
 def _follow(session: Session, job: Job, *, quiet: bool) -> Job | None:
@@ -177,7 +187,7 @@ def _code(spec: TransferSpec, job: Job, summary: TransferSummary) -> int:
         case JobState.FAILED:
             return 1
         case JobState.CANCELLED:
-            return CANCELLED
+            return CANCELLED_EXIT
         case JobState.TIMED_OUT:
             return TIMED_OUT
         case _:

@@ -23,6 +23,7 @@ from labbox.protocol import (
     JobEdit,
     JobHistory,
     JobPage,
+    LiveJobs,
     LogRecord,
     SizeBody,
     Submitted,
@@ -104,6 +105,15 @@ class JobCalls:
         return self._transport.get(
             "/v1/jobs/counts", JobCounts, {"owner": owner, "array": array, "kind": kind}
         )
+
+    def live_jobs(self) -> LiveJobs:
+        """What each of your running jobs takes now: CPUs, memory, GPUs, with the last few looks.
+
+        Example:
+            for job, live in box.live_jobs().jobs.items():
+                print(job, live.cpus, live.memory)
+        """
+        return self._transport.get("/v1/jobs/live", LiveJobs)
 
     def show_job(self, id: int) -> JobDetail:  # noqa: A002 - the word that people use for it
         """All that is known about one job.

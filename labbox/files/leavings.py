@@ -238,6 +238,7 @@ def _move(source: int, target: int, path: Path, before: Path) -> None:
     *above, name = path
     with _opened(source, tuple(above)) as here, _opened(target, (*before, *above), make=True) as there:
         try:
+            _plain(here.fileno, name)
             os.rename(name, name, src_dir_fd=here.fileno, dst_dir_fd=there.fileno)
         except FileNotFoundError:
             return  # it was moved before, and the daemon was killed then
@@ -245,6 +246,13 @@ def _move(source: int, target: int, path: Path, before: Path) -> None:
             if error.errno != errno.EXDEV:
                 raise
             _carry(here.fileno, there.fileno, name)
+
+
+def _plain(folder: int, name: str) -> None:
+    """No file of a run comes back as a program that others would run with its owner's rights."""
+    mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX):
+        os.chmod(name, mode & 0o777, dir_fd=folder)
 
 
 def _carry(source: int, target: int, name: str) -> None:

@@ -6,8 +6,9 @@ import shlex
 from datetime import datetime
 from typing import Final
 
+from labbox import live
 from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobSpec, JobState, Progress, state_word
-from labbox.protocol import Job
+from labbox.protocol import Job, JobDetail, Live
 from labbox.text import duration_text, format_bytes, format_duration, visible_line
 from labbox.tui import clock
 
@@ -27,6 +28,20 @@ STATE: Final[dict[JobState, tuple[str, str]]] = {
     JobState.CANCELLED: ("–", "dim"),
     JobState.LOST: ("✗", "bad"),
 }
+
+
+def live_cell(figures: Live | None, room: int) -> Cell:
+    """CPUs and memory in use, and the last looks drawn as far as there is room."""
+    text, drawn = live.short(figures, room)
+    return [(text, "text"), (f" {drawn}", "primary")]
+
+
+def live_lines(detail: JobDetail) -> list[Cell]:
+    """What a job takes now: figures, peaks, and the last minutes drawn."""
+    return [
+        [(f"  {name:<14}", "dim"), (f"{told}  ", "text"), (drawn, "primary")]
+        for name, told, drawn in live.figures(detail)
+    ]
 
 
 def state_cell(state: JobState, kind: JobKind = JobKind.CONTAINER) -> Cell:
@@ -109,7 +124,7 @@ def exit_cell(job: Job) -> Cell:
     """The exit code; anything but 0 in the colour of failures."""
     if job.exit_code is None:
         return [("", "dim")]
-    return [(str(job.exit_code), "dim" if job.exit_code == 0 else "bad")]
+    return [(str(job.exit_code), "dim" if job.exit_code == 0 or job.state is JobState.CANCELLED else "bad")]
 
 
 def name_of(job: Job) -> str:

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from rich.cells import cell_len
 
-from labbox.logtext import redrawn
+from labbox.logtext import PROGRESS, Drawn, drawn
 from labbox.model import Stream
 from labbox.protocol import LogRecord
-from labbox.text import visible_line
 
 MOST_LINES: Final = 20_000
 MOST_BYTES: Final = 4 << 20  # of text held; what is above is let go from the front
 CUT_TO: Final = 0.75  # of either, so that cutting is rare
 LONGEST: Final = 64 << 10  # characters of one line that are kept
 
-_COLOURS: Final = re.compile("\x1b\\[[0-9;:]*[mK]")
-
 
 class LogLine(NamedTuple):
-    """One line: when its first piece came, from where, and its text without any control character."""
+    """One line: when its first piece came, from where, its text without control characters, its colours."""
 
     at: datetime
     stream: Stream
     text: str
+    spans: tuple[tuple[int, int, str], ...] = ()
 
 
-def clean(raw: str) -> str:
-    """A line as a terminal would leave it, redrawn by its carriage returns; without colours."""
-    if raw.isprintable():
-        return raw[:LONGEST]
-    raw = redrawn(_COLOURS.sub("", raw)[-LONGEST:] if "\r" in raw else _COLOURS.sub("", raw))
-    return visible_line(raw[:LONGEST].expandtabs(8))
+def clean(raw: str) -> Drawn:
+    """A line as a terminal would leave it, of the length that is kept."""
+    return drawn(raw[-LONGEST:] if "\r" in raw else raw[:LONGEST])
 
 
 class Logbook:
@@ -67,7 +61,7 @@ class Logbook:
         if opened is not None:
             place, raw = opened
             raw = (raw + first)[-LONGEST:] if "\r" in first else (raw + first)[:LONGEST]
-            line = LogLine(self.lines[place].at, record.stream, clean(raw))
+            line = LogLine(self.lines[place].at, record.stream, *clean(raw))
             self.bytes += len(line.text) - len(self.lines[place].text)
             self.lines[place] = line
             if len(pieces) == 1:
@@ -81,9 +75,9 @@ class Logbook:
             self._append(record, clean(last))
             self._open[record.stream] = (len(self.lines) - 1, last[:LONGEST])
 
-    def _append(self, record: LogRecord, text: str) -> None:
-        self.lines.append(LogLine(record.at, record.stream, text))
-        self.bytes += len(text)
+    def _append(self, record: LogRecord, line: Drawn) -> None:
+        self.lines.append(LogLine(record.at, record.stream, *line))
+        self.bytes += len(line.text)
 
     def _trim(self) -> int:
         if len(self.lines) <= MOST_LINES and self.bytes <= MOST_BYTES:
@@ -110,6 +104,7 @@ class View:
         self.book = book
         self.streams = set(Stream)
         self.wrap = False
+        self.progress = False  # lines that drive the bar, too
         self.width = 80
         self.rows: list[tuple[int, int]] = []  # (line, first character)
         self._seen = 0
@@ -130,7 +125,7 @@ class View:
                 self.rows.pop()
         for place in range(self._seen, len(lines)):
             line = lines[place]
-            if line.stream not in self.streams:
+            if line.stream not in self.streams or (not self.progress and line.text.startswith(PROGRESS)):
                 continue
             if not self.wrap or len(line.text) <= self.width // 2 or cell_len(line.text) <= self.width:
                 self.rows.append((place, 0))

@@ -14,6 +14,7 @@ from rich.cells import chop_cells
 from labbox.files.viewing.encodings import Encoding
 from labbox.files.viewing.source import Source
 from labbox.files.viewing.stretches import Stretch, Stretches
+from labbox.logtext import PROGRESS, Drawn, drawn
 from labbox.text import visible
 
 HEX_ROW: Final = 16
@@ -27,6 +28,7 @@ class Row(NamedTuple):
     text: str
     first: int = 0
     begins: bool = True
+    spans: tuple[tuple[int, int, str], ...] = ()  # the whole line's own colours, by name
 
 
 def shown(text: str) -> str:
@@ -87,13 +89,32 @@ class TextPager(Pager):
         self._laid.clear()
         self._top, self._row = min(self._top, max(0, self.source.size - 1)), 0
 
+    hides = False  # whether some lines take no row
+
+    def line(self, text: str) -> Drawn:
+        """A line as it stands on the screen."""
+        return Drawn(shown(text), ())
+
+    def leaves_out(self, stretch: Stretch) -> bool:
+        """Whether a line takes no row."""
+        return False
+
+    async def has_more(self, stretch: Stretch) -> bool:
+        """Whether any row comes after this stretch."""
+        while stretch.next < self.source.size:
+            stretch = await self.stretches.from_start(stretch.next)
+            if not self.leaves_out(stretch):
+                return True
+        return False
+
     def rows_of(self, stretch: Stretch) -> list[Row]:
         """The rows that a stretch takes."""
-        text = shown(stretch.text)
+        if self.leaves_out(stretch):
+            return []
+        text, spans = self.line(stretch.text)
         if not self.wrap:
-            return [
-                Row(stretch.start, text[self.shift : self.shift + self.width], self.shift, stretch.begins)
-            ]
+            cut = text[self.shift : self.shift + self.width]
+            return [Row(stretch.start, cut, self.shift, stretch.begins, spans)]
         key = (stretch.start, stretch.end, self.width)
         rows = self._laid.get(key)
         if rows is None:
@@ -104,7 +125,7 @@ class TextPager(Pager):
             else:
                 pieces = chop_cells(text, max(2, width))
             for piece in pieces or [""]:
-                rows.append(Row(stretch.start, piece, at, stretch.begins and at == 0))
+                rows.append(Row(stretch.start, piece, at, stretch.begins and at == 0, spans))
                 at += len(piece)
             self._laid[key] = rows
             while len(self._laid) > _LAID:
@@ -152,7 +173,7 @@ class TextPager(Pager):
                 self._top, self._row = stretch.start, self._row + rows
                 break
             if stretch.next >= self.source.size:
-                self._top, self._row = stretch.start, have - 1
+                self._top, self._row = stretch.start, max(0, have - 1)
                 break
             rows -= have - self._row
             stretch, self._row = await self.stretches.from_start(stretch.next), 0
@@ -183,7 +204,7 @@ class TextPager(Pager):
         encoding = self.stretches.encoding
         raw = encoding.encode(stretch.text)
         mark = len(encoding.mark) if stretch.start == 0 and stretch.end - stretch.start > len(raw) else 0
-        return len(shown(encoding.decode(raw[: max(0, offset - stretch.start - mark)])))
+        return len(self.line(encoding.decode(raw[: max(0, offset - stretch.start - mark)])).text)
 
     async def to_end(self) -> None:
         """Show the last page."""
@@ -192,6 +213,20 @@ class TextPager(Pager):
         last = await self.stretches.at(self.source.size - 1)
         self._top, self._row = last.start, len(self.rows_of(last))
         await self._up(self.height)
+
+
+class LogPager(TextPager):
+    """Rows of a program's output: redrawn, in its colours, without the lines that drive the bar."""
+
+    hides = True
+
+    def line(self, text: str) -> Drawn:
+        """As a terminal leaves it."""
+        return drawn(text)
+
+    def leaves_out(self, stretch: Stretch) -> bool:
+        """Lines of progress, unless they are asked for."""
+        return self.hides and stretch.begins and stretch.text.startswith(PROGRESS)
 
 
 class HexPager(Pager):

@@ -226,6 +226,7 @@ def test_every_call_of_the_client_has_its_route(served: Served, ada: labbox.clie
     served.do(served.jobs.move(job.id, JobState.RUNNING))
     assert box.pause_job(job.id).state is JobState.PAUSED
     assert box.resume_job(job.id).state is JobState.RUNNING
+    assert {number: live.cpus for number, live in box.live_jobs().jobs.items()} == {job.id: 1.5}
     box.job_input(job.id, "next\n", close=True)
     assert served.jobs.inputs[0][1].close
     assert box.kill_job(job.id).state is JobState.CANCELLED

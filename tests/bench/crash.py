@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from harness import Box, percentile
 
@@ -21,7 +22,8 @@ from labbox.model import FINAL, JobSpec, JobState
 
 LINES = 300
 SCRIPT = (
-    f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; [ $((i % 20)) != 0 ] || sleep 0.02; done\n"
+    f"mkdir made; i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; echo line $i >> made/lines.txt;"
+    " [ $((i % 20)) != 0 ] || sleep 0.02; done\n"
 )
 
 
@@ -35,12 +37,21 @@ class Findings:
     started_twice: list[str] = field(default_factory=list)
     wrong_lines: list[int] = field(default_factory=list)
     illegal: list[str] = field(default_factory=list)
+    written: list[int] = field(default_factory=list)  # to their code, and it did not come back whole
+    left_behind: list[str] = field(default_factory=list)  # volumes and mounts
     recoveries: list[float] = field(default_factory=list)
     own_recoveries: list[float] = field(default_factory=list)  # less what others' work on the machine took
 
     @property
     def clean(self) -> bool:
-        return not (self.lost or self.started_twice or self.wrong_lines or self.illegal)
+        return not (
+            self.lost
+            or self.started_twice
+            or self.wrong_lines
+            or self.illegal
+            or self.written
+            or self.left_behind
+        )
 
     def __str__(self) -> str:
         parts = (
@@ -48,6 +59,8 @@ class Findings:
             f"{len(self.started_twice)} started twice",
             f"{len(self.wrong_lines)} with lines lost or doubled",
             f"{len(self.illegal)} in an illegal state",
+            f"{len(self.written)} without what they wrote to their code",
+            f"{len(self.left_behind)} volumes and mounts left behind",
             f"back after p99 {percentile(self.recoveries, 0.99):.2f} s",
         )
         return ", ".join(parts)
@@ -153,3 +166,25 @@ def _settle(box: Box, accepted: list[int], findings: Findings) -> None:
         log = (box.state / "homes" / "ada" / detail.job.results / "log.txt").read_text()
         if [line for line in log.splitlines() if line.startswith("line ")] != expected:
             findings.wrong_lines.append(number)
+        code = box.state / "homes" / "ada" / detail.job.results / "code"
+        made = [str(path.relative_to(code)) for path in code.rglob("*") if path.is_file()]
+        if made != ["made/lines.txt"] or (code / made[0]).read_text().splitlines() != expected:
+            findings.written.append(number)
+    findings.left_behind += _left_behind(box)
+
+
+def _left_behind(box: Box) -> list[str]:
+    """Volumes of the box in the engine, and mounts of what its runs wrote; each has a moment to go."""
+    label = f"label=labbox.box={(box.state / 'box.id').read_text().strip()}"
+    end = time.monotonic() + 30
+    while True:
+        words = ["docker", "volume", "ls", "-q", "--filter", label]
+        volumes = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+        mounts = [
+            line
+            for line in Path("/proc/self/mountinfo").read_text().splitlines()
+            if f"{box.state}/spool" in line
+        ]
+        if not volumes + mounts or time.monotonic() > end:
+            return volumes + mounts
+        time.sleep(0.1)

@@ -227,9 +227,17 @@ async def test_files_have_a_largest_size_and_tmp_a_room(run_to_end: RunToEnd) ->
 
 
 async def test_cpu_seconds_are_counted(run_to_end: RunToEnd) -> None:
-    ran = await run_to_end("sh", "-c", "timeout 1 sh -c 'while :; do :; done'; true", cpus=0.5)
+    """Against what the shell itself has counted, so that a busy machine changes nothing."""
+    work = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
+    script = f"read a b < /proc/uptime; {work}; read c d < /proc/uptime; times; echo $a $c"
+    ran = await run_to_end("sh", "-c", script, cpus=0.5)
+    own, _, uptimes = ran.text.splitlines()
+    used = sum(int(word.split("m")[0]) * 60 + float(word.split("m")[1][:-1]) for word in own.split())
+    began, ended = map(float, uptimes.split())
+    assert used > 0.2
     assert ran.state.cpu_seconds is not None
-    assert 0.3 < ran.state.cpu_seconds < 0.8  # half a CPU for a second, and the start
+    assert used - 0.05 < ran.state.cpu_seconds < used + 0.5  # and the start
+    assert ended - began > used / 0.5 - 0.25  # half a CPU: for at least twice the time, less a first slice
 
 
 async def test_the_command_arrives_byte_for_byte(run_to_end: RunToEnd) -> None:

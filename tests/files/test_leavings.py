@@ -141,3 +141,12 @@ def test_a_copy_is_whole_can_be_written_and_has_a_limit(folders: Path) -> None:
     finally:
         for one in opened:
             os.close(one)
+
+
+def test_no_program_with_its_owners_rights_comes_back(folders: Path, bring: Bring) -> None:
+    _put(folders, {"written/tool": "x", "written/deep/tool": "x"})
+    (folders / "written/tool").chmod(0o6755)
+    (folders / "written/deep/tool").chmod(0o4711)
+    assert bring().files == 2
+    assert (folders / "target/tool").stat().st_mode & 0o7777 == 0o755
+    assert (folders / "target/deep/tool").stat().st_mode & 0o7777 == 0o711

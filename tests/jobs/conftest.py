@@ -19,6 +19,7 @@ from labbox.daemon.containers.cgroups import Consumed
 from labbox.daemon.containers.environments import Context, EnvFile, EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.run import RunSpec
 from labbox.daemon.containers.states import ContainerState
+from labbox.daemon.jobs import results
 from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.handed import Handed, Project
 from labbox.daemon.jobs.logs import Logs
@@ -115,6 +116,9 @@ class FakeEngine:
             self._announce(run.name, state)
             self._interpret(run)
         self._arrived.set()
+
+    def gpus_of(self, name: str) -> tuple[int, ...]:
+        return ()
 
     def consumed(self, name: str) -> Consumed:
         self.looks += 1
@@ -569,7 +573,7 @@ class Lab:
         return await self.until(number, *FINAL)
 
     def folder(self, job: Job) -> Path:
-        return self.state / "results" / job.owner / job.results.removeprefix("jobs/")
+        return results.place(self.state, job.owner, job.results.removeprefix("jobs/"))
 
 
 def make_lab(state: Path, **settings: Any) -> Lab:

@@ -53,6 +53,8 @@ from labbox.protocol import (
     JobEdit,
     JobHistory,
     JobPage,
+    Live,
+    LiveJobs,
     LogRecord,
     Notice,
     Notices,
@@ -252,6 +254,16 @@ class FakeJobs:
             time_limit=3600,
             retries=0,
             attempts=(),
+        )
+
+    async def live(self, account: Account) -> LiveJobs:
+        live = Live(cpus=1.5, memory=7 << 20, cpu_course=(0.5, 1.5))
+        return LiveJobs(
+            jobs={
+                job.id: live
+                for job in self.jobs.values()
+                if job.state is JobState.RUNNING and (account.admin or job.owner == account.name)
+            }
         )
 
     async def why(self, account: Account, number: int) -> Why:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -95,6 +97,101 @@ def test_what_is_written_to_the_code_counts_against_the_disk_limit(ada: Person) 
     assert done.returncode == 125 or "limit of 200.0 MiB" in done.stdout + done.stderr, done.stdout
     number = ada.json("job", "list")["jobs"][0]["id"]
     assert ada.job(number)["reason"]["code"] == "disk_limit"
+
+
+# What people's own folders do beside their code: (files, what comes back to code/).
+HABITS: dict[str, tuple[dict[str, str], set[str]]] = {
+    "python": (
+        {
+            "app.py": "import os, pathlib, lib\n"
+            "os.makedirs('results', exist_ok=True)\n"
+            "open('results/table.csv', 'w').write('1')\n"
+            "open('result.csv', 'w').write('1')\n"
+            "pathlib.Path('__pycache__').mkdir(exist_ok=True)\n"
+            "pathlib.Path('__pycache__/lib.f-1.py311.nbi').write_text('numba')\n"
+            "pathlib.Path('lib.f-1.py311.1.nbc').write_text('numba')\n"
+            "pathlib.Path('.cache/matplotlib').mkdir(parents=True)\n"
+            "pathlib.Path('.cache/matplotlib/fontlist.json').write_text('{}')\n",
+            "lib.py": "x = 1\n",
+        },
+        {"results/table.csv", "result.csv"},
+    ),
+    "make": (
+        {
+            "run.sh": "make -s && make -s && cat out/sum.txt\n",
+            "Makefile": "all: out/sum.txt\nout/sum.txt: out/a.txt\n\tcat out/a.txt out/a.txt > out/sum.txt\n"
+            "out/a.txt:\n\tmkdir -p out\n\techo a > out/a.txt\n",
+        },
+        {"out/sum.txt", "out/a.txt"},
+    ),
+    "R": ({"app.R": 'plot(1:3)\nwrite.csv(data.frame(a = 1), "frame.csv")\n'}, {"Rplots.pdf", "frame.csv"}),
+    "octave": ({"app.m": "x = 1:3; save data.txt x; save -binary data.bin x\n"}, {"data.txt", "data.bin"}),
+}
+
+
+@pytest.mark.timeout(420)  # the images of R and Octave are made once for each engine
+@pytest.mark.parametrize("habit", HABITS)
+def test_code_as_people_have_it_runs_and_its_files_come_back(habit: str, ada: Person, box: Box) -> None:
+    files, left = HABITS[habit]
+    ada.project(f"habit-{habit}", files)
+    done = ada.run("job", "submit", f"habit-{habit}", "--follow", timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    number = ada.json("job", "list")["jobs"][0]["id"]
+    folder = _results(box, "ada", number, ada)
+    assert _below(folder / "code") == left
+    assert all((folder / "code" / one).stat().st_size for one in left)
+
+
+HOSTILE = """\
+rm -rf lib sub; mv run.sh moved.sh          # its own code, while it runs
+printf x > "$(printf 'a\\nb')"; printf x > "$(printf 'esc\\033[2J')"; printf x > "$(printf 'bad\\377')"
+printf x > ' lead'; printf x > -rf; printf x > "$(printf '%0255d' 0)"
+ln -s /etc/passwd out.link; ln -s .. up.link; ln -s /output abs.link; ln -s self self
+mkdir trap; ln -s /output/../../.. trap/far
+mkfifo pipe; mknod device c 1 3 || true
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("sock")' || true
+printf x > suid; chmod 6755 suid; printf x > shut; chmod 0 shut
+mkdir locked; printf x > locked/in; chmod 0 locked
+d=deep; for i in $(seq 120); do mkdir "$d" && cd "$d" && d=d; done; printf x > end
+"""
+
+
+def test_what_comes_back_of_hostile_code_is_safe(ada: Person, box: Box) -> None:
+    ada.project("hostile", {"run.sh": HOSTILE, "lib/a.py": "1\n", "sub/b.txt": "2\n"})
+    done = ada.run("job", "submit", "hostile", "--follow")
+    assert done.returncode == 0, done.stdout + done.stderr
+    number = ada.json("job", "list")["jobs"][0]["id"]
+    code = _results(box, "ada", number, ada) / "code"
+    found = {os.fsencode(path.relative_to(code)): path for path in code.rglob("*")}
+    assert {b"a\nb", b"esc\x1b[2J", b"bad\xff", b" lead", b"-rf", b"moved.sh", b"suid", b"shut"} <= set(found)
+    assert b"locked/in" in found
+    assert not {b"lib/a.py", b"sub/b.txt", b"pipe", b"device", b"sock", b"run.sh"} & set(found)
+    owner = (code / "suid").stat().st_uid
+    for path in found.values():
+        seen = path.lstat()
+        assert seen.st_uid == owner != 0
+        assert stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode) or stat.S_ISLNK(seen.st_mode)
+        assert not seen.st_mode & (stat.S_ISUID | stat.S_ISGID) or stat.S_ISDIR(seen.st_mode)
+    assert (code / "out.link").readlink() == Path("/etc/passwd")  # a link, and not what it leads to
+    log = ada.run("job", "log", str(number)).stdout
+    assert "not all that the run left in /code could be looked at" in log
+    assert "\x1b" not in log
+    before = {str(one["id"]) for one in ada.json("job", "list")["jobs"]}
+    again = ada.run("job", "rerun", str(number), "--follow")  # from the same snapshot, which is whole
+    assert again.returncode == 0 and str(number) in before
+    _nothing_is_left(box, number)
+
+
+@pytest.mark.timeout(300)
+def test_a_hundred_thousand_small_files_are_looked_through(ada: Person, box: Box) -> None:
+    script = "import os\nos.mkdir('many')\nfor n in range(100_000):\n    os.close(os.open(f'many/{n}', 65))\n"
+    ada.project("many", {"app.py": script})
+    done = ada.run("job", "submit", "many", "--follow", timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    number = ada.json("job", "list")["jobs"][0]["id"]
+    assert len(list((_results(box, "ada", number, ada) / "code/many").iterdir())) == 10_000
+    assert "10,000 files come back" in done.stderr and "90,000 files in /code" in done.stderr
+    _nothing_is_left(box, number)
 
 
 def test_a_state_folder_without_overlays_copies_the_code(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ from labbox.protocol import (
     JobPage,
     Key,
     Keys,
+    Live,
+    LiveJobs,
     LogRecord,
     NewToken,
     Notice,
@@ -209,6 +211,7 @@ class FakeClient:
         self.told: list[Notice] = []
         self.specs: dict[int, JobSpec] = {}
         self.closed = False
+        self.lives: dict[int, Live] = {}
         self.limits: dict[tuple[str, str], int | None] = {}
         self.broken: dict[str, LabboxError] = {}
         self.findings: tuple[Finding, ...] | None = None
@@ -465,6 +468,10 @@ class FakeClient:
                 counts[job.state] = counts.get(job.state, 0) + 1
         return counts
 
+    def live_jobs(self) -> LiveJobs:
+        self._call("live_jobs")
+        return LiveJobs(jobs=dict(self.lives))
+
     def count_jobs(
         self, owner: str | None = None, array: int | None = None, kind: str | None = None
     ) -> JobCounts:
@@ -519,6 +526,7 @@ class FakeClient:
             time_limit=3600,
             retries=1,
             attempts=attempts,
+            live=self.lives.get(id),
             output_bytes=48 << 20,
             elements=JobCounts(by_state=self._element_counts(id)) if job.kind is JobKind.ARRAY else None,
             code_hash="9f2c44d1e07a",

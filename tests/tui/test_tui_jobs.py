@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from labbox.errors import LabboxError
-from labbox.model import Conflict, JobSpec, JobState, Progress, TransferSpec, TransferVerb
+from labbox.model import Conflict, JobKind, JobSpec, JobState, Progress, TransferSpec, TransferVerb
+from labbox.protocol import Live
 from labbox.tui.joblist import JobList
 from labbox.tui.screens.account import AccountScreen
 from labbox.tui.screens.users import UsersScreen
@@ -689,3 +690,38 @@ async def test_the_page_and_the_form_of_a_transfer_have_what_it_has(
         for told in ("~/raw", "~/more", "copy", "overwrite it where it is older"):
             assert told in page
         assert "CPU," not in page and "Template" not in page
+
+
+async def test_what_jobs_take_stands_in_a_wide_list_and_in_the_history(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    jobs = [job for job in box.jobs.values() if job.state is JobState.RUNNING]
+    job = next(job for job in jobs if job.kind is JobKind.CONTAINER)
+    live = Live(
+        cpus=1.5, memory=700 << 20, peak_memory=900 << 20, cpu_course=(0.0, 0.5, 1.0, 1.5),
+        memory_course=(100 << 20, 700 << 20), gpus=0.25, gpu_memory=2 << 30, peak_gpu_memory=3 << 30,
+        gpu_course=(0.0, 0.25),
+    )  # fmt: skip
+    box.lives[job.id] = live
+    async with running(box, size=(150, 40)) as pilot:
+        await wait(pilot, lambda: "1.5   700M ▁▃▆█" in shown(pilot))
+        box.lives[job.id] = msgspec.structs.replace(live, cpus=0.2, cpu_course=(0.2,))
+        await wait(pilot, lambda: "0.2   700M █" in shown(pilot))  # with the next look
+        await pilot.press("slash", *str(job.id), "enter")
+        await wait(pilot, lambda: f"with “{job.id}”" in shown(pilot))
+        await pilot.press("t")
+        await wait(pilot, lambda: "Memory now" in shown(pilot))
+        page = shown(pilot)
+        assert "CPU now" in page and "peak 900.0 MiB" in page
+        assert "GPU now" in page and "2.0 GiB of its memory, peak 3.0 GiB" in page
+
+
+async def test_a_narrow_list_asks_nobody_what_jobs_take(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    async with running(box, size=(100, 30)) as pilot:
+        await wait(pilot, lambda: "running" in shown(pilot))
+        calls = len(box.calls)
+        pilot.app.screen.tick()
+        await pilot.pause()
+        assert "live_jobs" not in [call[0] for call in box.calls[calls:]]

@@ -31,8 +31,8 @@ def test_progress_by_carriage_return_leaves_its_last_state() -> None:
     for percent in range(0, 101, 10):
         book.add([piece(f"\r{percent}%")])
     assert [line.text for line in book.lines] == ["100%"]
-    assert clean("a\x1b[31mred\x1b[0m") == "ared"
-    assert clean("bell\x07 \x1b]0;x\x07") == "bell␇ ␛]0;x␇"
+    assert clean("a\x1b[31mred\x1b[0m") == ("ared", ((1, 4, "red"),))
+    assert clean("bell\x07 \x1b]0;x\x07").text == "bell␇ ␛]0;x␇"
 
 
 def test_an_endless_log_stays_bounded() -> None:
@@ -66,7 +66,10 @@ async def test_it_follows_until_someone_scrolls_up(box: Any, running: Any, wait:
     box.log_open = True
     async with running(box, size=(100, 24)) as pilot:
         await pilot.press("l")
-        await wait(pilot, lambda: "labbox:progress 40/100" in shown(pilot) and "following" in shown(pilot))
+        await wait(pilot, lambda: "trial  60" in shown(pilot) and "following" in shown(pilot))
+        assert "labbox:progress" not in shown(pilot)
+        await pilot.press("P")
+        await wait(pilot, lambda: "labbox:progress 40/100" in shown(pilot))
         assert "$ job submit studies/reaction-time --cpus 2 --env SEED=7" in shown(pilot)
         box.write("a fresh line\n")
         await wait(pilot, lambda: "a fresh line" in shown(pilot))
@@ -134,3 +137,19 @@ async def test_a_flood_does_not_stall_the_screen(box: Any, running: Any, wait: A
         finally:
             stop.set()
             thread.join()
+
+
+async def test_colours_are_kept_and_nothing_else(box: Any, running: Any, wait: Any, shown: Any) -> None:
+    box.write("\x1b[32mall good\x1b[0m \x1b[2Jdone\n\r 1%\r 2%\n")
+    async with running(box, size=(100, 30)) as pilot:
+        await pilot.press("l")
+        await wait(pilot, lambda: "all good ␛[2Jdone" in shown(pilot))
+        assert " 2%" in shown(pilot) and " 1%" not in shown(pilot)
+        view = pilot.app.screen.log_view
+        (green,) = [
+            segment.style
+            for y in range(view.size.height)
+            for segment in view.render_line(y)
+            if segment.text == "all good"
+        ]
+        assert green.color.triplet.green > green.color.triplet.red

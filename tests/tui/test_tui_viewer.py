@@ -22,6 +22,7 @@ from labbox.files.places.opening import Places, Roots
 from labbox.locations import parse, path_text
 from labbox.tui.screens.viewer import ViewerScreen
 from labbox.tui.widgets.quickview import InfoPanel, QuickView
+from labbox.tui.widgets.textpage import TextPage
 
 STUDY = Path(__file__).parent.parent / "files/viewing/study.h5"
 HOSTILE = b"one\n\x1b]52;c;AAAA\x07\x9b31m \xe2\x80\xae\xef\xbb\xbf \xff\r\r\n\x1b[2J\n"
@@ -391,3 +392,51 @@ async def test_the_quick_view_drops_what_the_cursor_has_left(beside: Any, tmp_pa
         at.quick.show(None)
         await at.until(lambda: "this is" not in at.page)
         assert at.quick.file.source is None
+
+
+LOG = (
+    "labbox:progress 1/3\n"
+    "downloading\n"
+    "\r 10%|#         |\r 50%|#####     |\r100%|##########|\n"
+    "\x1b[31mERROR\x1b[0m it \x1b]52;c;AAAA\x07failed\n"
+    "labbox:progress 2/3\n"
+    "\tlast line\n"
+    "labbox:progress 3/3\n"
+)
+
+
+@pytest.mark.parametrize("name", ["log.txt", "train.log", "slurm-1.out", "notes.txt"])
+async def test_a_log_is_drawn_as_a_terminal_draws_it(viewing: View, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(LOG)
+    async with viewing(tmp_path / name) as eyes:
+        await eyes.sees("100%|##########|", "ERROR it ␛]52;c;AAAA␇failed", "        last line", "100 %")
+        assert "labbox:progress" not in eyes.page and "50%" not in eyes.page and "␍" not in eyes.page
+        assert eyes.top == "downloading"
+        text = eyes.pilot.app.screen.query_one(TextPage)
+        drawn = [segment for y in range(5) for segment in text.render_line(y) if segment.text == "ERROR"]
+        colours = [segment.style.color for segment in drawn if segment.style is not None]
+        (red,) = [colour.triplet for colour in colours if colour is not None]
+        assert red is not None and red.red > red.green
+        await eyes.press("P")
+        await eyes.sees("labbox:progress 1/3", "labbox:progress 3/3")
+        await eyes.press("P")
+        await eyes.until(lambda: "labbox:progress" not in eyes.page)
+        await eyes.press("f8")  # the plain text: every control to be seen
+        await eyes.sees("labbox:progress 2/3", "␍ 50%|#####", "␛[31mERROR␛[0m")
+
+
+async def test_a_log_of_many_lines_moves_by_rows_that_are_shown(viewing: View, tmp_path: Path) -> None:
+    lines = [f"labbox:progress {n}/600\n\x1b[3{n % 8}mline {n:03}\x1b[0m\n" for n in range(600)]
+    (tmp_path / "many.log").write_text("".join(lines))
+    async with viewing(tmp_path / "many.log") as eyes:
+        await eyes.until(lambda: eyes.top == "line 000")
+        await eyes.press("down", "down")
+        await eyes.until(lambda: eyes.top == "line 002")
+        await eyes.press("up")
+        await eyes.until(lambda: eyes.top == "line 001")
+        await eyes.press("end")
+        await eyes.sees("line 599", "100 %")
+        await eyes.press("slash", *"line 123", "enter")
+        await eyes.until(lambda: "line 123" in eyes.page or "not there" in eyes.page)
+        await eyes.press("home")
+        await eyes.until(lambda: eyes.top == "line 000")

@@ -25,6 +25,7 @@ from labbox.protocol import (
     JobEdit,
     JobHistory,
     JobPage,
+    LiveJobs,
     LogRecord,
     Submitted,
     Templates,
@@ -54,6 +55,11 @@ async def list_page(call: Call) -> JobPage:
         before=call.number("before"),
         order=call.text("order"),
     )
+
+
+async def live(call: Call) -> LiveJobs:
+    """What running jobs take."""
+    return await call.services.jobs.live(call.caller.account)
 
 
 async def counts(call: Call) -> JobCounts:
@@ -169,6 +175,7 @@ routes: Final = (
         ),
     ),
     reads("/v1/jobs/counts", counts, query=(_OWNER, _ARRAY, _KIND)),
+    reads("/v1/jobs/live", live),
     reads("/v1/jobs/{id}", show),
     reads("/v1/jobs/{id}/why", why),
     reads(

@@ -23,6 +23,7 @@ from labbox.protocol import (
     JobEdit,
     JobHistory,
     JobPage,
+    LiveJobs,
     LogRecord,
     Notices,
     Status,
@@ -64,6 +65,9 @@ class JobsService(Protocol):
 
     async def show(self, account: Account, number: int, /) -> JobDetail:
         """One job."""
+
+    async def live(self, account: Account, /) -> LiveJobs:
+        """What running jobs take now."""
 
     async def why(self, account: Account, number: int, /) -> Why:
         """Why it is where it is."""

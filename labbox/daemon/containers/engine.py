@@ -22,6 +22,7 @@ from labbox.daemon.containers.feed import close_input, write_input
 from labbox.daemon.containers.firewall import raise_wall
 from labbox.daemon.containers.gpus import Gpus
 from labbox.daemon.containers.hosts import Openings
+from labbox.daemon.containers.layers import volume_name
 from labbox.daemon.containers.run import (
     GATE_LABEL,
     GPU_LABEL,
@@ -33,7 +34,7 @@ from labbox.daemon.containers.run import (
     openings,
 )
 from labbox.daemon.containers.shell import Shell, open_shell
-from labbox.daemon.containers.starting import remove_volumes, start, start_error, sweep_volumes
+from labbox.daemon.containers.starting import remove, start, start_error, sweep_volumes
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
@@ -72,6 +73,7 @@ class Engine:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._out_of_memory: set[str] = set()
         self._memory: dict[str, int] = {}  # the limits of the runs that were started here
+        self._volumes: dict[str, frozenset[str]] = {}  # of those runs; for others the engine is asked
         self._network_made = False
         self._swept = False
         self._job_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
@@ -255,6 +257,8 @@ class Engine:
         )
 
         self._memory[run.name] = run.memory
+        volumes = {volume_name(run.name, layer.name) for layer in run.layers if not layer.copied}
+        self._volumes[run.name] = self._volumes.get(run.name, frozenset()) | volumes
         try:
             await self.connection.call(lambda api: start(api, run, config))
         except LabboxError as error:
@@ -273,6 +277,10 @@ class Engine:
     def consumed(self, name: str) -> Consumed:
         """What a run has taken so far, from the kernel's files alone."""
         return self._groups.read(name)
+
+    def gpus_of(self, name: str) -> tuple[int, ...]:
+        """The indexes of the devices that a run has."""
+        return self._gpus.of(name)
 
     async def inspect(self, name: str) -> ContainerState | None:
         """What a container is now; None where there is none of that name."""
@@ -376,12 +384,8 @@ class Engine:
 
     async def remove(self, name: str) -> None:
         """Remove the container, running or not, and what was kept about it; the spool is the caller's."""
-        try:
-            await self.connection.call(lambda api: api.remove_container(name, v=True, force=True))
-        except LabboxError as error:
-            if error.code != "not_found":
-                raise
-        await self.connection.call(lambda api: remove_volumes(api, name))
+        await self.connection.call(lambda api: remove(api, name, self._volumes.get(name)))
+        self._volumes.pop(name, None)
         self._openings.close(name)
         self._gpus.free(name)
         self._out_of_memory.discard(name)

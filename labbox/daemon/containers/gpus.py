@@ -26,6 +26,10 @@ class Gpus:
         self._of[name] = tuple(free[:count])
         return self._of[name]
 
+    def of(self, name: str) -> tuple[int, ...]:
+        """The devices of a run."""
+        return self._of.get(name, ())
+
     def restore(self, name: str, label: str) -> None:
         """Take over what a run was given before the daemon started: the indexes by commas."""
         self._of[name] = tuple(int(index) for index in label.split(","))

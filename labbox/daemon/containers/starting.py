@@ -45,6 +45,22 @@ def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
         raise
 
 
+def remove(api: docker.APIClient, name: str, volumes: Collection[str] | None) -> None:
+    """Remove a container, running or not, with its volumes; those that are gone already are no error.
+
+    `volumes`: their names where they are known; None: the engine is asked for them.
+    """
+    import docker.errors
+
+    with suppress(docker.errors.NotFound):
+        api.remove_container(name, v=True, force=True)
+    if volumes is None:
+        remove_volumes(api, name)
+    for one in volumes or ():
+        with suppress(docker.errors.NotFound):
+            api.remove_volume(one)
+
+
 def remove_volumes(api: docker.APIClient, name: str) -> None:
     """Let go of the volumes of a container that is gone: its layers, unmounted by now."""
     import docker.errors

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from labbox.daemon.store import dependencies, events, jobs, notices
 from labbox.errors import LabboxError
-from labbox.model import ACTIVE, FINAL, WAITING, JobKind, JobState, Reason, ReasonCode, Value
+from labbox.model import ACTIVE, CANCELLED_EXIT, FINAL, WAITING, JobKind, JobState, Reason, ReasonCode, Value
 from labbox.text import counted
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _go(connection: Connection, row: jobs.JobRow, step: Step) -> jobs.JobRow:
         state=new,
         reason=step.reason,
         attempt=number,
-        exit_code=step.exit_code,
+        exit_code=CANCELLED_EXIT if new is S.CANCELLED else step.exit_code,
         started_at=started,
         ended_at=max(step.at, started or step.at) if new in FINAL else None,
     )
@@ -156,7 +156,7 @@ def _follow_elements(
     reason, exit_code = None, None
     if ended:
         total, good = sum(counts.values()), counts.get(S.SUCCEEDED, 0)
-        exit_code = 0 if good == total else element.exit_code or 1
+        exit_code = 0 if good == total else CANCELLED_EXIT if state is S.CANCELLED else element.exit_code or 1
         if good < total:
             code = ReasonCode.CANCELLED if state is S.CANCELLED else ReasonCode.EXIT
             reason = Reason(code=code, text=f"{total - good} of {counted(total, 'element')} did not succeed")

@@ -7,7 +7,7 @@ from typing import Final
 
 from labbox.daemon.containers.states import ContainerState
 from labbox.errors import LabboxError
-from labbox.model import JobState, Reason, ReasonCode, Value
+from labbox.model import CANCELLED_EXIT, JobState, Reason, ReasonCode, Value
 from labbox.text import format_bytes, format_duration, visible_line
 
 FIRST_BACK_OFF: Final = 10.0  # seconds; doubled for each further attempt
@@ -59,7 +59,7 @@ def judge(ended: ContainerState, memory: int, asked: Outcome | None) -> Outcome:
     return Outcome(
         state=found.state,
         reason=found.reason,
-        exit_code=code,
+        exit_code=CANCELLED_EXIT if found.state is JobState.CANCELLED else code,
         cpu_seconds=ended.cpu_seconds,
         peak_memory=ended.peak_memory,
         ours=found.ours,
@@ -85,7 +85,7 @@ def gone() -> Outcome:
 
 def cancelled(by: str) -> Outcome:
     """Somebody asked for the end."""
-    return Outcome(state=JobState.CANCELLED, reason=cancelled_reason(by))
+    return Outcome(state=JobState.CANCELLED, reason=cancelled_reason(by), exit_code=CANCELLED_EXIT)
 
 
 def cancelled_reason(by: str) -> Reason:

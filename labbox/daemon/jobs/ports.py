@@ -67,6 +67,9 @@ class Engine(Protocol):
     def consumed(self, name: str) -> Consumed:
         """What a run has taken so far; quick, but of the disk's kind: call it in a thread."""
 
+    def gpus_of(self, name: str) -> tuple[int, ...]:
+        """The indexes of the devices that a run has."""
+
     async def inspect(self, name: str) -> ContainerState | None:
         """How a container stands; None where there is none."""
 

@@ -162,9 +162,9 @@ class Run(Try):
             try:
                 await self._create(spec(layers))
             except LabboxError as error:
-                if not layers or error.code in ("unavailable", "not_found"):
+                if not layers or error.code in ("unavailable", "not_found") or not _of_mounts(error):
                     raise
-                refused = error  # of the overlay, perhaps: it is tried without
+                refused = error  # of the overlay: it is tried without
             else:
                 return
         try:
@@ -350,3 +350,8 @@ class Run(Try):
 
 def _silent_engine() -> LabboxError:
     return LabboxError("unavailable", f"cannot start the container: no answer in {_ENGINE:.0f} s")
+
+
+def _of_mounts(error: LabboxError) -> bool:
+    """Whether the engine could not mount something; other errors would be the same over a copy."""
+    return "mount" in error.message.lower()

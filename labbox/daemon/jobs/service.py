@@ -23,14 +23,14 @@ from labbox.daemon.jobs.capacity import box_total
 from labbox.daemon.jobs.chaining import Arrivals, look_elsewhere
 from labbox.daemon.jobs.clock import Clock
 from labbox.daemon.jobs.control import Control, allowed, cannot
-from labbox.daemon.jobs.discretion import told_to
+from labbox.daemon.jobs.discretion import may_know, told_to
 from labbox.daemon.jobs.dispatch import Dispatcher
 from labbox.daemon.jobs.following import Feed
 from labbox.daemon.jobs.groups import GroupLimits
 from labbox.daemon.jobs.handed import decode_handed
 from labbox.daemon.jobs.housekeeping import Housekeeping
 from labbox.daemon.jobs.intake import Intake, Taken, submission
-from labbox.daemon.jobs.measuring import Measuring
+from labbox.daemon.jobs.measuring import FEW, Measuring
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import Engine, Environments, Folders, Logs, People, Terminal, Transfers
 from labbox.daemon.jobs.runner import Run
@@ -57,6 +57,7 @@ from labbox.protocol import (
     JobEdit,
     JobHistory,
     JobPage,
+    LiveJobs,
     LogRecord,
     Notices,
     Submitted,
@@ -108,7 +109,7 @@ class Jobs:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="jobs")
         self._runs: dict[int, Try] = {}
         self._measuring = Measuring(
-            self._in_containers, lambda: not self._runs, engine.consumed, self._threads
+            self._in_containers, lambda: not self._runs, engine.consumed, self._threads, engine.gpus_of
         )
         self._group: asyncio.TaskGroup | None = None
         self._loaded = asyncio.Event()
@@ -477,6 +478,12 @@ class Jobs:
         row = await self._row(account, id, "show")
         shown = await reading.show(self._parts, self._views, row)
         return msgspec.structs.replace(shown, live=self._measuring.of(id))
+
+    async def live(self, account: Account) -> LiveJobs:
+        """What each running job takes that this person may know all of."""
+        mine = [job for job, run in self._runs.items() if may_know(account, run.row.owner)]
+        found = {job: self._measuring.of(job, looks=FEW) for job in mine}
+        return LiveJobs(jobs={job: live for job, live in found.items() if live is not None})
 
     async def why(self, account: Account, id: int) -> Why:  # noqa: A002 - the API's word
         """Every reason that keeps a job where it is."""

@@ -131,14 +131,13 @@ async def bring_back(
     said: list[str] = []
     size = 0
     for layer in _layers(parts.state, account.name, handed, spool, copied=False):
-        for side in (COPY, UPPER):
+        for side in (COPY, UPPER):  # both are there where an engine that was ended in between refused the one
             if await parts.in_thread((layer.changes / side).is_dir):
                 target, below = _target(layer.name, handed)
                 left = await _bring_back(parts, account, layer, layer.changes / side, folder / target, below)
                 told = f"{target}/{below}" if below else target
                 said += _sentences(layer.targets[-1], told, left, parts.settings.code_results)
                 size += left.size
-                break
     return said, size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from enum import StrEnum
 from typing import Final
@@ -16,6 +17,7 @@ class View(StrEnum):
 
     TEXT = "text"
     HEX = "hex"
+    LOG = "log"  # a text with carriage returns and colours
     PICTURE = "picture"
     TABLE = "table"
     HDF5 = "hdf5"
@@ -106,6 +108,8 @@ _MACHINES: Final = {
 _ELF_KINDS: Final = {1: "object file", 2: "program", 3: "program or shared library", 4: "core dump"}
 _CONTROLS: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1b\b")
 _TABLES: Final = (".csv", ".tsv", ".tab")
+_LOGS: Final = (".log", "log.txt", ".out", ".err")
+_DRAWN: Final = re.compile(rb"\x1b\[[0-9;:]{0,64}m|\r(?![\r\n]|\Z)|(?m:^labbox:progress)")
 _MARKDOWN: Final = (".md", ".markdown", ".mkd")
 
 
@@ -132,6 +136,8 @@ def identify(head: bytes, name: str, size: int) -> Format:
     if head.startswith(b"\x7fELF"):
         return Format(view=View.HEX, words=_elf(head))
     found = next((words for at, magic, words in _MAGIC if head[at : at + len(magic)] == magic), None)
+    if is_log(head, low):
+        return Format(view=View.LOG, words="log")
     if archive_ending(name) and (found or _binary(head)):
         return Format(view=View.ARCHIVE, words=found or "archive")
     if found is not None and (_binary(head) or found.startswith("PDF")):
@@ -142,6 +148,13 @@ def identify(head: bytes, name: str, size: int) -> Format:
     if _binary(head):
         return Format(view=View.HEX, words="data of a kind that is not known here")
     return _text_format(head, low, size)
+
+
+def is_log(head: bytes, low: str) -> bool:
+    """Whether it is to be drawn as a terminal draws it: output of a program, by its controls and its name."""
+    if b"\0" in head or not _DRAWN.search(head):
+        return False
+    return low.endswith(_LOGS) or not _binary(head)
 
 
 def _text_format(head: bytes, low: str, size: int) -> Format:

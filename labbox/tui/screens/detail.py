@@ -9,10 +9,11 @@ from textual.widget import Widget
 from labbox import transfers
 from labbox.model import ACTIVE, JobKind
 from labbox.protocol import Event, Job, JobDetail
-from labbox.text import duration_text, format_bytes, sparkline, visible_line
+from labbox.text import duration_text, format_bytes, visible_line
 from labbox.tui.format import (
     cpu_hours,
     elapsed,
+    live_lines,
     local_time,
     name_of,
     progress_cell,
@@ -123,7 +124,7 @@ def lines_of(job: Job, detail: JobDetail | None, width: int) -> list[Line]:
     lines += [[], section("Requests"), field("Resources", needs)]
     if detail is None:
         return lines
-    lines += _live(detail)
+    lines += live_lines(detail)
     limit = "none" if detail.time_limit is None else duration_text(detail.time_limit)
     lines += [
         field("Time limit", limit),
@@ -164,20 +165,6 @@ def _of_transfer(detail: JobDetail | None) -> list[Line]:
         lines.append(field("Time limit", duration_text(detail.time_limit)))
     lines.append(field("Retries", str(detail.retries)))
     return lines + _attempts(detail)
-
-
-def _live(detail: JobDetail) -> list[Line]:
-    """What it takes now, with the last minutes drawn."""
-    live, asked = detail.live, detail.job.resources
-    lines: list[Line] = []
-    if live is not None and live.cpus is not None:
-        drawn = sparkline(live.cpu_course, top=asked.cpus)
-        lines.append(field("CPU now", f"{live.cpus:.2f} of {asked.cpus:g}  {drawn}"))
-    if live is not None and live.memory is not None:
-        drawn = sparkline(live.memory_course, top=float(asked.memory))
-        peak = f", peak {format_bytes(live.peak_memory)}" if live.peak_memory else ""
-        lines.append(field("Memory now", f"{format_bytes(live.memory)}{peak}  {drawn}"))
-    return lines
 
 
 def _attempts(detail: JobDetail) -> list[Line]:

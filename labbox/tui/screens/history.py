@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
-from labbox.model import state_clause
+from labbox.model import ACTIVE, JobKind, state_clause
 from labbox.protocol import Event, Job, JobDetail, JobHistory
 from labbox.text import elements_text, format_bytes, format_duration, visible_line
 from labbox.tui import clock
-from labbox.tui.format import cpu_hours, local_time, name_of, state_cell
+from labbox.tui.format import cpu_hours, live_lines, local_time, name_of, state_cell
 from labbox.tui.screens.jobactions import JobPane
 from labbox.tui.widgets.dialog import Message
 from labbox.tui.widgets.lines import Line, Lines, field, section
@@ -67,6 +67,11 @@ class HistoryScreen(JobPane):
         ):
             self.read_again()
 
+    def tick(self) -> None:
+        """It takes more, or less."""
+        if self.job.state in ACTIVE and self.job.kind is JobKind.CONTAINER:
+            self.read_again()
+
     def job_here(self) -> Job | None:
         """This job."""
         return self.job
@@ -104,6 +109,8 @@ def history_lines(history: JobHistory, detail: JobDetail) -> list[Line]:
         )
     cpu = sum(attempt.cpu_seconds or 0 for attempt in detail.attempts)
     peak = max((attempt.peak_memory or 0 for attempt in detail.attempts), default=0)
+    if detail.live is not None:
+        peak = max(peak, detail.live.peak_memory or 0)
     now = clock.now()
     ran = sum(((each.ended_at or now) - each.started_at).total_seconds() for each in detail.attempts)
     lines += [
@@ -113,6 +120,7 @@ def history_lines(history: JobHistory, detail: JobDetail) -> list[Line]:
         field("Time running", format_duration(ran)),
         field("CPU time", cpu_hours(cpu)),
         field("Peak memory", format_bytes(peak) if peak else "–"),
+        *live_lines(detail),
         field("Output", "–" if detail.output_bytes is None else format_bytes(detail.output_bytes)),
     ]
     if ran and detail.job.resources.cpus:

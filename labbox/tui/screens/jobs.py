@@ -11,6 +11,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
+from labbox.errors import LabboxError
 from labbox.model import ACTIVE, FILES, FINAL, RUNS, WAITING, JobKind, JobState
 from labbox.protocol import Event, Job, JobPage
 from labbox.text import format_bytes
@@ -41,6 +42,7 @@ class JobsScreen(JobPane):
         self._loading = False
         self._again = False
         self._filter_open = False
+        self._looking = False
 
     def body(self) -> Iterator[Widget]:
         """Tabs and table; the filter's line is made when it is first asked for."""
@@ -252,8 +254,20 @@ class JobsScreen(JobPane):
         self.reload()
 
     def tick(self) -> None:
-        """Running jobs grow older."""
+        """Running jobs grow older, and take more or less."""
+        if self.table.shows_live and not self._looking:
+            self._looking = True
+            self.attempt(self._look(), group="live")
         self.table.tick()
+
+    async def _look(self) -> None:
+        try:
+            self.table.lives = (await self.ask(self.lab.client.live_jobs)).jobs
+        except LabboxError as error:
+            if error.code != "unavailable":  # of that the stream of events tells
+                raise
+        finally:
+            self._looking = False
 
     # Jobs at hand.
 
@@ -379,7 +393,7 @@ class JobsScreen(JobPane):
         """Sort by the clicked column, the other way round the second time."""
         if message.key == self.list.column:
             self.action_reverse()
-        else:
+        elif message.key != "live":  # figures of now order nothing
             self._sort(message.key)
 
     def _sort(self, column: str) -> None:

@@ -200,6 +200,12 @@ class LogScreen(JobPane):
         self.log_view.view.wrap = not self.log_view.view.wrap
         self.log_view.changed(everything=True)
 
+    def action_progress(self) -> None:
+        """Show or hide the lines that drive the progress bar."""
+        self.log_view.view.progress = not self.log_view.view.progress
+        self.log_view.changed(everything=True)
+        self._tell()
+
     def action_times(self) -> None:
         """Show or hide times."""
         self.log_view.set_times(not self.log_view.times)

@@ -180,6 +180,11 @@ class ViewerScreen(Pane):
         if offset and self.text is not None:
             await self.text.go(offset)
 
+    def action_progress(self) -> None:
+        """A log's lines that drive the progress bar, or not."""
+        if self.text is not None and self.text.shows_progress is not None:
+            self.attempt(self.text.show_progress(not self.text.shows_progress), group="show")
+
     def action_encoding(self) -> None:
         """The next encoding."""
         if self.file.view is View.TABLE or (self.text is not None and not self.text.hexadecimal):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from labbox.tui.graphics import Graphics
 
 _RAW: Final = frozenset({View.TEXT, View.HEX})
-_HAVE_TEXT: Final = frozenset({View.TABLE, View.MARKDOWN, View.NOTEBOOK})
+_HAVE_TEXT: Final = frozenset({View.LOG, View.TABLE, View.MARKDOWN, View.NOTEBOOK})
 
 
 class FileView(Vertical):
@@ -182,7 +182,13 @@ class FileView(Vertical):
     def _text(self) -> Widget:
         source = self._open_source()
         name = self._location.name if self._location else source.name
-        return TextPage(source, self.encoding, hexadecimal=self.view is View.HEX, name=name)
+        return TextPage(
+            source,
+            self.encoding,
+            hexadecimal=self.view is View.HEX,
+            name=name,
+            as_log=self.view is View.LOG,
+        )
 
     async def _picture(self, source: Source) -> Widget:
         width, height = max(1, self.size.width), max(1, self.size.height)

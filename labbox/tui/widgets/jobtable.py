@@ -10,10 +10,10 @@ from typing import Final
 from rich.cells import cell_len
 from textual.message import Message
 
-from labbox.model import ACTIVE
-from labbox.protocol import Job
+from labbox.model import ACTIVE, JobKind
+from labbox.protocol import Job, Live
 from labbox.text import visible_line
-from labbox.tui.format import elapsed, exit_cell, name_of, short_time, state_cell, why_cell
+from labbox.tui.format import elapsed, exit_cell, live_cell, name_of, short_time, state_cell, why_cell
 from labbox.tui.joblist import PAGE, JobList
 from labbox.tui.widgets.table import MEASURED, Cell, Column, Table
 
@@ -25,6 +25,7 @@ COLUMNS: Final = [
     Column("when", "when", 6, need=76),
     Column("state", "state", 12),
     Column("elapsed", "time", 6, right=True),
+    Column("live", "cpus memory", 18, need=124),
     Column("exit", "exit", 4, right=True),
     Column("why", "why · progress", 16, grow=2.0, least=8),
 ]
@@ -59,6 +60,7 @@ class JobTable(Table):
         super().__init__(COLUMNS, id=id)
         self.jobs = jobs
         self.marks: set[int] = set()
+        self.lives: dict[int, Live] = {}  # what running jobs take now
         self._asked = -1
 
     def row_count(self) -> int:
@@ -84,7 +86,18 @@ class JobTable(Table):
                 self._asked = first
                 self.post_message(self.Wanted(row))
             return None
-        return [_CELLS[column.key](job, room) for column, room in widths]
+        return [
+            live_cell(self.lives.get(job.id), room) if column.key == "live" else _CELLS[column.key](job, room)
+            for column, room in widths
+        ]
+
+    @property
+    def shows_live(self) -> bool:
+        """Whether there is room for what jobs take, and one on screen that runs."""
+        return any(column.key == "live" for column, _ in self._widths) and any(
+            (job := self.jobs.get(row)) is not None and job.state in ACTIVE and job.kind is JobKind.CONTAINER
+            for row in range(self.first_shown, min(self.row_count(), self.first_shown + self.page))
+        )
 
     def texts(self) -> dict[str, int]:
         """By the jobs on screen and around, as far as they are at hand."""

@@ -10,7 +10,7 @@ from textual.strip import Strip
 
 from labbox.model import Stream
 from labbox.tui.logbook import Logbook, View
-from labbox.tui.widgets.paint import Painted
+from labbox.tui.widgets.paint import Mark, Painted, log_marks, marked
 
 _INK = {Stream.OUT: "text", Stream.ERR: "warn", Stream.BOX: "note"}
 _SIGN = {Stream.OUT: " ", Stream.ERR: "!", Stream.BOX: "›"}
@@ -135,29 +135,30 @@ class LogView(ScrollView, Painted, can_focus=True):
         if at >= len(self.view.rows):
             return self.strip([], width)
         place, first = self.view.rows[at]
-        line = self.book.lines[place]
-        if self.view.wrap:
-            text = line.text[first : first + self.view.width]
+        line, begins = self.book.lines[place], first == 0
+        if not self.view.wrap:
+            first, length = self._shift, width
         else:
-            text = line.text[self._shift : self._shift + width] if line.text else ""
+            length = self.view.width
+        text = line.text[first : first + length]
         parts: list[tuple[str, str]] = []
         if self.times:
-            parts.append((line.at.astimezone().strftime("%H:%M:%S ") if first == 0 else " " * 9, "faint"))
-        parts.append((_SIGN[line.stream] + " " if first == 0 else "  ", _INK[line.stream]))
-        ink = _INK[line.stream]
+            parts.append((line.at.astimezone().strftime("%H:%M:%S ") if begins else " " * 9, "faint"))
+        parts.append((_SIGN[line.stream] + " " if begins else "  ", _INK[line.stream]))
+        marks = log_marks(line.spans, first, len(text))
         if self.words and self.words.casefold() in text.casefold():
-            parts += self._marked(text, ink, "found-now" if at == self.found_row else "found")
-        else:
-            parts.append((text, ink))
+            marks += self._found(text, "found-now" if at == self.found_row else "found")
+        parts += marked(text, marks, _INK[line.stream])
         return self.strip(parts, width)
 
-    def _marked(self, text: str, ink: str, found: str) -> list[tuple[str, str]]:
-        parts: list[tuple[str, str]] = []
+    def _found(self, text: str, ink: str) -> list[Mark]:
+        """Where the words stand."""
         low, words = text.casefold(), self.words.casefold()
         if len(low) != len(text):  # folding changed the length: mark the line as a whole
-            return [(text, found)]
+            return [(0, len(text), ink)]
+        marks: list[Mark] = []
         at = 0
         while (hit := low.find(words, at)) >= 0:
-            parts += [(text[at:hit], ink), (text[hit : hit + len(words)], found)]
             at = hit + len(words)
-        return [*parts, (text[at:], ink)]
+            marks.append((hit, at, ink))
+        return marks

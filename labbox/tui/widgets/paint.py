@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -38,6 +40,37 @@ INKS: Final[dict[str, tuple[str, str, bool]]] = {
     "found": ("found-text", "mark", False),
     "found-now": ("found-text", "accent", True),
 }
+
+
+Mark = tuple[int, int, str]
+"""From one character to another one of a row, in an ink."""
+
+# The colours of a log, in the theme's inks: no theme has a colour that cannot be read on its ground.
+LOG_INKS: Final = {
+    "black": "dim", "red": "bad", "green": "good", "yellow": "warn", "blue": "primary", "magenta": "violet",
+    "cyan": "note", "white": "text", "bold": "bold", "faint": "dim",
+}  # fmt: skip
+
+
+def log_marks(spans: Iterable[tuple[int, int, str]], first: int, length: int) -> list[Mark]:
+    """The colours of a part of a line that begins with the character `first`."""
+    return [
+        (low - first, high - first, LOG_INKS[colour])
+        for low, high, colour in spans
+        if high > first and low < first + length
+    ]
+
+
+def marked(text: str, marks: list[Mark], ink: str = "text") -> list[tuple[str, str]]:
+    """The text in parts, in `ink` where nothing else is said; of marks that overlap the later one counts."""
+    if not marks:
+        return [(text, ink)]
+    edges = sorted({0, len(text), *(max(0, min(at, len(text))) for mark in marks for at in mark[:2])})
+    parts = []
+    for low, high in pairwise(edges):
+        there = next((ink for start, end, ink in reversed(marks) if start <= low and high <= end), ink)
+        parts.append((text[low:high], there))
+    return parts
 
 
 def fit(text: str, width: int, right: bool = False) -> str:

@@ -18,8 +18,9 @@ from labbox.files.viewing.index import LineIndex
 from labbox.files.viewing.searching import Match, Query
 from labbox.files.viewing.source import Change, Source
 from labbox.files.viewing.stretches import Stretch
-from labbox.tui.paging import HexPager, Pager, Row, TextPager, hex_marks, shown
-from labbox.tui.widgets.textview import Mark, TextView
+from labbox.tui.paging import HexPager, LogPager, Pager, Row, TextPager, hex_marks, shown
+from labbox.tui.widgets.paint import Mark, log_marks
+from labbox.tui.widgets.textview import TextView
 from labbox.tui.widgets.working import begin
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ class TextPage(TextView):
             super().__init__()
             self.error = error
 
-    def __init__(self, source: Source, encoding: Encoding, *, hexadecimal: bool, name: str) -> None:
-        """`name` decides the colours."""
+    def __init__(
+        self, source: Source, encoding: Encoding, *, hexadecimal: bool, name: str, as_log: bool = False
+    ) -> None:
+        """`name` decides the colours; `as_log`: the text's own, redrawn by its carriage returns."""
         super().__init__()
         self.source = source
         self.encoding = encoding
@@ -60,11 +63,13 @@ class TextPage(TextView):
         self.note = ""
         self.index = LineIndex(source, encoding)
         self._file_name = name
-        self._pager: Pager = HexPager(source) if hexadecimal else TextPager(source, encoding)
+        self._pager: Pager = (
+            HexPager(source) if hexadecimal else (LogPager if as_log else TextPager)(source, encoding)
+        )
         self._turn = asyncio.Lock()
         self._counted = asyncio.Event()
         self._lexer: Lexer | None = None
-        self._lexer_known = hexadecimal
+        self._lexer_known = hexadecimal or as_log
         self._colours: OrderedDict[int, highlighting.Spans] = OrderedDict()
 
     # In turn.
@@ -143,6 +148,8 @@ class TextPage(TextView):
         if not isinstance(self._pager, TextPager):
             return rows[-1].start + 16 >= self.source.size
         last = await self._pager.stretches.from_start(rows[-1].start)
+        if self._pager.hides:  # what follows may be hidden to the end
+            return not await self._pager.has_more(last)
         return last.next >= self.source.size and self._pager.rows_of(last)[-1] == rows[-1]
 
     async def _numbers_of(self, rows: list[Row]) -> list[str]:
@@ -171,6 +178,8 @@ class TextPage(TextView):
             for low, high, ink in self._colours.get(row.start, ())
             if high > row.first and low < row.first + len(row.text)
         ]
+        if row.spans:
+            marks = log_marks(row.spans, row.first, len(row.text))
         found = await self._match_in(row)
         return [*marks, found] if found else marks
 
@@ -235,6 +244,18 @@ class TextPage(TextView):
             self._pager.shift = 0
             self._pager.reset()
         await self.draw()
+
+    @property
+    def shows_progress(self) -> bool | None:
+        """Whether a log's lines of progress are shown; None where it is no log."""
+        return not self._pager.hides if isinstance(self._pager, LogPager) else None
+
+    async def show_progress(self, on: bool) -> None:
+        """Show the lines that drive the bar, or leave them out."""
+        if isinstance(self._pager, LogPager):
+            self._pager.hides = not on
+            self._pager.reset()
+            await self.draw()
 
     async def show_numbers(self, on: bool) -> None:
         """Line numbers in the margin."""

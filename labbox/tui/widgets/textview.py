@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from textual.binding import Binding
 from textual.message import Message
 from textual.strip import Strip
 
 from labbox.tui.paging import Row
-from labbox.tui.widgets.paint import Painted
-
-Mark = tuple[int, int, str]
-"""From one character to another one of a row, in an ink."""
+from labbox.tui.widgets.paint import Mark, Painted, marked
 
 
 class TextView(Painted, can_focus=True):
@@ -90,17 +85,5 @@ class TextView(Painted, can_focus=True):
         if self.margin:
             number = self._numbers[y] if y < len(self._numbers) else ""
             parts.append((f"{number:>{self.margin - 1}} ", "dim"))
-        parts += _marked(self._rows[y].text, self._marks[y] if y < len(self._marks) else [])
+        parts += marked(self._rows[y].text, self._marks[y] if y < len(self._marks) else [])
         return self.strip(parts, width)
-
-
-def _marked(text: str, marks: list[Mark]) -> list[tuple[str, str]]:
-    """The text in parts; of marks that overlap the later one counts."""
-    if not marks:
-        return [(text, "text")]
-    edges = sorted({0, len(text), *(max(0, min(at, len(text))) for mark in marks for at in mark[:2])})
-    parts = []
-    for low, high in pairwise(edges):
-        ink = next((ink for start, end, ink in reversed(marks) if start <= low and high <= end), "text")
-        parts.append((text[low:high], ink))
-    return parts
