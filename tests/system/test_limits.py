@@ -119,6 +119,21 @@ def test_three_hundred_megabytes_do_not_get_into_a_home_of_fifty(
 
 
 @pytest.mark.attack("S10")
+@pytest.mark.parametrize("place", ["/output", "/code"])
+def test_a_run_that_ends_before_anybody_looks_is_held_to_its_limit(
+    box: Box, ada: Person, place: str, tried: Callable[..., None]
+) -> None:
+    tried()
+    name = f"sudden{place.replace('/', '-')}"
+    ada.project(name, {"run.sh": f"for i in 1 2; do fallocate -l 150M {place}/$i || exit 3; done\n"})
+    done = ada.run("job", "submit", name, "--follow")
+    newest = ada.json("job", "list")["jobs"][0]
+    shown = ada.job(newest["id"])
+    assert (shown["state"], shown["reason"]["code"]) == ("failed", "disk_limit"), (shown, done.stderr)
+    assert done.returncode != 0
+
+
+@pytest.mark.attack("S10")
 def test_what_is_put_into_shared_places_counts(tight: Box, tried: Callable[..., None]) -> None:
     tight.client().add_project("birds")
     tight.client().join_project("birds", "ada")

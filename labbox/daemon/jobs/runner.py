@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
 
 from labbox.daemon.containers.layers import Layer
 from labbox.daemon.containers.run import RunSpec
@@ -28,7 +31,7 @@ from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import RunLog
 from labbox.daemon.jobs.trying import AGAIN, Try, no_folder
 from labbox.daemon.jobs.watching import watch_output
-from labbox.daemon.jobs.writable import bring_back, make_layers
+from labbox.daemon.jobs.writable import bring_back, make_layers, open_written
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import attempts, jobs
 from labbox.errors import LabboxError
@@ -54,6 +57,7 @@ class Run(Try):
         """As for every attempt."""
         super().__init__(parts, row, attempt, adopted=adopted)
         self._ended: asyncio.Future[ContainerState | None] = asyncio.get_running_loop().create_future()
+        self._output_bytes: int | None = None  # counted when the container has ended
 
     def container_ended(self, state: ContainerState) -> None:
         """The engine says that the container has ended."""
@@ -108,7 +112,7 @@ class Run(Try):
                 self.container_ended(found)
             if self.row.state is JobState.PREPARING:
                 await self._note_running()
-            outcome = await self._watch(account, folder)
+            outcome = await self._within_limit(await self._watch(account, folder), account, folder)
             explained = await self._parts.in_thread(with_lack_named, outcome, self._spool)
             if handed.network or explained is not outcome:
                 return explained
@@ -261,6 +265,35 @@ class Run(Try):
         if ended is None:
             return outcomes.gone() if self._asked is None else self._asked
         return outcomes.judge(ended, self.row.resources.memory, self._asked)
+
+    async def _within_limit(self, outcome: Outcome, account: Account, folder: Path) -> Outcome:
+        """What was written between the last look and the end counts too, before anything is put away."""
+        self._output_bytes = await collecting.measure(self._parts, self.row, account, folder)
+        limit = self._parts.settings.disk
+        size = (self._output_bytes or 0) + await self._beside_bytes(account)
+        if outcome.state is not JobState.SUCCEEDED or size <= limit:
+            return outcome
+        over = outcomes.over_disk(limit)
+        return msgspec.structs.replace(outcome, state=over.state, reason=over.reason)
+
+    async def _beside_bytes(self, account: Account) -> int:
+        """The bytes that it left in its code; nothing is counted where it left nothing, as most runs do."""
+        with open_written(self._spool) as written:
+            some = [one for one in written if await self._parts.in_thread(os.listdir, one)]
+            if not some:
+                return 0
+            try:
+                async with asyncio.timeout(_ENGINE):
+                    return await self._parts.folders.output_bytes(account, *some)
+            except (LabboxError, TimeoutError) as error:
+                _log.warning("job %d: what it left in its code is not counted: %s", self.row.id, error)
+                return 0
+
+    async def _size(self, account: Account, folder: Path) -> int | None:
+        """As it was counted when the container had ended."""
+        if self._output_bytes is not None:
+            return self._output_bytes
+        return await super()._size(account, folder)
 
     async def _pause_until_stirred(self, ending: bool) -> bool:
         """Wait for the end or for something to do; True where the time limit has passed."""
