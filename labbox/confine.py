@@ -28,6 +28,7 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 
 _SCRATCH: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - each process has its own
 _SCRATCH_FILES: Final = 100_000
+_ITSELF: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 OPEN_FILES: Final = 4096  # descriptors that one process may hold
 OUT_OF_MEMORY_SCORE: Final = (
     500  # a login is ended before the daemon is, where the machine runs out of memory
@@ -97,11 +98,37 @@ def private_mounts(request: SpawnRequest, workshop: Path) -> None:
     for mount in request.mounts:
         if mount.source != mount.target or Path(mount.source).is_dir():  # a shared folder may have gone
             _bind(mount)
+    if request.results:
+        _show_results(request)
     if request.sealed:
         _set_attributes("/", _RECURSIVE, add=_RDONLY | _NOSUID)
         for folder in _SCRATCH if request.scratch is not None else ():
             if Path(folder).is_dir():
                 _set_attributes(folder, 0, clear=_RDONLY)
+
+
+def _show_results(request: SpawnRequest) -> None:
+    """Bind the results over the folder for them in the home, reached by descriptors: the home is the user's.
+
+    Where that is not root's folder, there is a link of an old box, or something of the user's: it stays.
+    """
+    opened: list[int] = []
+    try:
+        for name, above in ((request.results, None), (request.home, None), ("jobs", "home")):
+            opened.append(os.open(name, _ITSELF, dir_fd=opened[1] if above else None))
+        results, home, jobs = opened
+        if os.fstat(jobs).st_uid != 0:
+            return
+        _mount(f"/proc/self/fd/{results}", f"/proc/self/fd/{jobs}", None, _MS_BIND)
+        opened.append(os.open("jobs", _ITSELF, dir_fd=home))
+        if os.path.samestat(os.fstat(opened[3]), os.fstat(results)):
+            flags = _MS_REMOUNT | _MS_BIND | _MS_NOSUID | _MS_NODEV
+            _mount("none", f"/proc/self/fd/{opened[3]}", None, flags)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    finally:
+        for one in opened:
+            os.close(one)
 
 
 def _private_scratch(request: SpawnRequest, size: int) -> None:

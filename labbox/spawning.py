@@ -48,6 +48,7 @@ class SpawnRequest(Value):
     memory: int | None = None  # bytes
     processes: int | None = None
     mounts: tuple[Mount, ...] = ()
+    results: str = ""  # as root: what is seen at `jobs` in the home; only root can rearrange its path
     sealed: bool = False  # as root: nothing on any disk can be written, whatever runs
     scratch: int | None = None  # bytes of its own /tmp, /var/tmp and /dev/shm together; None: the machine's
     keep: tuple[str, ...] = ()  # folders that stay in sight where they stand below one of those

@@ -148,6 +148,7 @@ class Processes:
         memory: int | None = None,
         processes: int | None = None,
         mounts: Sequence[Mount] = (),
+        results: str = "",
         wildcards: bool = False,
         sealed: bool = False,
         storage: int | None = None,
@@ -168,7 +169,7 @@ class Processes:
         request = SpawnRequest(
             id=number, kind=kind, name=name, uid=uid, gid=gid, groups=tuple(groups), home=home,
             argv=tuple(argv), env=dict(env or {}), cwd=cwd, pty=pty, memory=memory, processes=processes,
-            mounts=tuple(mounts), wildcards=wildcards, sealed=sealed, descriptors=len(fds),
+            mounts=tuple(mounts), results=results, wildcards=wildcards, sealed=sealed, descriptors=len(fds),
             file_bytes=file_bytes, scratch=self._allowance.scratch, keep=self._allowance.keep,
             person_memory=self._allowance.memory, person_processes=self._allowance.processes,
         )  # fmt: skip

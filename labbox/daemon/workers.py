@@ -60,7 +60,8 @@ def start_through(processes: Processes) -> Start:
     async def start(account: Account, descriptors: Sequence[int]) -> WorkerProcess:
         return await processes.spawn(
             kind="worker", name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
-            home=str(account.home), env={"LANG": "C.UTF-8"}, cwd="/", fds=descriptors,
+            home=str(account.home), results=str(account.results),
+            env={"LANG": "C.UTF-8"}, cwd="/", fds=descriptors,
             mounts=tuple(Mount(source=folder, target=folder, read_only=False) for folder in account.apart),
             memory=_MEMORY, processes=_PROCESSES, sealed=account.bound is Scope.READ,
             storage=account.limits.storage,

@@ -94,7 +94,8 @@ class Launch:
             self._taken = self.taking.begin(account, self.targets, self._log)
         process = await self.processes.spawn(
             kind=self.kind, name=account.name, uid=account.uid, gid=account.gid, groups=account.groups,
-            home=str(account.home), argv=self.argv, env=self.env, fds=descriptors, pty=pty,
+            home=str(account.home), results=str(account.results),
+            argv=self.argv, env=self.env, fds=descriptors, pty=pty,
             mounts=(*account_mounts(account), *self.mounts), memory=MEMORY, processes=PROCESSES,
             wildcards=self.wildcards, sealed=self.info.scope is Scope.READ, storage=account.limits.storage,
         )  # fmt: skip

@@ -41,6 +41,11 @@ class Account(Value):
         if why := self.barred(at):
             raise LabboxError("forbidden", f"cannot {action}: {why}", "ask an administrator of the box")
 
+    @property
+    def results(self) -> Path:
+        """The folder that the results of their jobs stand in, which they see as `jobs` in their home."""
+        return self.home.parent.parent / "results" / self.home.name
+
 
 class Actor(Value):
     """Who asks for a change, for the rules and for the audit trail; `origin` as in AuditEntry."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import shutil
+import stat
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from labbox.errors import LabboxError
+from labbox.files.places.syscalls import rename_without_replacing
+
+_log = logging.getLogger(__name__)
 
 ROOT_UID: Final = 0
 _KINDS: Final = ("homes", "results", "operations", "snapshots", "git")
+_JOBS: Final = "jobs"
 _FRESH: Final = ".new-"  # no user's name begins so
 
 
@@ -31,6 +38,9 @@ def prepare(state: Path, names: Collection[str]) -> None:
         folder = state / kind
         folder.mkdir(mode=0o711, exist_ok=True)
         folder.chmod(0o711)
+    for name in names if as_root() else ():
+        with suppress(OSError):  # no home, or no room: a link does until the next start
+            _convert(state / "homes" / name, name)
     for half in (state / "homes").glob(f"{_FRESH}*"):
         name = half.name.removeprefix(_FRESH)
         if name in names:
@@ -59,12 +69,12 @@ def make(state: Path, name: str, uid: int, gid: int, skeleton: Path | None) -> N
             shutil.copytree(skeleton, fresh, symlinks=True, dirs_exist_ok=True)
         fresh.chmod(0o700)
         _make_trash(fresh)
-        (fresh / "jobs").symlink_to(Path("../../results", name))  # relative: the state folder may move
         results.mkdir(mode=0o750)
         results.chmod(0o750)
         if as_root():
             os.chown(results, ROOT_UID, gid)
             _give(fresh, uid, gid)
+        _make_jobs(fresh, name)
     except OSError as error:
         take_back(state, name)
         raise LabboxError(
@@ -122,6 +132,44 @@ def drop_emptied(state: Path, name: str) -> None:
     for place in leftovers(state, name):
         with suppress(OSError):
             place.rmdir()
+
+
+def _make_jobs(home: Path, name: str) -> None:
+    """What leads to the results: a folder of root's over which each login sees them; without root a link."""
+    if as_root():
+        (home / _JOBS).mkdir(mode=0o755, exist_ok=True)
+    else:
+        (home / _JOBS).symlink_to(_link(name))
+
+
+def _link(name: str) -> Path:
+    return Path("../../results", name)  # relative: the state folder may move
+
+
+def _convert(home: Path, name: str) -> None:
+    """Put a folder where homes of earlier versions have a link; what is a person's own is renamed."""
+    folder = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        try:
+            found = os.stat(_JOBS, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            os.mkdir(_JOBS, 0o755, dir_fd=folder)
+            return
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == ROOT_UID:
+            return
+        for number in itertools.count(1):
+            aside = f"{_JOBS}-mine" if number == 1 else f"{_JOBS}-mine-{number}"
+            with suppress(FileExistsError):
+                rename_without_replacing(_JOBS, aside, folder, folder)
+                break
+        os.mkdir(_JOBS, 0o755, dir_fd=folder)
+        says = os.readlink(aside, dir_fd=folder) if stat.S_ISLNK(found.st_mode) else ""
+        if says in (str(_link(name)), str(home.parent.parent / "results" / name)):
+            os.unlink(aside, dir_fd=folder)
+        else:
+            _log.info("what %s had at ~/jobs is now ~/%s", name, aside)
+    finally:
+        os.close(folder)
 
 
 def _give(folder: Path, uid: int, gid: int) -> None:

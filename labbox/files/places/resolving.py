@@ -92,10 +92,24 @@ class Resolver:
         if path == "~" or path.startswith("~/"):
             if not self.home:
                 raise self._refused(path, "there is no home here")
-            path = self.home + path[1:]
+            results = self._results() if path.startswith("~/jobs/") else None
+            path = self.home + path[1:] if results is None else results + path[len("~/jobs") :]
         if not path.startswith("/") or "\0" in path or ("/.." in path and ".." in path.split("/")):
             raise self._refused(path, "it is no whole, plain path")
         return path
+
+    def _results(self) -> str | None:
+        """Where the results really are that a login sees at `jobs` in its home: there they can be renamed.
+
+        What is seen there is a mount of its own, out of which nothing can be moved, into the trash for one.
+        """
+        home, _, name = self.home.rstrip("/").rpartition("/")
+        try:
+            seen = os.lstat(f"{self.home}/jobs")
+            real = f"{home.rpartition('/')[0]}/results/{name}"
+            return real if os.path.samestat(seen, os.lstat(real)) else None
+        except OSError:
+            return None
 
     def _open(self, path: str, flags: int) -> int:
         """Open in pieces that the kernel takes."""
