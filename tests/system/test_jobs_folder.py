@@ -85,12 +85,12 @@ def test_what_is_deleted_in_it_comes_back_from_the_trash(alone: Box, result: Pat
 
 
 def test_sshfs_shows_it(alone: Box, result: Path, tmp_path: Path) -> None:
+    asked = (f"IdentityFile={alone.key}", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
+    words = ["-p", str(alone.port), *(word for one in asked for word in ("-o", one))]
     for what, path in (("", f"jobs/{RUN}"), ("jobs", RUN)):
         point = tmp_path / (what or "home")
         point.mkdir()
-        subprocess.run(
-            ["sshfs", f"ada@127.0.0.1:{what}", point, *options(alone, port="-p")], check=True, timeout=60
-        )
+        subprocess.run(["sshfs", f"ada@127.0.0.1:{what}", point, *words], check=True, timeout=60)
         try:
             assert (point / path / "table.csv").read_text() == "1,2\n"
         finally:
