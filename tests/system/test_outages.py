@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from harness import Box
 from person import Person, wait_for
+
+from labbox.model import JobSpec
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
@@ -159,6 +163,44 @@ def test_an_engine_that_ends_under_running_jobs(number: int, box: Box, engine: O
     job = grace.job(counting)
     assert (job["state"], job["attempt"], job["exit_code"]) == ("succeeded", 1, 0)
     assert numbers(ada, waiting) == ["later"]
+
+
+def test_kills_of_box_and_engine_lose_nothing_that_runs_write_to_their_code(
+    box: Box, engine: OwnEngine, state_disk: Path
+) -> None:
+    """At moments that nobody chose: while runs begin, write, end, and while what they wrote comes back."""
+    engine.start()
+    ada, chance = Person(box, "ada"), random.Random(7)
+    script = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo $i; echo $i >> lines.txt; sleep 0.02; done\n"
+    ada.project("writing", {"run.sh": script})
+    client, jobs = box.client(act_as="ada"), []
+    for _ in range(5):
+        jobs += [client.submit_job(JobSpec(path="writing", command=("sh", "run.sh"))).id for _ in range(2)]
+        time.sleep(chance.uniform(0.1, 3))
+        box.kill()
+        engine.end(signal.SIGKILL)
+        time.sleep(chance.uniform(0, 1))
+        engine.start()
+        box.start()
+        client = box.client(act_as="ada")
+    wait_for(lambda: all(has_ended(ada, str(job)) for job in jobs), 200)
+    expected = [str(each) for each in range(1, 101)]
+    for number in jobs:
+        job = ada.job(number)
+        assert job["state"] == "succeeded", job
+        folder = box.state / "results/ada" / job["results"].removeprefix("jobs/")
+        assert [path.name for path in (folder / "code").iterdir()] == ["lines.txt"]
+        assert (folder / "code/lines.txt").read_text().split() == expected
+        assert (folder / "log.txt").read_text().splitlines().count("50") == 1
+    box.kill()  # an engine forgets the mounts of those before it when it starts anew; the box sweeps then
+    engine.end(signal.SIGTERM)
+    engine.start()
+    box.start()
+    words = ["docker", "-H", engine.url, "volume", "ls", "-q"]
+    wait_for(lambda: not subprocess.run(words, check=True, capture_output=True).stdout)
+    mounts = Path(f"/proc/{(engine.run / 'dockerd.pid').read_text().strip()}/mountinfo")
+    assert f"{box.state}/spool" not in mounts.read_text()
+    wait_for(lambda: not list((box.state / "spool").iterdir()))
 
 
 def test_a_full_disk_refuses_in_words_and_all_goes_on_when_there_is_room(
