@@ -13,11 +13,11 @@ def main(argv: list[str] | None = None) -> int:
     return cli.run(sys.argv[1:] if argv is None else argv, serve=_serve, screens=_open_screens)
 
 
-def _serve(state: str | None, custom: str | None, ssh: str | None) -> int:
-    """Fork the spawner while this process is small and has one thread, then become the daemon."""
-    from labbox import client, spawner
+def _serve(state: str | None, custom: str | None, ssh: str | None, socket: str | None) -> int:
+    """Fork the spawner while this process is small, or find the one that listens; then become the daemon."""
+    from labbox import client, spawner, spawning
 
-    processes = spawner.start()
+    processes = spawning.find(Path(socket)) if socket else spawner.start()
     from labbox.daemon import app
 
     return app.run(

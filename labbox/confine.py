@@ -21,6 +21,7 @@ from labbox.spawning import Mount, SpawnRequest
 # <linux/sched.h>, <linux/mount.h>, <linux/prctl.h>
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWNET: Final = 0x40000000
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
 _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SLAVE = 32, 4096, 16384, 1 << 18, 1 << 19
 _MOUNT_SETATTR, _RECURSIVE, _RDONLY, _NOSUID = 442, 0x8000, 1, 2
@@ -55,7 +56,7 @@ def unshare(flags: int) -> None:
 
 def enter_namespace(descriptor: int, flags: int) -> None:
     """Enter the namespace of a descriptor, as setns(2) does."""
-    _check(_libc.setns(descriptor, flags), "return to the own namespace")
+    _check(_libc.setns(descriptor, flags), "enter a namespace")
 
 
 def end_with_parent(signal_number: int) -> None:
@@ -164,6 +165,12 @@ def _kept_in_sight(request: SpawnRequest) -> list[tuple[str, int]]:
             with suppress(FileNotFoundError, NotADirectoryError):
                 found.append((path, os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)))
     return found
+
+
+def mounts_of_its_own() -> None:
+    """What the calling process mounts from here on ends with it."""
+    unshare(CLONE_NEWNS)
+    _mount("none", "/", None, _MS_REC | _MS_SLAVE)
 
 
 def _set_attributes(path: str, flags: int, *, add: int = 0, clear: int = 0) -> None:

@@ -8,6 +8,9 @@ Without root there are no namespaces, and a process group is ended instead.
 
 What a child does is in `Spawner._child` and `_become`, in that order; nothing of the user's runs before
 `_become` has returned.
+
+Under systemd it is a unit of its own (``python -m labbox.spawner SOCKET``, see `listen`), so that the daemon
+can be without the rights that only this one needs; what else needs them is done here too (`labbox.chores`).
 """
 
 from __future__ import annotations
@@ -38,13 +41,15 @@ from labbox.confine import (
     end_with_parent,
     enter_namespace,
     expect_to_be_ended_first,
+    mounts_of_its_own,
     private_mounts,
     refuse_calls,
     set_limits,
     unshare,
 )
 from labbox.errors import LabboxError
-from labbox.spawning import Ended, SignalRequest, SpawnRequest, Started
+from labbox.readiness import notify_systemd
+from labbox.spawning import ChoreRequest, Ended, SignalRequest, SpawnRequest, Started
 
 Runner = Callable[[SpawnRequest], int]
 
@@ -117,6 +122,38 @@ def serve(sock: socket.socket, runners: Mapping[str, Runner], preloads: Sequence
         os.setsid()  # the keys of the terminal that the daemon was started from are not for us
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the daemon says when to end
+    _prepare(preloads)
+    Spawner(sock, runners).run()
+
+
+def listen(path: Path, runners: Mapping[str, Runner] = RUNNERS, preloads: Sequence[str] = PRELOADS) -> None:
+    """Be the spawner of the one daemon that connects to `path`, until it goes or SIGTERM comes.
+
+    Only a process of the same user is let in. A daemon that comes later finds a new spawner: nothing is left
+    over from one to the next.
+    """
+    _prepare(preloads)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        path.unlink(missing_ok=True)
+        os.umask(0o077)
+        listener.bind(str(path))
+        listener.listen(1)
+        notify_systemd("READY=1")
+        while True:
+            daemon, _ = listener.accept()
+            if spawning.peer_uid(daemon) == os.geteuid():
+                break
+            daemon.close()
+        path.unlink(missing_ok=True)
+    spawner = Spawner(daemon, runners)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: spawner.end())
+    spawner.run()
+
+
+def _prepare(preloads: Sequence[str]) -> None:
+    """Import what the children will need, and have what is there stay as it is."""
     _trust_only_our_folders()
     for name in preloads:
         module, _, function = name.partition(":")
@@ -126,7 +163,6 @@ def serve(sock: socket.socket, runners: Mapping[str, Runner], preloads: Sequence
     gc.collect()
     gc.disable()
     gc.freeze()
-    Spawner(sock, runners).run()
 
 
 def _trust_only_our_folders() -> None:
@@ -154,6 +190,7 @@ class Spawner:
         self._groups = ControlGroups() if self._root else None
         self._workshop = Path(tempfile.mkdtemp(prefix="labbox-", dir=_in_memory()))
         self._running: dict[int, int] = {}  # pid -> id of the request
+        self._going = True
         self._own = os.pidfd_open(os.getpid())  # readable by children once this process has died
 
     def run(self) -> None:
@@ -165,24 +202,27 @@ class Spawner:
         poll.register(self._sock, select.POLLIN)
         poll.register(wake, select.POLLIN)
         try:
-            going = True
-            while going:
+            while self._going:
                 ready = [descriptor for descriptor, _event in poll.poll()]
                 if wake in ready:
                     with suppress(BlockingIOError):
                         os.read(wake, 4096)
                     self._reap()
                 if self._sock.fileno() in ready:
-                    going = self._serve_one()
+                    self._going = self._serve_one() and self._going
         except (BrokenPipeError, ConnectionResetError):
             pass  # the daemon has gone in the middle of an answer
         finally:
             self._end_all()
 
+    def end(self) -> None:
+        """Have `run` end everything and return; for the handler of a signal, which wakes it."""
+        self._going = False
+
     def _serve_one(self) -> bool:
         request, descriptors = spawning.receive(self._sock)
         match request:
-            case SpawnRequest():
+            case SpawnRequest() | ChoreRequest():
                 self._spawn(request, descriptors)
             case SignalRequest():
                 self._signal(request)
@@ -190,11 +230,11 @@ class Spawner:
                 return False
         return True
 
-    def _spawn(self, request: SpawnRequest, descriptors: list[int]) -> None:
+    def _spawn(self, request: SpawnRequest | ChoreRequest, descriptors: list[int]) -> None:
         try:
             if len(descriptors) != request.descriptors:
                 raise OSError("cannot start a process: too many open files")
-            if self._groups:
+            if self._groups and isinstance(request, SpawnRequest):
                 self._groups.make(request)
             pid = self._fork(request, descriptors)
         except OSError as error:
@@ -208,7 +248,7 @@ class Spawner:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _fork(self, request: SpawnRequest, descriptors: list[int]) -> int:
+    def _fork(self, request: SpawnRequest | ChoreRequest, descriptors: list[int]) -> int:
         if not self._root:
             return os.fork() or self._child(request, descriptors)
         own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
@@ -220,7 +260,7 @@ class Spawner:
             os.close(own)
         return pid
 
-    def _child(self, request: SpawnRequest, descriptors: list[int]) -> NoReturn:
+    def _child(self, request: SpawnRequest | ChoreRequest, descriptors: list[int]) -> NoReturn:
         """Everything after the fork; returns never, raises never."""
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *_FORWARDED})
@@ -229,18 +269,34 @@ class Spawner:
             end_with_parent(signal.SIGKILL)
             if select.select([self._own], [], [], 0)[0]:
                 os._exit(1)  # it died before it could be followed
-            _place(request, descriptors)
-            if self._groups:
+            _place(descriptors, terminal=isinstance(request, SpawnRequest) and request.pty)
+            if self._root:
                 _stand_before()
-                self._groups.join(request)
-                expect_to_be_ended_first()
-                private_mounts(request, self._workshop)
-            _become(request, self._groups.controllers if self._groups else frozenset())
-            code = _run(self._runners[request.kind], request)
+            code = self._chore(request) if isinstance(request, ChoreRequest) else self._serve_person(request)
         except (OSError, ValueError, TypeError) as error:
             os.write(2, f"error: cannot start the session: {error}\n".encode(errors="replace"))
         finally:
             os._exit(code & 0xFF)
+
+    def _serve_person(self, request: SpawnRequest) -> int:
+        if self._groups:
+            self._groups.join(request)
+            expect_to_be_ended_first()
+            private_mounts(request, self._workshop)
+        _become(request, self._groups.controllers if self._groups else frozenset())
+        return _run(self._runners[request.kind], request)
+
+    def _chore(self, request: ChoreRequest) -> int:
+        """Do a chore of the daemon's with the rights that are here; nothing in it is a person's."""
+        os.setsid()
+        if self._root:
+            mounts_of_its_own()
+        os.umask(0o022)
+        os.chdir("/")
+        os.environ.clear()
+        os.environ.update(request.env)
+        _forget_signals()
+        return int(import_module("labbox.chores").CHORES[request.name](request.words))
 
     def _signal(self, request: SignalRequest) -> None:
         for pid, number in self._running.items():
@@ -286,9 +342,9 @@ def _shell_code(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _place(request: SpawnRequest, descriptors: list[int]) -> None:
+def _place(descriptors: list[int], *, terminal: bool) -> None:
     """Put the descriptors where they belong and close all others."""
-    wanted = [descriptors[0]] * 3 + descriptors[1:] if request.pty else list(descriptors)
+    wanted = [descriptors[0]] * 3 + descriptors[1:] if terminal else list(descriptors)
     while len(wanted) < 3:
         wanted.append(os.open(os.devnull, os.O_RDWR))
     high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, _HIGH) for descriptor in wanted]
@@ -336,14 +392,18 @@ def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
     os.chdir(request.cwd or request.home)
     os.environ.clear()
     os.environ.update({"HOME": request.home, "USER": request.name, "LOGNAME": request.name, **request.env})
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
+    _forget_signals()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that grows too large is an error, not an end
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if request.kind != "exec":  # as Python itself starts
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         gc.enable()
+
+
+def _forget_signals() -> None:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _run(runner: Runner, request: SpawnRequest) -> int:
@@ -383,3 +443,7 @@ def _text(descriptor: int, mode: str) -> io.TextIOWrapper:
     errors = "backslashreplace" if descriptor == 2 else "surrogateescape"
     line_buffering = descriptor == 2 or os.isatty(descriptor)
     return io.TextIOWrapper(raw, encoding="utf-8", errors=errors, line_buffering=line_buffering)
+
+
+if __name__ == "__main__":
+    listen(Path(sys.argv[1]))

@@ -6,15 +6,22 @@ the spawner must stay small enough to be read in one sitting.
 
 from __future__ import annotations
 
+import os
 import socket
+import struct
+import time
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
+from labbox.errors import LabboxError
 from labbox.model import Value
 
 MAX_MESSAGE: Final = 128 * 1024  # bytes; below the default send buffer of a Unix socket
 MAX_DESCRIPTORS: Final = 8
+FIND_SECONDS: Final = 30.0  # for a spawner to be there: it imports everything first
+_LOOK_SECONDS: Final = 0.05
 
 
 class Mount(Value):
@@ -59,6 +66,19 @@ class SpawnRequest(Value):
     descriptors: int = 0  # how many were sent along: the kernel drops those that the receiver has no room for
 
 
+class ChoreRequest(Value):
+    """One of `labbox.chores` to do as root, in a process that keeps the spawner's rights.
+
+    Three descriptors are sent along, which become 0, 1 and 2.
+    """
+
+    id: int
+    name: str
+    words: tuple[str, ...] = ()
+    env: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    descriptors: int = 3
+
+
 class SignalRequest(Value):
     """Send a signal to a process that the spawner forked, with all its descendants if it is SIGKILL."""
 
@@ -81,12 +101,13 @@ class Ended(Value):
     error: str = ""
 
 
-Request = SpawnRequest | SignalRequest
+Request = SpawnRequest | ChoreRequest | SignalRequest
 Answer = Started | Ended
 
 
 class _Envelope(Value):
     spawn: SpawnRequest | None = None
+    chore: ChoreRequest | None = None
     signal: SignalRequest | None = None
     started: Started | None = None
     ended: Ended | None = None
@@ -95,11 +116,46 @@ class _Envelope(Value):
 _decode = msgspec.json.Decoder(_Envelope).decode
 
 
+def peer_uid(sock: socket.socket) -> int:
+    """Whose process made the other end of a Unix socket (unix(7))."""
+    _pid, uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)
+
+
+def find(path: Path) -> socket.socket:
+    """The daemon's end of the socket to the spawner that listens at `path`, as soon as one does.
+
+    LabboxError where there is none in time, or where it is somebody else's.
+    """
+    deadline = time.monotonic() + FIND_SECONDS
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    while True:
+        try:
+            sock.connect(str(path))
+        except OSError as error:  # the one before may be ending still
+            if time.monotonic() > deadline:
+                sock.close()
+                raise LabboxError(
+                    "unavailable",
+                    f"cannot reach the spawner at {path}: {error.strerror or error}",
+                    "journalctl -u labbox-spawner tells why",
+                ) from error
+            time.sleep(_LOOK_SECONDS)
+        else:
+            break
+    if peer_uid(sock) != os.geteuid():
+        sock.close()
+        raise LabboxError("forbidden", f"cannot use the spawner at {path}: it is another user's")
+    return sock
+
+
 def send(sock: socket.socket, message: Request | Answer, descriptors: tuple[int, ...] = ()) -> None:
     """Send one message with its descriptors; ValueError above MAX_MESSAGE or MAX_DESCRIPTORS."""
     match message:
         case SpawnRequest():
             envelope = _Envelope(spawn=message)
+        case ChoreRequest():
+            envelope = _Envelope(chore=message)
         case SignalRequest():
             envelope = _Envelope(signal=message)
         case Started():
@@ -118,4 +174,5 @@ def receive(sock: socket.socket) -> tuple[Request | Answer | None, list[int]]:
     if not data:
         return None, descriptors
     envelope = _decode(data)
-    return envelope.spawn or envelope.signal or envelope.started or envelope.ended, descriptors
+    said = envelope.spawn or envelope.chore or envelope.signal or envelope.started or envelope.ended
+    return said, descriptors

@@ -36,13 +36,14 @@ from labbox.daemon.jobs.service import Jobs
 from labbox.daemon.leaving import Leaving
 from labbox.daemon.people import People
 from labbox.daemon.processes import Allowance, Processes
-from labbox.daemon.reporting import notify_systemd, set_up_log
+from labbox.daemon.reporting import set_up_log
 from labbox.daemon.state import StateFolder
 from labbox.daemon.store import Store
 from labbox.daemon.taking import Taking
 from labbox.daemon.transferring import WorkerTransfers
 from labbox.daemon.workers import Workers, start_through
 from labbox.errors import LabboxError
+from labbox.readiness import notify_systemd
 
 log = logging.getLogger("labbox")
 
@@ -148,7 +149,7 @@ class _Box:
         self._workers = Workers(start_through(self._processes))
         self._threads = ThreadPoolExecutor(_FOLDER_THREADS, thread_name_prefix="folders")
         self._logs = Logs()
-        self._engine = Engine(box=state.box_id, gpu_count=total.gpus)
+        self._engine = Engine(box=state.box_id, gpu_count=total.gpus, chores=self._processes.chore)
         index = read_package_index(os.environ, settings.index)
         base = BaseImage(
             self._engine.connection,
@@ -158,6 +159,7 @@ class _Box:
             pull=settings.containers.pull,
             build_network=settings.containers.build_network,
             build_args=index.proxy_arguments(),
+            chores=self._processes.chore,
         )
         self._environments = Environments(
             self._engine.connection, base, configuration, state.path, box=state.box_id

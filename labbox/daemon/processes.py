@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Final, Literal
 from labbox import spawning
 from labbox.errors import LabboxError
 from labbox.model import Value
-from labbox.spawning import Ended, Mount, Request, SignalRequest, SpawnRequest, Started
+from labbox.spawning import ChoreRequest, Ended, Mount, Request, SignalRequest, SpawnRequest, Started
 
 START_SECONDS: Final = 20.0  # a fork takes milliseconds; a machine that swaps, seconds
 _SPARE: Final = 1 << 20  # bytes of a file that somebody without room may write: settings, a history
@@ -173,9 +174,23 @@ class Processes:
             file_bytes=file_bytes, scratch=self._allowance.scratch, keep=self._allowance.keep,
             person_memory=self._allowance.memory, person_processes=self._allowance.processes,
         )  # fmt: skip
+        return await self._start(request, tuple(fds))
+
+    async def chore(self, name: str, words: Sequence[str], descriptors: tuple[int, int, int]) -> Process:
+        """Have the spawner do one of `labbox.chores`, with this process's environment and these as 0, 1, 2.
+
+        The caller keeps the descriptors. LabboxError("unavailable") where nothing can be forked.
+        """
+        if self._end is None or self._end.done():
+            raise _gone()
+        request = ChoreRequest(id=next(self._ids), name=name, words=tuple(words), env=dict(os.environ))
+        return await self._start(request, descriptors)
+
+    async def _start(self, request: SpawnRequest | ChoreRequest, fds: tuple[int, ...]) -> Process:
+        number = request.id
         process = self._alive[number] = Process(self, number)
         try:
-            await self.request(request, tuple(fds))
+            await self.request(request, fds)
             async with asyncio.timeout(START_SECONDS):
                 await asyncio.shield(process._started)  # noqa: SLF001 - the two are one thing in two classes
         except TimeoutError as error:
@@ -202,7 +217,7 @@ class Processes:
                 except BlockingIOError:
                     await self._room()
                 except OSError as error:
-                    if isinstance(message, SpawnRequest):
+                    if not isinstance(message, SignalRequest):
                         raise
                     raise _gone() from error
                 else:

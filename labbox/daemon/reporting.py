@@ -1,10 +1,9 @@
-"""What the daemon says of itself: its log on standard error, and its readiness to systemd."""
+"""What the daemon says of itself: its log on standard error."""
 
 from __future__ import annotations
 
 import logging
 import os
-import socket
 import sys
 from typing import Final
 
@@ -50,18 +49,3 @@ def set_up_log() -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("labbox").setLevel(os.environ.get("LABBOX_LOG", "INFO").upper())
-
-
-def notify_systemd(state: str) -> None:
-    """Tell the service manager (sd_notify(3)); nothing where there is none."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        sock.settimeout(1.0)
-        try:
-            sock.sendto(state.encode(), address)
-        except OSError as error:
-            logging.getLogger("labbox").warning("cannot notify systemd: %s", error.strerror or error)

@@ -529,7 +529,7 @@ def test_sessions_cannot_start_boxes_or_screens(served: Served, labbox: Run) -> 
 
     assert cli.run(["up", "--state", "/s", "--ssh", ":1"], serve=serve) == 0
     assert cli.run(["tui", "--as", "ada"], screens=screens) == 3
-    assert started == [("/s", None, ":1"), (None, "ada", "files")]
+    assert started == [("/s", None, ":1", None), (None, "ada", "files")]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from labbox.daemon.containers.aptaccess import keep_run
+from labbox.daemon.containers.chores import Chores, by_ourselves
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.debian import (
     archive_access,
@@ -55,11 +56,13 @@ class BaseImage:
         pull: bool = True,
         build_network: str = "bridge",
         build_args: Mapping[str, str] | None = None,
+        chores: Chores = by_ourselves,
     ) -> None:
         """Nothing is done yet.
 
         `recipe` is the Dockerfile, `scratch` a folder with room for a bare Debian (400 MB). `build_args` are
-        what builds need to reach the outside, as `http_proxy`: they do not stay in the image.
+        what builds need to reach the outside, as `http_proxy`: they do not stay in the image. `chores` does
+        what wants more of root than this process has.
         """
         self.name = name
         self._connection = connection
@@ -68,6 +71,7 @@ class BaseImage:
         self._pull = pull
         self._network = build_network
         self._build_args = dict(build_args or {})
+        self._chores = chores
         self._making: asyncio.Task[str] | None = None
         self._reports: list[Report] = []
         self._last: Progress | None = None
@@ -144,7 +148,7 @@ class BaseImage:
         if await find_image(self._connection, made) is None:
             self._tell(f"making a bare Debian {suite} here with debootstrap")
             await asyncio.to_thread(self._scratch.mkdir, parents=True, exist_ok=True)
-            async with bare_system(suite, self._scratch, self._bootstrapped) as root:
+            async with bare_system(suite, self._scratch, self._bootstrapped, chores=self._chores) as root:
                 self._tell("importing it into the engine")
                 await import_folder(self._connection, root, made)
         return made

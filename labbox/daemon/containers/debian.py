@@ -14,9 +14,10 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from labbox.daemon.containers.aptaccess import access, as_netrc, bare_address
+from labbox.daemon.containers.chores import Chores, by_ourselves, output
 from labbox.errors import LabboxError
 from labbox.model import Value
 from labbox.text import decode, visible_line
@@ -98,7 +99,11 @@ def _lines(text: str) -> Iterable[Archive]:
 
 @contextlib.asynccontextmanager
 async def bare_system(
-    suite: str, scratch: Path, progress: Callable[[float, float], None], etc: Path = ETC
+    suite: str,
+    scratch: Path,
+    progress: Callable[[float, float], None],
+    etc: Path = ETC,
+    chores: Chores = by_ourselves,
 ) -> AsyncIterator[Path]:
     """A folder below `scratch` that holds a minimal Debian with this box's settings; it is gone afterwards.
 
@@ -121,12 +126,12 @@ async def bare_system(
     try:
         sources = archives(etc / "apt", suite)
         mirror = [bare_address(sources[0].address)] if sources else []
-        command = ["debootstrap", "--debian-installer", "--variant=minbase", suite, str(root), *mirror]
+        words = ["--debian-installer", "--variant=minbase", suite, str(root), *mirror]
         with tempfile.TemporaryDirectory(dir=scratch, prefix="access-") as home:
             passwords = Path(home) / ".netrc"  # what debootstrap fetches with reads it; its words all can see
             passwords.touch(mode=0o600)
             passwords.write_text(as_netrc(access(etc / "apt", [one.address for one in sources])))
-            await _debootstrap(command, progress, home)
+            await _debootstrap([home, *words], progress, chores)
         await asyncio.to_thread(_furnish, root, sources, etc)
         await _copy_apt_settings(root)
         yield root
@@ -134,23 +139,14 @@ async def bare_system(
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
 
 
-async def _debootstrap(command: list[str], progress: Callable[[float, float], None], home: str) -> None:
-    """Run it and read the protocol of its --debian-installer mode (`functions` of debootstrap)."""
-    process = await asyncio.create_subprocess_exec(
-        "/bin/sh",
-        "-c",
-        'exec "$@" 3>&1 >/dev/null 2>&1',
-        "sh",
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "LC_ALL": "C.UTF-8", "HOME": home},
-        start_new_session=True,
-    )
-    said = cast(asyncio.StreamReader, process.stdout)  # a pipe was asked for
+async def _debootstrap(words: list[str], progress: Callable[[float, float], None], chores: Chores) -> None:
+    """Run it and read the protocol of its --debian-installer mode (`functions` of debootstrap).
+
+    The first word is the home that it runs in.
+    """
     errors: list[str] = []
     try:
-        async with asyncio.timeout(_MAKE_SECONDS):
+        async with asyncio.timeout(_MAKE_SECONDS), output(chores, "debootstrap", words) as (said, chore):
             async for raw in said:
                 line = visible_line(decode(raw.rstrip(b"\n")))
                 match = _PROGRESS.match(line)
@@ -160,17 +156,12 @@ async def _debootstrap(command: list[str], progress: Callable[[float, float], No
                     progress(begin + (end - begin) * done, 100)
                 elif line.startswith(("E: ", "EA: ", "W: ", "WA: ")):
                     errors.append(line.partition(": ")[2])
-            code = await process.wait()
+            code = await chore.wait()
     except TimeoutError:
         raise LabboxError(
             "unavailable",
             f"cannot make the job base image: debootstrap was not done in {_MAKE_SECONDS:.0f} s",
         ) from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, 9)
-            await process.wait()
     if code != 0:
         raise LabboxError(
             "unavailable",

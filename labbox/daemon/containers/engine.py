@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from labbox.daemon.containers.cgroups import Consumed, Groups
+from labbox.daemon.containers.chores import Chores, by_ourselves, output
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.feed import close_input, write_input
-from labbox.daemon.containers.firewall import raise_wall
 from labbox.daemon.containers.gpus import Gpus
 from labbox.daemon.containers.hosts import Openings
 from labbox.daemon.containers.layers import volume_name
@@ -48,6 +48,7 @@ BOX_LABEL: Final = "labbox.box"
 _BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked whether it lives
 _BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
 _NEAR_LIMIT: Final = 0.9  # of its memory: a run that stayed below did not meet its limit
+_WALL_SECONDS: Final = 120.0  # a dozen commands, each of which may have to wait for a lock
 _TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
 
 Listener = Callable[[str, ContainerState], None]
@@ -56,10 +57,13 @@ Listener = Callable[[str, ContainerState], None]
 class Engine:
     """The engine's containers that belong to this box, known by the label `labbox.box`."""
 
-    def __init__(self, url: str | None = None, *, box: str, gpu_count: int = 0) -> None:
+    def __init__(
+        self, url: str | None = None, *, box: str, gpu_count: int = 0, chores: Chores = by_ourselves
+    ) -> None:
         """Use the engine at `url` (else DOCKER_HOST, else Debian's); nothing is asked before `run`.
 
-        `gpu_count`: how many GPUs the box has for jobs; each is given to one run at a time.
+        `gpu_count`: how many GPUs the box has for jobs; each is given to one run at a time. `chores`
+        does what wants more of root than this process has.
         """
         self.connection = Connection(url)
         self.available = False
@@ -67,7 +71,8 @@ class Engine:
         self._box = box
         self._gpus = Gpus(gpu_count)
         self._groups = Groups(box, "")
-        self._openings = Openings()
+        self._chores = chores
+        self._openings = Openings(chores)
         self._changed: list[Callable[[], None]] = []
         self._listeners: list[Listener] = []
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
@@ -434,10 +439,22 @@ class Engine:
         network = await self.connection.call(work)
         self._job_networks = _subnets(network)
         if os.geteuid() == 0:
-            self.wall_trouble = await asyncio.to_thread(raise_wall, _bridge(network))
+            self.wall_trouble = await self._raise_wall(_bridge(network))
             if self.wall_trouble:
                 _log.warning("%s", self.wall_trouble)
         self._network_made = True
+
+    async def _raise_wall(self, bridge: str) -> str:
+        try:
+            async with (
+                asyncio.timeout(_WALL_SECONDS),
+                output(self._chores, "wall", (bridge,)) as (said, wall),
+            ):
+                sentence = (await said.read()).decode(errors="replace")
+                code = await wall.wait()
+        except TimeoutError:
+            sentence, code = "", 124
+        return sentence or (f"jobs with a network may reach the box's own ports: code {code}" if code else "")
 
     async def _see_network(self) -> None:
         """Know the network where it is there already, and its wall too: runs may be in it."""

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import fcntl
+import errno
 import os
 import socket
-import struct
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
+import msgspec
+
+from labbox.chores import MAX_LISTENERS
+from labbox.daemon.containers.chores import Chores, by_ourselves
 from labbox.daemon.containers.run import Opening
 from labbox.errors import LabboxError
 
-T = TypeVar("T")
-
-_CLONE_NEWNET: Final = 0x40000000
-_SIOCSIFADDR: Final = 0x8916
 _CONNECT_SECONDS: Final = 10.0
 _CONNECTIONS: Final = 64  # of one run at once
 _CHUNK: Final = 65536
@@ -34,8 +30,9 @@ _CHUNK: Final = 65536
 class Openings:
     """The listeners of all runs; a run's are closed with it."""
 
-    def __init__(self) -> None:
-        """No listener yet."""
+    def __init__(self, chores: Chores = by_ourselves) -> None:
+        """No listener yet; `chores` does what enters a namespace."""
+        self._chores = chores
         self._servers: dict[str, list[asyncio.Server]] = {}
 
     async def open(self, name: str, pid: int, opened: tuple[Opening, ...], gate: Path) -> None:
@@ -46,7 +43,7 @@ class Openings:
         if name in self._servers:
             return
         try:
-            sockets = await asyncio.to_thread(_in_namespace, pid, lambda: _listen_all(opened))
+            sockets = await _listeners(self._chores, pid, opened)
         except OSError as error:
             raise LabboxError(
                 "unavailable",
@@ -105,57 +102,29 @@ async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write_eof()
 
 
-def _listen_all(opened: tuple[Opening, ...]) -> list[socket.socket]:
-    with contextlib.ExitStack() as undo:
-        sockets = [undo.enter_context(_listen(one)) for one in opened]
-        undo.pop_all()
-    return sockets
-
-
-def _listen(one: Opening) -> socket.socket:
-    if one.literal and not one.address.startswith("127."):
-        _add_address(one.address)
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((one.address, one.port))
-        listening.listen(16)
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def _add_address(address: str) -> None:
-    """Give the loopback device an address more, as `ifconfig lo:N ADDRESS` does (netdevice(7))."""
-    alias = f"lo:{socket.inet_aton(address).hex()}".encode()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        request = struct.pack("16sH2x4s8x", alias, socket.AF_INET, socket.inet_aton(address))
-        fcntl.ioctl(control, _SIOCSIFADDR, request)
-
-
-def _in_namespace(pid: int, work: Callable[[], T]) -> T:
-    """Run `work` in the network namespace of a process: in a thread of its own, which ends with it."""
-    results: list[T] = []
-    errors: list[OSError] = []
-
-    def run() -> None:
-        try:
-            namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+async def _listeners(chores: Chores, pid: int, opened: tuple[Opening, ...]) -> list[socket.socket]:
+    """Sockets that listen in the namespace of a process; OSError where they cannot be made."""
+    wanted = [(one.address, one.port, one.literal and not one.address.startswith("127.")) for one in opened]
+    words = (str(pid), msgspec.json.encode(wanted).decode())
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            nothing = os.open(os.devnull, os.O_RDWR)
             try:
-                libc = ctypes.CDLL(None, use_errno=True)
-                if libc.setns(namespace, _CLONE_NEWNET) != 0:
-                    code = ctypes.get_errno()
-                    raise OSError(code, os.strerror(code))
+                chore = await chores("listen", words, (theirs.fileno(), nothing, nothing))
             finally:
-                os.close(namespace)
-            results.append(work())
-        except OSError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="engine-namespace")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+                os.close(nothing)
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await chore.wait()
+        finally:
+            await chore.kill()
+        ours.setblocking(False)
+        said, made, _flags, _address = socket.recv_fds(ours, 16, MAX_LISTENERS)
+    sockets = [socket.socket(fileno=descriptor) for descriptor in made]
+    if said != b"0" or len(sockets) != len(opened):
+        for one in sockets:
+            one.close()
+        number = int(said) if said.isdigit() else errno.EIO
+        raise OSError(number, os.strerror(number))
+    return sockets
