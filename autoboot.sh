@@ -226,8 +226,11 @@ real() {
     say "the box's configuration is now in $custom"
   fi
   if has_systemd; then
-    sed -e "s,@PREFIX@,$prefix,g" -e "s,@STATE@,$state,g" -e "s,@CUSTOM@,$custom,g" -e "s,@SSH@,$ssh,g" \
-      "$here/systemd/labbox.service" >/etc/systemd/system/labbox.service
+    local unit
+    for unit in labbox-spawner.service labbox.service; do
+      sed -e "s,@PREFIX@,$prefix,g" -e "s,@STATE@,$state,g" -e "s,@CUSTOM@,$custom,g" -e "s,@SSH@,$ssh,g" \
+        "$here/systemd/$unit" >"/etc/systemd/system/$unit"
+    done
     mkdir -p "$state"
     systemctl daemon-reload
     systemctl enable labbox

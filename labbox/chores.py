@@ -14,6 +14,8 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
@@ -65,6 +67,16 @@ def _listen(words: Sequence[str]) -> int:
     return 0
 
 
+def _remove_groups(words: Sequence[str]) -> int:
+    """Remove empty control groups of runs; those that are in use, and what is no control group, stay."""
+    for word in words:
+        folder = Path(word)
+        if folder.is_relative_to("/sys/fs/cgroup") and ".." not in folder.parts:
+            with suppress(OSError):
+                folder.rmdir()
+    return 0
+
+
 def _listener(address: str, port: int, add: bool) -> socket.socket:
     if add:
         _add_address(address)
@@ -87,6 +99,7 @@ CHORES: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "debootstrap": _debootstrap,
     "wall": _wall,
     "listen": _listen,
+    "groups": _remove_groups,
 }
 
 

@@ -136,8 +136,9 @@ def listen(path: Path, runners: Mapping[str, Runner] = RUNNERS, preloads: Sequen
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         path.unlink(missing_ok=True)
-        os.umask(0o077)
+        mask = os.umask(0o077)
         listener.bind(str(path))
+        os.umask(mask)
         listener.listen(1)
         notify_systemd("READY=1")
         while True:

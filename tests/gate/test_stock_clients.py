@@ -109,6 +109,22 @@ def test_clients_that_know_older_macs_come_in(box: Attacked, mac: str) -> None:
     assert b"ada" in done.stdout
 
 
+def test_curl_gets_and_puts_files_by_sftp(box: Attacked, tmp_path: Path) -> None:
+    (tmp_path / "measured").write_text("held")
+    place = f"sftp://ada@127.0.0.1:{box.port}/~/by-curl"
+    words = ["curl", "-sS", "--insecure", "--key", str(box.key), "--pubkey", f"{box.key}.pub"]
+    for more in (("-T", str(tmp_path / "measured"), place), ("-o", str(tmp_path / "back"), place)):
+        done = subprocess.run(
+            [*words, *more],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "HOME": str(tmp_path)},
+        )
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "back").read_text() == "held"
+
+
 def test_familiar_words_over_ssh(box: Attacked) -> None:
     for word, instead in (
         ("ls", "file ls"),

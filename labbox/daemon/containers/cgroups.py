@@ -7,11 +7,11 @@ drivers.
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import re
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -67,10 +67,13 @@ class Groups:
             memory=_number(self._folder("memory", name) / "memory.usage_in_bytes"),
         )
 
-    def remove(self, name: str) -> None:
-        """Forget a run whose container is gone; what is still in use stays."""
+    def remove(self, name: str) -> list[Path]:
+        """Forget a run whose container is gone; what is still in use stays.
+
+        The folders that this process may not remove, as it sees the hierarchy read-only under systemd.
+        """
         if not self.usable:
-            return
+            return []
         if self._systemd:
             subprocess.run(  # noqa: S603 - our own words; systemd removes a slice's groups with it
                 ["/usr/bin/systemctl", "stop", "--no-block", self._slice(name)],
@@ -80,21 +83,19 @@ class Groups:
                 timeout=_SYSTEMCTL_SECONDS,
                 check=False,
             )
-            return
-        for hierarchy in self._hierarchies():
-            with contextlib.suppress(OSError):
-                self._folder(hierarchy, name).rmdir()
+            return []
+        return _refused(self._folder(hierarchy, name) for hierarchy in self._hierarchies())
 
-    def sweep(self, keep: Collection[str]) -> None:
-        """Remove what earlier daemons left behind, but for the runs named."""
+    def sweep(self, keep: Collection[str]) -> list[Path]:
+        """Remove what earlier daemons left behind, but for the runs named; else as `remove`."""
         if not self.usable or self._systemd:
-            return
+            return []
+        left: list[Path] = []
         for hierarchy in self._hierarchies():
             top = self._folder(hierarchy, "")
-            for folder in top.iterdir() if top.is_dir() else ():
-                if folder.is_dir() and folder.name not in keep:
-                    with contextlib.suppress(OSError):
-                        folder.rmdir()
+            folders = top.iterdir() if top.is_dir() else ()
+            left += (one for one in folders if one.is_dir() and one.name not in keep)
+        return _refused(left)
 
     def _slice(self, name: str) -> str:
         # a dash in a slice's name means a level: all runs are children of one slice
@@ -110,6 +111,18 @@ class Groups:
         if self._systemd:
             return root / f"{self._top}.slice" / self._slice(name)
         return root / self._top / name
+
+
+def _refused(folders: Iterable[Path]) -> list[Path]:
+    """Remove groups; those that only a file system that cannot be written to keeps."""
+    refused = []
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno == errno.EROFS and folder.exists():
+                refused.append(folder)
+    return refused
 
 
 def _number(path: Path) -> int | None:

@@ -49,6 +49,7 @@ _BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked 
 _BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
 _NEAR_LIMIT: Final = 0.9  # of its memory: a run that stayed below did not meet its limit
 _WALL_SECONDS: Final = 120.0  # a dozen commands, each of which may have to wait for a lock
+_GROUPS_SECONDS: Final = 20.0
 _TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
 
 Listener = Callable[[str, ContainerState], None]
@@ -199,10 +200,16 @@ class Engine:
         limit = self._memory.get(name)
         return limit is None or ended.peak_memory is None or ended.peak_memory > limit * _NEAR_LIMIT
 
+    async def _remove_groups(self, folders: list[Path]) -> None:
+        if folders:
+            words = [str(folder) for folder in folders]
+            async with asyncio.timeout(_GROUPS_SECONDS), output(self._chores, "groups", words) as (_, chore):
+                await chore.wait()
+
     async def _catch_up(self) -> None:
         """Take over what is there: counters, devices and open hosts of runs; tell how each one stands."""
         found = await self._list()
-        await asyncio.to_thread(self._groups.sweep, found.keys())
+        await self._remove_groups(await asyncio.to_thread(self._groups.sweep, found.keys()))
         if not self._swept:  # nothing of this daemon's has been made yet
             await self.connection.call(lambda api: sweep_volumes(api, f"{BOX_LABEL}={self._box}", found))
             self._swept = True
@@ -395,7 +402,7 @@ class Engine:
         self._gpus.free(name)
         self._out_of_memory.discard(name)
         self._memory.pop(name, None)
-        await asyncio.to_thread(self._groups.remove, name)
+        await self._remove_groups(await asyncio.to_thread(self._groups.remove, name))
 
     async def write_input(self, run: RunSpec | Path, data: bytes) -> None:
         """Hand bytes to a run with `stdin` or to its spool; LabboxError "conflict" where it reads none."""

@@ -25,6 +25,7 @@ def box_total(settings: JobSettings) -> Resources:
     )
 
 
-def count_gpus(devices: Path = Path("/dev")) -> int:
-    """The NVIDIA devices of this machine."""
-    return sum(1 for path in devices.glob("nvidia[0-9]*") if path.is_char_device())
+def count_gpus(devices: Path = Path("/dev"), driver: Path = Path("/proc/driver/nvidia/gpus")) -> int:
+    """The NVIDIA devices of this machine: else what its driver lists, where the devices are hidden."""
+    seen = sum(1 for path in devices.glob("nvidia[0-9]*") if path.is_char_device())
+    return seen or sum(1 for path in driver.glob("*") if path.is_dir())
