@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from harness import Box, ssh_options
+from harness import Box, Terminal, ssh_options
 from person import Person
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -145,3 +146,26 @@ def test_unchanged_input_is_shared_and_not_copied(ada: Person, box: Box) -> None
 
 def _used(folder: Path) -> int:
     return int(subprocess.run(["du", "-s", "-B1", folder], capture_output=True, check=True).stdout.split()[0])
+
+
+@pytest.mark.parametrize(
+    "words", [("--follow",), ("--follow", "--time", "1h"), ("--follow", "--name", "x" * 60)]
+)
+def test_a_job_followed_on_a_terminal_ends_quietly(ada: Person, words: tuple[str, ...]) -> None:
+    script = "for i in 1 2 3; do echo labbox:progress $i/3; echo step $i; sleep 0.6; done\n"
+    ada.project("followed", {"code/run.sh": script})
+    terminal = Terminal(ada.box.ssh("ada", "job", "submit", "followed", *words, tty=True))
+    try:
+        terminal.wait_for("step 3", seconds=60)
+        deadline = time.monotonic() + 60
+        while (ended := os.waitpid(terminal.pid, os.WNOHANG))[0] == 0:
+            assert time.monotonic() < deadline
+            terminal.read(0.05)
+        terminal.drain()
+    finally:
+        os.close(terminal.fd)
+    assert os.waitstatus_to_exitcode(ended[1]) == 0
+    seen = bytes(terminal.data)
+    assert b"step 1" in seen
+    for fault in (b"Traceback", b"Exception in thread", b"Error"):
+        assert fault not in seen, seen[-2000:]
