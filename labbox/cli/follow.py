@@ -93,8 +93,9 @@ def progress_drawn(session: Session, job: Job, bar: Bar) -> Iterator[None]:
 
     def watch() -> None:
         try:
+            cursor = box.list_jobs(limit=1).cursor  # before the look: what changes in between is an event
             _show(bar, box.show_job(job.id).job)
-            for event in box.events(follow=True, mine=False):
+            for event in box.events(after=cursor, follow=True):
                 if event.job is not None and event.job.id == job.id:
                     _show(bar, event.job)
         except LabboxError:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
@@ -24,6 +26,9 @@ from labbox.model import JobState, Progress
 if TYPE_CHECKING:
     from done import Done
     from serving import Served
+
+    from labbox.daemon.people import Account
+    from labbox.protocol import Event
 
 Run = Callable[..., "Done"]
 HEAVY = (
@@ -212,8 +217,12 @@ def on_a_terminal(words: list[str], until: Callable[[bytes], bool] | None = None
         os.environ["COLUMNS"] = str(columns)
         os.execv(sys.executable, [sys.executable, "-m", "labbox", *words])
     shown = b""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while True:
+        if not select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail(f"it does not end, and showed {shown!r}")
         try:
             piece = os.read(terminal, 65536)
         except OSError:  # EIO: the other end is closed
@@ -238,18 +247,20 @@ def test_a_table_fits_the_terminal_and_hides_no_controls(served: Served, labbox:
     assert b"\x1b" not in shown
 
 
-def test_following_draws_a_bar_that_makes_way_and_ctrl_c_detaches(served: Served) -> None:
-    async def play() -> None:
-        jobs = served.jobs
-        while 1 not in jobs.jobs:
-            async with jobs._changed:
-                await jobs._changed.wait()
-        await jobs.write(1, "first \x1b[31mred\n")
-        await jobs.move(
-            1, JobState.RUNNING, progress=Progress(phase="running", done=40, total=100, rate=2, remaining=30)
-        )
+def test_following_draws_a_bar_that_makes_way_and_ctrl_c_detaches(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, stream = served.jobs, served.jobs.events
 
-    served.soon(play)
+    async def start_then_stream(account: Account, **asked: Any) -> AsyncIterator[Event]:
+        """It starts after it was looked at and before changes are listened to; nothing happens to it then."""
+        at = Progress(phase="running", done=40, total=100, rate=2, remaining=30)
+        await jobs.write(1, "first \x1b[31mred\n")
+        await jobs.move(1, JobState.RUNNING, progress=at)
+        async for event in stream(account, **asked):
+            yield event
+
+    monkeypatch.setattr(jobs, "events", start_then_stream)
     shown = on_a_terminal(
         ["job", "submit", "study", "--follow", "--as", "ada"],
         until=lambda text: b"40/100" in text and b"first" in text,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from passable import passable
 
 from labbox.errors import LabboxError
 from labbox.files.editing import MAX_BYTES, ChangedBeneathError, EditedFile, FolderClosedError
@@ -246,10 +247,7 @@ async def test_a_full_disk_leaves_the_old_text_whole(places: Places, small_disk:
 
 @pytest.mark.root
 def test_a_folder_that_takes_no_files_is_told_and_the_file_itself_is_written(tmp_path: Path) -> None:
-    above = tmp_path
-    while above != above.parent:
-        above.chmod(above.stat().st_mode | 0o011)
-        above = above.parent
+    passable(tmp_path)
     folder = tmp_path / "closed"
     folder.mkdir()
     path = folder / "notes.txt"

@@ -14,6 +14,7 @@ import pytest
 from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from passable import passable
 
 from labbox.errors import LabboxError
 from labbox.files import known as known_files
@@ -244,11 +245,7 @@ def test_an_unreadable_file_is_named(lab: Any, tmp_path: Path) -> None:
         assert "“input/a.csv”: you may not read it" in lab.errors()[0].text
         return
     tmp_path.chmod(0o755)
-    parent = tmp_path.parent
-    while parent != parent.parent:
-        if not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)  # pytest's own folder is closed to others
-        parent = parent.parent
+    passable(tmp_path)
     folder = lab.project(APP)
     for path in (lab.home, lab.snapshots, *folder.rglob("*"), folder):
         os.chown(path, 70_123, 70_123)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from passable import passable
 
 from labbox.files import work, worker
 from labbox.files.project import Defaults
@@ -20,11 +21,7 @@ UID = 70_321
 @pytest.fixture
 def box(tmp_path: Path) -> Path:
     """A home of the person's, and folders behind one that only root can enter."""
-    closed = tmp_path
-    while closed != closed.parent:  # pytest's own folders are closed to others
-        if not closed.stat().st_mode & 0o001:
-            closed.chmod(closed.stat().st_mode | 0o011)
-        closed = closed.parent
+    passable(tmp_path)
     for name in ("home", "root/snapshots", "root/target"):
         (tmp_path / name).mkdir(parents=True)
         os.chown(tmp_path / name, UID, UID)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from passable import passable
 
 from labbox.custom import Configuration, Settings, load
 from labbox.custom.schema import PeopleSettings, SshSettings
@@ -208,9 +209,7 @@ def ssh_settings() -> SshSettings:
 async def box(
     tmp_path: Path, spawner: socket.socket, client_key: Path, host_keys: Path, ssh_settings: SshSettings
 ) -> AsyncIterator[Box]:
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.geteuid() and folder not in (Path("/"), Path("/tmp")):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    passable(tmp_path)
     state = tmp_path / "state"
     state.mkdir(mode=0o711)
     shutil.copytree(host_keys, state / "secrets")

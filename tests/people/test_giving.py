@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from passable import passable
 
 from labbox.daemon.people import BOX, Account, People
 from labbox.daemon.people.giving import Given, give
@@ -26,13 +27,6 @@ DEFAULT = b"\x02\x00\x00\x00" + b"".join(
 async def add(people: People, *names: str) -> None:
     for name in names:
         await people.add(UserAdd(name=name), BOX)
-
-
-def reachable(folder: Path) -> None:
-    """Let others through to it."""
-    for above in (folder, *folder.parents):
-        if above.stat().st_uid == os.geteuid() and above.parent != Path("/"):
-            above.chmod(above.stat().st_mode | 0o011)
 
 
 async def account(people: People, name: str) -> Account:
@@ -53,7 +47,7 @@ def as_user(one: Account, script: str) -> subprocess.CompletedProcess[str]:
 async def test_a_hard_link_keeps_no_view_for_a_removed_member(
     people: People, state: Path, tried: Callable[..., None], removed: str
 ) -> None:
-    reachable(state)
+    passable(state)
     await add(people, "ada", "bob")
     project = await people.projects.add("atlas", ("ada", "bob"), BOX)
     ada, bob = await account(people, "ada"), await account(people, "bob")
@@ -122,7 +116,7 @@ def test_what_is_swapped_meanwhile_leads_nowhere_else(tmp_path: Path, tried: Cal
     (victim / "secret").chmod(0o604)
     folder.mkdir()
     folder.chmod(0o777)
-    reachable(tmp_path)
+    passable(tmp_path)
     swap = f"""
 import os
 os.chdir({str(folder)!r})

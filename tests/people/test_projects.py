@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from passable import passable
 
 from labbox.custom import Configuration
 from labbox.daemon.people import BOX, Account, People
@@ -67,8 +68,7 @@ async def test_a_project_is_a_gid_with_a_folder_and_members(
 
 
 async def test_what_one_puts_there_the_others_can_work_on(people: People, state: Path) -> None:
-    for above in (state, *state.parents[:2]):
-        above.chmod(0o711)
+    passable(state)
     await add(people, "ada", "grace", "eve")
     await people.projects.add("atlas", ("ada", "grace"), BOX)
     ada, grace, eve = [await people.account(name) for name in ("ada", "grace", "eve")]

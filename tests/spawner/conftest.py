@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from passable import passable
 
 from labbox.daemon.processes import Process, Processes
 from labbox.errors import LabboxError
@@ -70,10 +71,7 @@ class Person:
 def ada(tmp_path: Path) -> Person:
     """A user with a home that the real ids own; the folders above can be passed."""
     uid = 70000 if os.geteuid() == 0 else os.geteuid()
-    folder = tmp_path
-    while folder != folder.parent and folder.stat().st_uid == os.geteuid() and folder != Path("/tmp"):
-        folder.chmod(folder.stat().st_mode | 0o011)
-        folder = folder.parent
+    passable(tmp_path)
     home = tmp_path / "ada"
     home.mkdir(mode=0o700)
     os.chown(home, uid, uid if os.geteuid() == 0 else -1)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from passable import passable
 
 UID = 70_322  # a person
 
@@ -84,9 +85,5 @@ def person() -> Callable[[Callable[[], Awaitable[None]]], None]:
 @pytest.fixture
 def reachable(tmp_path: Path) -> Path:
     """A folder that others can reach, though pytest's own are closed to them."""
-    above = tmp_path
-    while above != above.parent:
-        if not above.stat().st_mode & 0o001:
-            above.chmod(above.stat().st_mode | 0o011)
-        above = above.parent
+    passable(tmp_path)
     return tmp_path
