@@ -281,7 +281,7 @@ async def test_a_mounted_path_cannot_be_made_by_the_engine(
     engine: Engine, make_run: Callable[..., RunSpec]
 ) -> None:
     run = make_run("true", input=Path("/nonexistent/labbox-input"))
-    with pytest.raises(Exception, match=r"cannot start .*does not exist"):
+    with pytest.raises(Exception, match=r"cannot start .*: /nonexistent/labbox-input is not there"):
         await engine.create_and_start(run)
     assert not Path("/nonexistent").exists()
     assert await engine.inspect(run.name) is None

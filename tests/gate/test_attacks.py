@@ -85,7 +85,8 @@ async def test_no_exchange_of_keys_keeps_others_waiting(box: Attacked, tried: Ca
 async def test_slow_exchanges_are_not_offered(box: Attacked, tried: Callable[..., None]) -> None:
     for kex in ("diffie-hellman-group18-sha512", "diffie-hellman-group16-sha512"):
         tried()
-        with pytest.raises(asyncssh.KeyExchangeFailed):
+        # which of the two ends first notices that there is none in common is chance
+        with pytest.raises((asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost)):
             await login(box, kex_algs=[kex])
 
 

@@ -27,7 +27,7 @@ class Unix(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX); self.sock.settimeout(30); self.sock.connect(sys.argv[1])
 taken, box = [], Unix("box")
 print("asking", flush=True)
-while not select.select([0], [], [], 0.01)[0]:
+while not select.select([0], [], [], 0.01)[0] or len(taken) < 3:  # however soon it was over
     before = time.perf_counter()
     box.request("GET", "/v1/whoami"); answer = box.getresponse(); answer.read()
     assert answer.status == 200
