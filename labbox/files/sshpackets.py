@@ -52,7 +52,7 @@ _CONNECTION_NAMES: Final = (
     "_inpbuf _recv_handler _recv_pkthdr _recv_encryption _recv_seq _decompressor _auth_complete _channels"
     " _max_recv_pktlen _send_encryption _send_seq _compressor _kex_complete _rekey_bytes _rekey_bytes_sent"
     " _rekey_seconds _transport _recv_data _send _reset_keepalive_timer _force_close _send_disconnect"
-    " internal_error"
+    " internal_error _kex_algs _ignore_first_kex"
 ).split()
 _CHANNEL_NAMES: Final = (
     "_recv_state _recv_window _accept_data _send_state _send_buf _send_window _send_pktsize _send_chan"

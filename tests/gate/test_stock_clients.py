@@ -136,3 +136,26 @@ def test_familiar_words_over_ssh(box: Attacked) -> None:
         assert done.returncode != 0
         assert "this box has no shell" in done.stderr
         assert instead in done.stderr
+
+
+def test_the_client_of_dropbear_comes_in(box: Attacked, tmp_path: Path) -> None:
+    """It reads keys of its own form alone, which its `dropbearkey` makes."""
+    key = tmp_path / "id_dropbear"
+    made = subprocess.run(
+        ["dropbearkey", "-t", "ed25519", "-f", str(key)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    line = next(line for line in made.stdout.splitlines() if line.startswith("ssh-ed25519 "))
+    added = subprocess.run(
+        box.ssh("cat >> ~/.ssh/authorized_keys"), input=f"{line}\n".encode(), capture_output=True, timeout=60
+    )
+    assert added.returncode == 0, added.stderr
+    done = subprocess.run(
+        ["dbclient", "-y", "-y", "-i", str(key), "-p", str(box.port), "ada@127.0.0.1", "whoami"],
+        capture_output=True, text=True, timeout=60, env={**os.environ, "HOME": str(tmp_path)}, input="",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "ada" in done.stdout, done.stderr

@@ -93,9 +93,17 @@ class Connection(Packets, SSHServerConnection):
         self._exchanged = now
         if self._exchanges < 0 or (self._session_id and not self._auth_complete):
             raise asyncssh.ProtocolError("cannot exchange keys that often")
-        if len(packet.get_remaining_payload()) > _LISTS:
+        offered = packet.get_remaining_payload()
+        if len(offered) > _LISTS:
             raise asyncssh.ProtocolError("cannot read that many names of algorithms")
-        return self._process_kexinit(kind, number, packet)
+        return self._begin_exchange(kind, number, packet, offered)
+
+    async def _begin_exchange(self, kind: int, number: int, packet: SSHPacket, offered: bytes) -> None:
+        await self._process_kexinit(kind, number, packet)
+        kex, hosts, follows = _guess(SSHPacket(offered))
+        if follows:  # as dropbear's client has it; asyncssh looks at half of the rule (RFC 4253, 7)
+            ours = self._server_host_key_algs or [b""]
+            self._ignore_first_kex = (kex, hosts) != (self._kex_algs[0], ours[0])
 
     def _newkeys(self, kind: int, number: int, packet: SSHPacket) -> None:
         """New keys are in use; what is compressed is inflated within bounds."""
@@ -185,6 +193,13 @@ class Connection(Packets, SSHServerConnection):
         )
         check_library(self, channel)
         return channel
+
+
+def _guess(offered: SSHPacket) -> tuple[bytes, bytes, bool]:
+    """The first key exchange and host key that a client offers, and whether it goes on with these at once."""
+    offered.get_bytes(16)
+    lists = [offered.get_namelist() for _ in range(10)]
+    return lists[0][0], lists[1][0], offered.get_boolean()
 
 
 def _acknowledge_now(transport: asyncio.Transport | None) -> None:
