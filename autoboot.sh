@@ -200,8 +200,9 @@ demo() {
   as_user ada job show "$job"
   [ "$code" = 0 ] || die "cannot finish the example: job $job ended with exit code $code" "ssh -p $port ada@$address job why $job"
   local results; results=$(as_user ada job show "$job" --json | /usr/bin/python3 -c 'import json, sys; d = json.load(sys.stdin); print(d.get("job", d)["results"])')
-  say "the result, $state/homes/ada/$results/output:"
-  (cd "$state/homes/ada/$results/output" && ls -l && cat effects.csv)
+  local folder=$state/results/ada/${results#jobs/}/output # in her logins it stands below ~/jobs
+  say "the result, $folder:"
+  (cd "$folder" && ls -l && cat effects.csv)
   cat <<EOF
 
   Log in:     ssh -p $port ada@$address           password: $(cat "$state/demo/ada.password")

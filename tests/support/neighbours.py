@@ -32,7 +32,8 @@ def jobs_that_go_on(person: Person) -> Iterator[Callable[[], None]]:
         assert [(job["state"], job["exit_code"], job["attempt"]) for job in ended] == [
             ("succeeded", 0, 1)
         ] * 2
-        word = person.box.state / "homes" / person.name / ended[0]["results"] / "output/word"
+        folder = str(ended[0]["results"]).removeprefix("jobs/")
+        word = person.box.state / "results" / person.name / folder / "output/word"
         assert word.read_text() == "onward\n"
 
     try:
