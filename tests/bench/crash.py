@@ -19,6 +19,7 @@ from harness import Box, percentile
 
 from labbox.errors import LabboxError
 from labbox.model import FINAL, JobSpec, JobState
+from labbox.protocol import Job
 
 LINES = 300
 SCRIPT = (
@@ -163,14 +164,19 @@ def _settle(box: Box, accepted: list[int], findings: Findings) -> None:
             continue
         if detail.job.attempt != 1:
             findings.started_twice.append(f"job {number} took {detail.job.attempt} attempts")
-        log = (box.state / "homes" / "ada" / detail.job.results / "log.txt").read_text()
+        log = (_results(box, detail.job) / "log.txt").read_text()
         if [line for line in log.splitlines() if line.startswith("line ")] != expected:
             findings.wrong_lines.append(number)
-        code = box.state / "homes" / "ada" / detail.job.results / "code"
+        code = _results(box, detail.job) / "code"
         made = [str(path.relative_to(code)) for path in code.rglob("*") if path.is_file()]
         if made != ["made/lines.txt"] or (code / made[0]).read_text().splitlines() != expected:
             findings.written.append(number)
     findings.left_behind += _left_behind(box)
+
+
+def _results(box: Box, job: Job) -> Path:
+    """Where the box keeps them; in the person's logins they stand below ~/jobs."""
+    return box.state / "results" / job.owner / job.results.removeprefix("jobs/")
 
 
 def _left_behind(box: Box) -> list[str]:
