@@ -232,7 +232,7 @@ def test_the_trash_gives_back_and_tabs_turn(panes: Callable[..., Panes], tmp_pat
     at.press("\x18t")
     at.sees("first.txt", "second.txt", "2 things")
     at.press("+")
-    at.sees("2 items")
+    at.sees("2 marked")
     at.press("r")
     at.sees("nothing in the way")
     at.press("\r")

@@ -120,9 +120,8 @@ def test_what_only_claims_to_be_an_archive_is_said_and_the_pane_stays(
     for name in ("broken.zip", "empty.tar"):
         at.on(name)
         at.press("\r")
-        at.until(lambda page: "Cannot " in page or "!/" in page)
+        at.until(lambda page: "!/" in page or ("Cannot " in page and "cannot " in page))
         if "Cannot " in at.page:
-            assert "cannot " in at.page
             at.press("\r")
             at.calm()
             assert "▸~ " in at.page

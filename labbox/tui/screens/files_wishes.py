@@ -13,6 +13,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from labbox.errors import LabboxError
@@ -158,7 +159,7 @@ class TransferDialog(Dialog[Wish]):
     def compose(self) -> ComposeResult:
         """Question, target, choices, plan, buttons."""
         rows = [text_of(self._question, "question")]
-        lines: list[Horizontal] = []
+        lines: list[Widget] = []
         if self._target is not None:
             lines.append(
                 Horizontal(
@@ -167,6 +168,9 @@ class TransferDialog(Dialog[Wish]):
                     classes="row",
                 )
             )
+            whole = Static("", id="whole", markup=False)
+            whole.display = False
+            lines.append(whole)
         if self._conflicts:
             cycle = Cycle([words for _, words in self._conflicts], id="conflict")
             lines.append(Horizontal(Label("If it is there"), cycle, classes="row"))
@@ -211,7 +215,19 @@ class TransferDialog(Dialog[Wish]):
     @on(Checkbox.Changed, ".flag")
     def changed(self) -> None:
         """Another wish, another plan."""
+        self._repeat()
         self._plan_again()
+
+    def on_resize(self) -> None:
+        """The line has another width: how much of the target it shows is known when that is laid out."""
+        self.call_after_refresh(self._repeat)
+
+    def _repeat(self) -> None:
+        """A target that the line is too narrow for, with the cursor behind it, stands whole below it."""
+        for whole in self.query("#whole").results(Static):
+            line = self.query_one("#target", Input)
+            whole.display = 0 < line.content_size.width <= cell_len(line.value)
+            whole.update(visible(line.value))
 
     def _plan_again(self) -> None:
         self._complain("")
