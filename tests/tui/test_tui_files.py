@@ -316,6 +316,33 @@ async def test_a_target_that_cannot_be_is_said_in_the_dialog_which_stays(hands: 
         assert at.transfer().target == "~/other"
 
 
+async def test_a_target_longer_than_its_line_stands_whole_below_it(hands: Hand, files: Path) -> None:
+    far = f"begins{'-and-goes-on' * 9}/ends"
+    (files / far).mkdir(parents=True)
+    async with hands() as at:
+
+        def below() -> str:
+            whole = at.pilot.app.screen.query_one("#whole")
+            lines = at.page.splitlines()[whole.region.y : whole.region.bottom]
+            return "".join(line[whole.region.x : whole.region.right].strip() for line in lines)
+
+        at.screen.go_soon(at.screen.location_of(far), "right")
+        await at.until(lambda: at.there == f"~/{far}")
+        await at.on("notes.txt")
+        await at.press("f5")
+        await at.sees("Copy “notes.txt” to:", "nothing in the way")
+        await at.until(lambda: below() == f"~/{far}/")
+        await at.press("end", *"new")
+        await at.until(lambda: below() == f"~/{far}/new")
+        await at.press("ctrl+u", *"~/other/")
+        await at.until(lambda: below() == "")
+        await at.pilot.resize_terminal(30, 24)
+        at.pilot.app.screen.query_one("#target").value = "~/papers/"
+        await at.until(lambda: below() == "~/papers/")
+        await at.pilot.resize_terminal(100, 30)
+        await at.until(lambda: below() == "")
+
+
 async def test_what_is_in_the_way_is_decided_one_by_one(hands: Hand, files: Path) -> None:
     for name, when in (
         ("run1.csv", 1_700_000_000),
