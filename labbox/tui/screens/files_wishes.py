@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.cells import cell_len
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal
@@ -218,7 +218,7 @@ class TransferDialog(Dialog[Wish]):
         self._repeat()
         self._plan_again()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The line has another width: how much of the target it shows is known when that is laid out."""
         self.call_after_refresh(self._repeat)
 
