@@ -369,14 +369,15 @@ async def test_an_end_is_told_at_once_and_once_by_toast_bell_and_title(
         monkeypatch.setattr(app, "say", heard)
         monkeypatch.setattr(app._driver, "write", written.append)
         monkeypatch.setattr(app, "bell", lambda: written.append("bell"))
-        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        await wait(pilot, lambda: {"events", "notices"} <= {call[0] for call in box.calls})
+        await wait(pilot, lambda: not app.calls._busy)  # what was there at the start has been read
         box.change(1000, state=JobState.SUCCEEDED, exit_code=0, progress=None)
         box.note("job 1000 (reaction-time) succeeded", 1000)
         await wait(pilot, lambda: told and "1 notice (" in shown(pilot))
-        box.tell("notice")  # asked for again, for another reason
         asked = len([call for call in box.calls if call[0] == "notices"])
-        await wait(pilot, lambda: len([call for call in box.calls if call[0] == "notices"]) > asked - 1)
-        await pilot.pause()
+        box.tell("notice")  # asked for again, for another reason
+        await wait(pilot, lambda: len([call for call in box.calls if call[0] == "notices"]) > asked)
+        await wait(pilot, lambda: not app.calls._busy)
         assert told == ["job 1000 (reaction-time) succeeded"]
         assert written.count("bell") == 1
         titles = [each for each in written if each.startswith("\x1b]2;")]
