@@ -369,7 +369,12 @@ class FakeClient:
         return Caller(name="ada", uid=70000, role=self.role)
 
     def events(
-        self, after: int | None = None, follow: bool = False, mine: bool = False, patience: float = 20
+        self,
+        after: int | None = None,
+        follow: bool = False,
+        mine: bool = False,
+        patience: float = 20,
+        until: float | None = None,
     ) -> Iterator[Event]:
         self._call("events", after)
         at = after if after is not None else len(self.happened)

@@ -153,7 +153,7 @@ def test_first_paint_resize_and_f10(terminal: Any) -> None:
     shown.wait(lambda page: "F10Quit" in page.splitlines()[-1] and len(page.splitlines()) == 40)
     shown.press("\x1b[B\x1b[B")
     shown.press("l")
-    shown.wait(lambda page: "Log of job 998" in page and "labbox:progress" in page)
+    shown.wait(lambda page: "Log of job 998" in page and "trial  60" in page)
     shown.press("\x1b[21~")
     assert shown.ended() == 0
     assert b"\x1b[?1049l" in shown.seen
@@ -242,7 +242,7 @@ def test_an_app_prepared_before_the_fork_is_a_whole_one(
     shown.press("\x0f")
     shown.wait(lambda page: "Runs 60" in page and "reaction-t" in page)
     shown.press("\x1b[B\x1b[Bl")
-    shown.wait(lambda page: "Log of job 998" in page and "labbox:progress" in page)
+    shown.wait(lambda page: "Log of job 998" in page and "trial  60" in page)
     shown.press("\x1b[21~")
     assert shown.ended() == 0
     assert b"\x1b[?1049l" in shown.seen

@@ -43,7 +43,7 @@ class NoticesScreen(Pane):
 
     def retitle(self) -> None:
         """Notices came; those that come while one looks are seen at once."""
-        if self.is_current:
+        if self.is_current and self.query(RowsTable):  # neither while it is built up, nor while taken down
             self._look()
         super().retitle()
 
