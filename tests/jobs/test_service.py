@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from labbox.errors import LabboxError
-from labbox.model import FINAL, GIB, JobKind, JobState, Limits, Progress, ReasonCode, Sweep
+from labbox.model import CANCELLED_EXIT, FINAL, GIB, JobKind, JobState, Limits, Progress, ReasonCode, Sweep
 from labbox.protocol import JobEdit
 
 Lab = Any  # conftest's; a fixture gives it
@@ -67,15 +67,24 @@ async def test_retries_with_reasons_and_earlier_attempts_are_kept(lab: Lab) -> N
     assert [one.state for one in shown.attempts] == [S.FAILED, S.FAILED]
 
 
-async def test_cancel_gives_grace_and_kill_does_not(lab: Lab) -> None:
+async def test_cancel_gives_grace_and_kill_does_not(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes: dict[str, int] = {}
+    finish = lab.engine.finish
+
+    def finish_and_tell(name: str, code: int, **more: Any) -> None:
+        codes[name] = code
+        finish(name, code, **more)
+
+    monkeypatch.setattr(lab.engine, "finish", finish_and_tell)
     first, second = await lab.submit("sleep", "1000"), await lab.submit("sleep", "1000")
     await lab.until(first.id, S.RUNNING)
     await lab.until(second.id, S.RUNNING)
     await lab.jobs.cancel(lab.account("ada"), first.id, "test")
     await lab.jobs.kill(lab.account("ada"), second.id, "test")
     one, two = await lab.ended(first.id), await lab.ended(second.id)
-    assert (one.state, one.exit_code) == (S.CANCELLED, 143)
-    assert (two.state, two.exit_code) == (S.CANCELLED, 137)
+    assert codes == {"labbox-box1-1-1": 143, "labbox-box1-2-1": 137}
+    for job in (one, two):  # the job's own code is the same, whatever the command ended with
+        assert (job.state, job.exit_code) == (S.CANCELLED, CANCELLED_EXIT)
     with pytest.raises(LabboxError, match="cannot cancel job 1: it has ended already"):
         await lab.jobs.cancel(lab.account("ada"), first.id, "test")
 
