@@ -15,6 +15,7 @@ from labbox.model import Conflict, JobKind, JobSpec, JobState, Progress, Transfe
 from labbox.protocol import Live
 from labbox.tui.joblist import JobList
 from labbox.tui.screens.account import AccountScreen
+from labbox.tui.screens.notices import NoticesScreen
 from labbox.tui.screens.users import UsersScreen
 from labbox.tui.settings import Settings, save_settings
 
@@ -336,6 +337,20 @@ async def test_notices_are_those_that_the_words_list(box: Any, running: Any, wai
         assert page.count("●") == 7
         await wait(pilot, lambda: "notices (n)" not in shown(pilot))
         assert box.notices().notices == ()
+
+
+async def test_notices_that_come_before_their_screen_stands_are_on_it(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    async with running(box) as pilot:
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        box.note("job 992 (a) succeeded", 992)
+        await wait(pilot, lambda: "1 notice (n)" in shown(pilot))
+        screen = NoticesScreen()
+        pilot.app.push_screen(screen)
+        assert screen.is_current and not screen.query("RowsTable")
+        screen.retitle()  # as notices do that come just now
+        await wait(pilot, lambda: "job 992 (a) succeeded" in shown(pilot) and "●" in shown(pilot))
 
 
 async def test_a_look_elsewhere_makes_the_counter_smaller(

@@ -85,14 +85,18 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return " " * (width - length) + text if right else text + " " * (width - length)
 
 
-_MADE: dict[str, dict[str, Style]] = {}
+_MADE: dict[tuple[str, ...], dict[str, Style]] = {}
 
 
-def inks_of(theme: str, variables: dict[str, str]) -> dict[str, Style]:
-    """All inks of a theme; made once for each theme."""
-    made = _MADE.get(theme)
+def inks_of(variables: dict[str, str]) -> dict[str, Style]:
+    """All inks in the colours of a theme; made once for the same colours.
+
+    Not by the theme's name: under one name a terminal of 256 colours has others than one of all.
+    """
+    colours = tuple(variables[name] for colour, ground, _ in INKS.values() for name in (colour, ground))
+    made = _MADE.get(colours)
     if made is None:
-        made = _MADE[theme] = {
+        made = _MADE[colours] = {
             name: Style(
                 color=Color.parse(variables[colour]).rich_color,
                 bgcolor=Color.parse(variables[ground]).rich_color,
@@ -124,7 +128,7 @@ class Painted(Widget):
     def ink(self, name: str) -> Style:
         """The style of an ink under the present theme."""
         if self._inks is None:
-            self._inks = inks_of(self.app.theme, self.app.theme_variables)
+            self._inks = inks_of(self.app.theme_variables)
         return self._inks[name]
 
     @property

@@ -153,7 +153,7 @@ class TextEdit(TextArea, inherit_bindings=False):
         said = self.document.get_line(line_index)
         line = Text(pictured(said), end="", no_wrap=True)
         if self.colours is not None:
-            inks = inks_of(self.app.theme, self.app.theme_variables)
+            inks = inks_of(self.app.theme_variables)
             for low, high, ink in self.colours.of(said):
                 line.stylize(Style(color=inks[ink].color), low, high)
         if self.block is not None and self._theme is not None and self._theme.selection_style is not None:
