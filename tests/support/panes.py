@@ -60,8 +60,14 @@ class Panes:
         self.until(lambda page: "Search" not in page and f" {name}  " in page.splitlines()[-2])
 
     def calm(self) -> None:
-        """No dialog, and the panes in front."""
-        self.until(lambda page: "Files on lab" in page and not any(each in page for each in IN_FRONT))
+        """No dialog, and the panes in front, painted from the first line to the last."""
+        self.until(
+            lambda page: (
+                "Files on lab" in page
+                and "F2Submit" in page.splitlines()[-1]
+                and not any(each in page for each in IN_FRONT)
+            )
+        )
 
     def mouse(self, button: int, text: str, left: bool = True, times: int = 1) -> None:
         """Press a button where a text stands in the left or the right pane; the wheel is 64 and 65."""

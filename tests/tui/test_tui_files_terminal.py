@@ -29,7 +29,7 @@ KEYS = {
     "ctrl+x o": ("\x18o", "Owner and group"),
     "ctrl+x s": ("\x18s", "Symbolic link"),
     "ctrl+x j": ("\x18j", "My transfers"),
-    "ctrl+n": ("\x0e", "Rename 1 entry"),
+    "ctrl+n": ("\x0e", "Rename 1 item"),
     "ctrl+o": ("\x0f", "Runs 60"),
     "f5": ("\x1b[15~", "Copy “alpha.txt” to:"),
     "f6": ("\x1b[17~", "Move “alpha.txt” to:"),
@@ -159,7 +159,9 @@ def test_hostile_names_reach_no_terminal(terminal: Any, tmp_path: Path) -> None:
     assert not re.search("[\x80-\x9f\u202a-\u202e\u2066-\u2069]", left.decode("utf-8"))
 
 
-@pytest.mark.parametrize("environ", [{"TERM": "xterm"}, {"TERM": "xterm-256color", "NO_COLOR": "1"}])
+@pytest.mark.parametrize(
+    "environ", [{"TERM": "xterm", "COLORTERM": ""}, {"TERM": "xterm-256color", "NO_COLOR": "1"}]
+)
 def test_kinds_are_told_without_colours(terminal: Any, tmp_path: Path, environ: dict[str, str]) -> None:
     (tmp_path / "run").touch(0o755)
     (tmp_path / "broken").symlink_to("nothing")
