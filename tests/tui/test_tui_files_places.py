@@ -235,8 +235,9 @@ def test_a_new_machine_is_met_in_the_pane(
     at.press("\r")
     at.sees(f"A key for {host}", "authorized_keys of root", "Copy the line")
     at.press("\r")
-    at.until(lambda _page: b"\x1b]52;c;" in at.shown.seen)
-    copied = re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)", at.shown.seen)[-1]
+    sent = re.compile(rb"\x1b\]52;c;([A-Za-z0-9+/=]+)\x07")  # to its end: it may come in pieces
+    at.until(lambda _page: sent.search(at.shown.seen))
+    copied = sent.findall(at.shown.seen)[-1]
     line = base64.b64decode(copied).decode()
     assert line.startswith("ssh-ed25519 AAAA")
     told = subprocess.run(
@@ -462,8 +463,12 @@ def test_hostile_names_are_listed_marked_copied_viewed_and_reach_no_terminal(
             file.write(b"content %d\n" % number)
     os.mkdir(raw + b"/h-folder\x1b[2J\n\xff")  # noqa: PTH102 - as above
     at = panes(rows=40, columns=140)
-    at.sees("h-new␊line.txt", "h-osc␛]52", "h-clear␛[2J", "\\xff\\xfe", "\\u202e", "h-dots...", "[red]")
-    at.until(lambda _page: [row for row in range(3, 38) if at.cell(row, 69) != "│"] == at.rows_with("👩"))
+    at.sees("h-new␊line.txt", "h-osc␛]52", "h-clear␛[2J", "\\xff\\xfe", "\\u202e", "h-dots...", "[red]", "👩")
+    # Every name takes the cells it should. Of the joined one that cannot be told here: pyte leaves out what
+    # follows it, and the border comes back there only when the other pane is painted by itself.
+    at.until(
+        lambda _page: {row for row in range(3, 38) if at.cell(row, 69) != "│"} <= set(at.rows_with("👩"))
+    )
     at.press("\t")
     at.on("zz")
     at.press("\r")
