@@ -62,7 +62,7 @@ submitt = true
         (
             3,
             "memory: cannot read “lots” as a size",
-            "write a number of bytes or a number with K, M, G or T: 512M, 2G, 1.5T",
+            "write a number of bytes or a number with K, M, G or T: 512M, 2G, 4Gi, 1.5 TB",
         ),
         (
             7,
