@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
@@ -59,16 +60,19 @@ async def test_ports_of_the_box_cannot_be_told_apart(
     port: int, tried: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sftplogin, "_NEAR_SECONDS", 1.0)
-    for host in ("127.0.0.1", "127.9.9.9", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"):
-        for ask in (_log_in, _look):
-            tried()
-            began = time.monotonic()
-            with pytest.raises(LabboxError) as caught:
-                await ask(host, port)
-            assert time.monotonic() - began >= 1.0
-            name = f"me@{host}:{port}" if ask is _log_in else f"{host}:{port}"
-            assert caught.value.message == f"cannot reach {name}: nothing answers on port {port}"
-            assert caught.value.hint == "start its SSH server, or give the right port: HOST:PORT"
+
+    async def look(ask: Callable[[str, int], Awaitable[None]], host: str) -> None:
+        tried()
+        began = time.monotonic()
+        with pytest.raises(LabboxError) as caught:
+            await ask(host, port)
+        assert time.monotonic() - began >= 1.0
+        name = f"me@{host}:{port}" if ask is _log_in else f"{host}:{port}"
+        assert caught.value.message == f"cannot reach {name}: nothing answers on port {port}"
+        assert caught.value.hint == "start its SSH server, or give the right port: HOST:PORT"
+
+    hosts = ("127.0.0.1", "127.9.9.9", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]")
+    await asyncio.gather(*(look(ask, host) for host in hosts for ask in (_log_in, _look)))
 
 
 async def _log_in(host: str, port: int) -> None:
