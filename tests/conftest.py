@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Callable
 
 import pytest
 
 _ATTEMPTS = "attempts"
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl+C though a shell began the tests beside others: what they start on terminals inherits it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -326,9 +326,10 @@ class Apart:
         self.sshd.start()
         self._called: list[subprocess.Popen[str]] = []
 
-    def call(self, work: str, *words: str) -> subprocess.Popen[str]:
-        """Run `work`, which has a `place`, in the other namespace."""
+    def call(self, work: str, *words: str, connect: float = 5.0) -> subprocess.Popen[str]:
+        """Run `work`, which has a `place` within `connect` seconds, in the other namespace."""
         program = _CALLER.replace("WORK", textwrap.indent(textwrap.dedent(work), " " * 8))
+        program = program.replace("= SECONDS", f"= {connect}")
         wish = [self.sshd.address, str(self.sshd.port), str(self.sshd.key), self.sshd.host_key]
         called = subprocess.Popen(
             ["ip", "netns", "exec", self.here, sys.executable, "-P", "-c", program, *wish, *words],
@@ -366,7 +367,7 @@ from labbox.files.places.sftp import SftpPlace
 
 sftplogin.LOOK_SECONDS = 0.25
 sftplogin._ASK_SECONDS = 0.5
-sftplogin.CONNECT_SECONDS = 5.0
+sftplogin.CONNECT_SECONDS = SECONDS
 host, port, key, pinned, *words = sys.argv[1:]
 wish = Credential("root", host, int(port), Secret(Path(key).read_text()), None, (pinned,))
 
@@ -424,6 +425,7 @@ def test_a_slow_line_is_not_taken_for_a_dead_one(apart: Apart, tmp_path: Path) -
         print("there", flush=True)
         """,
         str(tmp_path / "f"),
+        connect=60.0,  # lost packets of the login are sent again after seconds
     )
     out, _ = called.communicate(timeout=240)
     assert out == "there\n"
