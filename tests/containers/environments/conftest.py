@@ -112,7 +112,10 @@ async def open_box(
     base = BaseImage(connection, recipe=recipe(), scratch=tmp_path)
 
     async def start(
-        environ: Mapping[str, str] | None = None, settings: Settings | None = None, folder: Path = state
+        environ: Mapping[str, str] | None = None,
+        settings: Settings | None = None,
+        folder: Path = state,
+        running: bool = True,
     ) -> Box:
         name = f"test{uuid.uuid4().hex[:8]}"
         own = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(links)}
@@ -120,7 +123,8 @@ async def open_box(
         environments = Environments(
             connection, base, configuration, folder, box=name, environ=own if environ is None else environ
         )
-        tasks.append(asyncio.create_task(environments.run()))
+        if running:
+            tasks.append(asyncio.create_task(environments.run()))
         return Box(environments, connection, folder, name)
 
     yield start

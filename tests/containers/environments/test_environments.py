@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from labbox.daemon.containers.environments import service
 from labbox.errors import LabboxError
 from labbox.files.software.asked import Line, Requirements, Software
 
@@ -363,3 +364,13 @@ async def test_a_daemon_killed_at_any_moment_leaves_no_half_environment(
     ran = await box.run(prepared, "python3", "-c", "import labmany.m1499; print('whole')")
     assert ran.lines == ("whole",)
     assert not [*state.glob("environments/*.tmp-*"), *state.glob("wheels/*.tmp-*")]
+
+
+async def test_what_is_asked_for_before_the_box_has_tidied_up_is_told_to_come_back(
+    open_box: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_START_LIMIT", 0.01)
+    box = await open_box(running=False)
+    with pytest.raises(LabboxError, match="still clears away") as caught:
+        await box.prepare(("requirements", "labgreet\n"))
+    assert (caught.value.code, caught.value.hint) == ("unavailable", "try again in a minute")

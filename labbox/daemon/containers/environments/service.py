@@ -130,8 +130,12 @@ class Environments:
         Whoever asks for the same at once shares one build, which goes on when the asker is cancelled.
         LabboxError "invalid" where the project's files must change, "unavailable" where it may work later.
         """
-        async with asyncio.timeout(_START_LIMIT):
-            await self._open.wait()
+        try:
+            async with asyncio.timeout(_START_LIMIT):
+                await self._open.wait()
+        except TimeoutError:
+            what = "cannot prepare environments: the box still clears away what an earlier daemon left"
+            raise LabboxError("unavailable", what, "try again in a minute") from None
         key = _plan_key(plan)
         known = self._ready.get(key)
         if known is not None and await self._still_stands(known):
