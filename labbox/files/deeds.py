@@ -101,7 +101,7 @@ def open_logged(log: int, start: int, home: str, began: int, folders: Sequence[s
     for line in whole.splitlines(keepends=True):
         told.take(line.rstrip(b"\r\n").decode("utf-8", "surrogateescape"), at)
         at += len(line)
-    for path, how in told.put.items():
+    for path, how in sorted(told.put.items()):  # folders first: one that is closed is not told to be shared
         tick()
         if how != _CHOSEN:
             _open_put(os.path.join(home, path), how, began, tick)  # noqa: PTH118 - keeps undecodable bytes

@@ -117,6 +117,25 @@ def test_a_file_that_is_still_written_waits(top: Path, tmp_path: Path) -> None:
     assert mode(top / "file") == 0o660
 
 
+def test_a_folder_that_was_put_and_renamed_is_opened_with_all_in_it(top: Path, tmp_path: Path) -> None:
+    (top / "put" / "deep").mkdir(parents=True)
+    (top / "put" / "deep" / "file").write_text("")
+    for path, bits in (("put/deep/file", 0o400), ("put/deep", 0o700), ("put", 0o700)):
+        os.chown(top / path, -1, GROUP)
+        (top / path).chmod(bits)  # a client that keeps modes takes away that the group is handed on
+    lines = [
+        'mkdir name "first" mode 0700', 'mkdir name "first/deep" mode 0700',
+        'open "first/deep/file" flags WRITE,CREATE,TRUNCATE mode 0400', 'set "first/deep/file" mode 0400',
+        'close "first/deep/file" bytes read 0 written 0', 'set "first/deep" mode 0700',
+        'set "first" mode 0700', 'posix-rename old "first" new "put"',
+    ]  # fmt: skip
+    log = tmp_path / "log"
+    log.write_text("".join(f"{line}\n" for line in lines))
+    with log.open("rb") as file:
+        deeds.open_logged(file.fileno(), 0, str(top), 0, (), no_tick)
+    assert [mode(top / path) for path in ("put", "put/deep", "put/deep/file")] == [0o2770, 0o2770, 0o660]
+
+
 async def test_the_screens_folder_save_and_rename(top: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir(0o700)
     (tmp_path / "mine" / "file").write_text("")
