@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import re
 import tarfile
@@ -78,13 +79,24 @@ def test_work_beyond_its_bounds_ends_in_words(
 
 
 def test_work_that_nobody_wants_any_more_ends() -> None:
-    def gone() -> None:
-        raise ConnectionResetError
+    place = mmap.mmap(-1, 8)
 
-    with pytest.raises(ConnectionResetError):
-        bounded(_spin, Bounds(processor=60), gone)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    def child() -> int:
+        return int.from_bytes(place[:8], "little")
+
+    def spin(at: At) -> bytes:
+        place[:8] = os.getpid().to_bytes(8, "little")
+        return _spin(at)
+
+    def gone() -> None:
+        if child():
+            raise ConnectionResetError
+
+    with place:
+        with pytest.raises(ConnectionResetError):
+            bounded(spin, Bounds(processor=60), gone)
+        with pytest.raises(ChildProcessError):  # it has ended and was waited for
+            os.waitpid(child(), os.WNOHANG)
 
 
 @pytest.mark.attack("S4")
