@@ -20,7 +20,8 @@ from labbox.text import visible_line
 def fetch(session: Session, number: int, folder: str | None) -> None:
     """Copy the results of job ID (output/, log.txt, job.json) into FOLDER, by default ./job-ID.
 
-    Of a job that still runs, what is there so far. From another machine (--socket ssh://…) they come by scp.
+    Of a job that still runs, what is there so far. From another machine (--socket ssh://…) rsync
+    brings them.
     """
     fetched = session.box.fetch_results(number, folder)
     if session.json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -20,6 +21,9 @@ from labbox.protocol import Job, JobDetail
 from labbox.text import visible_line
 
 _OWN: Final = ("log.index", ".attempt")  # what the box keeps for itself
+_VANISHED: Final = 24  # rsync's exit where a file went while it was read: of a job that still runs
+_UNREACHED: Final = (12, 255)  # rsync's where ssh ended without an answer
+_SKIPPED: Final = re.compile(r'^skipping non-regular file "(.+)"$', re.MULTILINE)
 _LOOK: Final = 0.2  # seconds between two looks whether the client was closed
 
 
@@ -44,8 +48,8 @@ class ResultCalls:
         """Copy a job's results (output/, log.txt, job.json) into the new folder `target`; None: ./job-ID.
 
         Of a job that still runs, what is there so far. The folder is there when all of it is, and else not
-        at all; one that holds something is refused. Over ``ssh://`` they come by ``scp``, which follows
-        links.
+        at all; one that holds something is refused. Over ``ssh://`` they come by ``rsync``, links as they
+        are; on a machine without it by ``scp``, which follows links and so fails at one that leads nowhere.
 
         Example:
             job = box.wait_job(box.submit_job(path="study").id)
@@ -88,8 +92,7 @@ class ResultCalls:
         """Copy everything; the names of what can be no copy, a FIFO say."""
         route = self._transport.route
         if isinstance(route, SshRoute):
-            self._copy_by_scp(route, job, target)
-            return []
+            return self._copy_by_ssh(route, job, target)
         source = results_folder(Path(route.where).parent, job.owner, job.results)
         if not source.is_dir():
             raise LabboxError(
@@ -111,15 +114,19 @@ class ResultCalls:
         shutil.copytree(source, target, symlinks=True, ignore=unwanted)
         return special
 
-    def _copy_by_scp(self, route: SshRoute, job: Job, target: Path) -> None:
-        port = ["-P", str(route.port)] if route.port else []
-        command = ["scp", "-q", "-r", *port, "--", f"{route.target}:{job.results}", str(target)]
+    def _copy_by_ssh(self, route: SshRoute, job: Job, target: Path) -> list[str]:
+        rsync = shutil.which("rsync") is not None
+        command = _rsync(route, job.results, target) if rsync else _scp(route, job.results, target)
         process = subprocess.Popen(  # noqa: S603 - no shell, and the target cannot be an option
-            command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C"},  # its words are read
         )
-        if process.stderr is None:
+        if process.stdout is None:
             raise RuntimeError("a pipe was asked for")
-        words = Words(process.stderr)
+        words = Words(process.stdout)
         try:
             while True:
                 try:
@@ -131,23 +138,55 @@ class ResultCalls:
             process.terminate()
             process.wait()
             raise
-        if ended:
-            said = words.all()
-            if "no such file" in said.lower():
-                raise LabboxError(
-                    "not_found",
-                    f"cannot fetch the results of job {job.id}: some of them are not there",
-                    f"`labbox job why {job.id}` says where it stands",
-                )
-            raise why(said, route.target, route.port) or LabboxError(
-                "unavailable", f"cannot fetch the results of job {job.id}: scp failed"
-            )
+        said = words.all()
+        if ended and not (rsync and ended == _VANISHED):
+            raise _refused(route, job, said, unreached=not rsync or ended in _UNREACHED)
+        return [_plain(name) for name in _SKIPPED.findall(said)]
 
     def _still_wanted(self, job: Job) -> None:
         if self._transport.closed:
             raise LabboxError(
                 "unavailable", f"cannot fetch the results of job {job.id}: this client was closed"
             )
+
+
+def _rsync(route: SshRoute, results: str, target: Path) -> list[str]:
+    """Links as they are (where they lead is looked at here), without what the box keeps for itself."""
+    shell = "ssh -T -e none" + (f" -p {route.port}" if route.port else "")
+    own = [f"--exclude=/{name}" for name in _OWN]
+    return ["rsync", "-rlpt", "-e", shell, *own, "--", f"{_host(route)}:{results}/", f"{target}/"]
+
+
+def _scp(route: SshRoute, results: str, target: Path) -> list[str]:
+    port = ["-P", str(route.port)] if route.port else []
+    return ["scp", "-q", "-r", *port, "--", f"{_host(route)}:{results}", str(target)]
+
+
+def _host(route: SshRoute) -> str:
+    """The target as both want it before a colon."""
+    user, at, host = route.target.rpartition("@")
+    return f"{user}{at}[{host}]" if ":" in host else route.target
+
+
+def _refused(route: SshRoute, job: Job, said: str, *, unreached: bool) -> LabboxError:
+    if "no such file" in said.lower():
+        return LabboxError(
+            "not_found",
+            f"cannot fetch the results of job {job.id}: some of them are not there",
+            f"`labbox job why {job.id}` says where it stands",
+        )
+    lines = [line for line in said.splitlines() if line.strip()]
+    return (why(said, route.target, route.port) if unreached else None) or LabboxError(
+        "unavailable",
+        f"cannot fetch the results of job {job.id}: "
+        + (visible_line(lines[0][:200]) if lines else "no word why"),
+    )
+
+
+def _plain(name: str) -> str:
+    r"""A name as it is, of one as rsync shows it: `\#012` is a byte."""
+    raw = re.sub(rb"\\#([0-7]{3})", lambda found: bytes([int(found[1], 8) & 0xFF]), os.fsencode(name))
+    return os.fsdecode(raw)
 
 
 def _copyable(path: Path) -> bool:
@@ -165,16 +204,26 @@ def _without_traps(top: Path) -> tuple[str, ...]:
             if path.is_symlink():
                 target = Path(os.path.normpath(path.parent / path.readlink()))
                 if path.readlink().is_absolute() or not target.is_relative_to(top):
-                    path.unlink()
+                    _remove(path)
                     removed.append(str(path.relative_to(top)))
     # A chain of links may lead out where each of them alone does not.
     for folder, folders, files in os.walk(top):
         for name in (*folders, *files):
             path = Path(folder, name)
             if path.is_symlink() and not _ends_inside(path, inside):
-                path.unlink()
+                _remove(path)
                 removed.append(str(path.relative_to(top)))
     return tuple(sorted(removed))
+
+
+def _remove(link: Path) -> None:
+    try:
+        link.unlink()
+    except PermissionError:  # in a folder that its job had closed
+        mode = stat.S_IMODE(link.parent.stat().st_mode)
+        link.parent.chmod(mode | stat.S_IRWXU)
+        link.unlink()
+        link.parent.chmod(mode)
 
 
 def _ends_inside(path: Path, inside: Path) -> bool:
