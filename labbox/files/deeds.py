@@ -95,21 +95,18 @@ def open_logged(log: int, start: int, home: str, began: int, folders: Sequence[s
     `log`: the open file; `began`: when the login did, ns of the epoch; `folders`: all that are shared with
     the caller, gone through where the log does not tell everything.
     """
-    data = os.pread(log, _BLOCK, start)
-    whole = data[: data.rfind(b"\n") + 1]
-    told, at = Log(), start
-    for line in whole.splitlines(keepends=True):
-        told.take(line.rstrip(b"\r\n").decode("utf-8", "surrogateescape"), at)
-        at += len(line)
-    for path, how in sorted(told.put.items()):  # folders first: one that is closed is not told to be shared
-        tick()
-        if how != _CHOSEN:
-            _open_put(os.path.join(home, path), how, began, tick)  # noqa: PTH118 - keeps undecodable bytes
+    told = Log()
+    data, at = _taken(told, log, start)
+    waiting = told.first_open()
+    known = frozenset(told.put)
+    if not _open_all(told.put, home, began, tick):  # renamed meanwhile: by now the log tells where to
+        _taken(told, log, at)  # and once more the next time
+        moved = {path: how for path, how in told.put.items() if path not in known}
+        _open_all(moved, home, began, tick)
     if told.cut:
         open_copied(folders, home, began, tick)
-    waiting = told.first_open()
     if len(data) == _BLOCK:
-        return at if whole else start + len(data)
+        return at if at > start else start + len(data)
     return at if waiting is None else waiting
 
 
@@ -136,6 +133,28 @@ def open_copied(targets: Sequence[str], home: str, began: int, tick: Tick) -> No
                     sharing.open_below(folder, wanted, tick)
             finally:
                 os.close(folder)
+
+
+def _taken(told: Log, log: int, start: int) -> tuple[bytes, int]:
+    """What the log holds from there on, its whole lines taken; where those end."""
+    data = os.pread(log, _BLOCK, start)
+    at = start
+    for line in data[: data.rfind(b"\n") + 1].splitlines(keepends=True):
+        told.take(line.rstrip(b"\r\n").decode("utf-8", "surrogateescape"), at)
+        at += len(line)
+    return data, at
+
+
+def _open_all(put: dict[str, str], home: str, began: int, tick: Tick) -> bool:
+    """Give what was put to its people; whether all of it was there."""
+    there = True
+    for path, how in sorted(put.items()):  # folders first: one that is closed is not told to be shared
+        tick()
+        if how != _CHOSEN:
+            whole = os.path.join(home, path)  # noqa: PTH118 - keeps undecodable bytes
+            _open_put(whole, how, began, tick)
+            there = os.path.lexists(whole) and there
+    return there
 
 
 def _open_put(path: str, how: str, began: int, tick: Tick) -> None:

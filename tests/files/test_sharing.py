@@ -136,6 +136,31 @@ def test_a_folder_that_was_put_and_renamed_is_opened_with_all_in_it(top: Path, t
     assert [mode(top / path) for path in ("put", "put/deep", "put/deep/file")] == [0o2770, 0o2770, 0o660]
 
 
+def test_what_is_renamed_while_the_log_is_gone_through_is_opened(top: Path, tmp_path: Path) -> None:
+    (top / "file.part").write_text("")
+    os.chown(top / "file.part", -1, GROUP)
+    (top / "file.part").chmod(0o600)
+    log = tmp_path / "log"
+    lines = (
+        'open "{}" flags WRITE,CREATE mode 0600',
+        'set "{}" mode 0600',
+        'close "{}" bytes read 0 written 0',
+    )
+    first = "".join(f"{line}\n".format("file.part") for line in lines)
+    log.write_text(first)
+
+    def rename() -> None:
+        if (top / "file.part").exists():
+            with log.open("a") as more:
+                more.write('posix-rename old "file.part" new "file"\n')
+            (top / "file.part").rename(top / "file")
+
+    with log.open("rb") as file:
+        assert deeds.open_logged(file.fileno(), 0, str(top), 0, (), rename) == len(first)
+        assert deeds.open_logged(file.fileno(), len(first), str(top), 0, (), no_tick) == log.stat().st_size
+    assert mode(top / "file") == 0o660
+
+
 async def test_the_screens_folder_save_and_rename(top: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir(0o700)
     (tmp_path / "mine" / "file").write_text("")
