@@ -14,7 +14,7 @@ from person import Person, wait_for
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 _DEEP = 1500  # folders in each other: more than a recursion takes
-_KINDS = ("homes", "results", "snapshots", "git")
+_KINDS = ("homes", "results", "operations", "snapshots", "git")
 _FINE = {"run.sh": "echo kept >/output/result; ln -s / /output/root; chmod 500 /output\n"}
 _ENDLESS = {"run.sh": "sleep 600\n"}
 
@@ -37,6 +37,8 @@ def test_a_user_is_removed_with_all_files(leaver: Person, box: Box, grace: Perso
     (precious / "keep").write_text("not the leaver's")
     leaver.project("fine", _FINE)
     assert leaver.run("job", "submit", "fine", "--follow").returncode == 0
+    assert leaver.run("file", "sum", "fine").returncode == 0
+    assert (box.state / "operations" / leaver.name).is_dir()
     leaver.project("endless", _ENDLESS)
     number = int(leaver.run("job", "submit", "endless", "--quiet").stdout)
     wait_for(lambda: leaver.job(number)["state"] == "running")

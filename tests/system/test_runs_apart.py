@@ -4,36 +4,47 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 
 import pytest
 from harness import Box
 from person import Person
 
+from labbox.protocol import UserAdd
+
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 
-def _used(ada: Person) -> int:
-    return sum(int(row["jobs"]) for row in ada.json("usage")["rows"] if row["owner"] == "ada")
+@pytest.fixture
+def newcomer(box: Box) -> Iterator[Person]:
+    """Somebody without a past: lists, notices and use hold what the test did, whatever ran before it."""
+    name = "newcomer"
+    box.client().add_user(UserAdd(name=name, keys=(box.key.with_suffix(".pub").read_text(),)))
+    yield Person(box, name)
+    box.client().remove_user(name, files="delete")
 
 
-def test_file_operations_leave_runs_alone(ada: Person, box: Box) -> None:
-    ada.project("r", {"run.sh": "echo hi >/output/o\n"})
-    before, notices = _used(ada), len(ada.json("notices", "--all")["notices"])
-    number = ada.run("job", "submit", "r", "--name", "'Réaction time/1 (σ)'", "--quiet").stdout.strip()
-    ada.run("job", "log", number, "--follow")
-    folder = ada.job(number)["results"]
+def _used(newcomer: Person) -> int:
+    return sum(int(row["jobs"]) for row in newcomer.json("usage")["rows"] if row["owner"] == newcomer.name)
+
+
+def test_file_operations_leave_runs_alone(newcomer: Person, box: Box) -> None:
+    newcomer.project("r", {"run.sh": "echo hi >/output/o\n"})
+    number = newcomer.run("job", "submit", "r", "--name", "'Réaction time/1 (σ)'", "--quiet").stdout.strip()
+    newcomer.run("job", "log", number, "--follow")
+    folder = newcomer.job(number)["results"]
     assert folder == time.strftime("jobs/%Y/%m/%d/") + f"{number}-Reaction-time-1"
     for words in (("cp", "r", "r2"), ("rm", "r2"), ("mkdir", "m"), ("sum", "r/run.sh"), ("diff", "r", "m")):
-        ada.run("file", *words)
-    assert ada.run("file", "cp", "r", "r3", "--quiet").returncode == 0
-    runs = ada.json("job", "list", "--limit", "500")["jobs"]
-    files = ada.json("job", "list", "--files", "--limit", "500")["jobs"]
-    assert {one["kind"] for one in files} == {"transfer"} and len(files) >= 5
+        newcomer.run("file", *words)
+    assert newcomer.run("file", "cp", "r", "r3", "--quiet").returncode == 0
+    runs = newcomer.json("job", "list", "--limit", "500")["jobs"]
+    files = newcomer.json("job", "list", "--files", "--limit", "500")["jobs"]
+    assert {one["kind"] for one in files} == {"transfer"} and len(files) == 5
     assert "transfer" not in {one["kind"] for one in runs} and str(runs[0]["id"]) == number
-    both = ada.json("job", "list", "--any-kind", "--limit", "500")["jobs"]
+    both = newcomer.json("job", "list", "--any-kind", "--limit", "500")["jobs"]
     assert len(both) == len(runs) + len(files)
 
-    top = box.state / "results/ada"
+    top = box.state / "results" / newcomer.name
     below = {path.name for path in top.glob("[0-9]*/*/*/*")}
     assert f"{number}-Reaction-time-1" in below
     assert not below & {str(one["id"]) for one in files}
@@ -41,12 +52,12 @@ def test_file_operations_leave_runs_alone(ada: Person, box: Box) -> None:
     assert (top / "latest").lstat().st_uid == 0
     assert (top / "latest/output/o").read_text() == "hi\n"
 
-    assert _used(ada) == before + 1
-    told = ada.json("notices", "--all")["notices"][: len(ada.json("notices", "--all")["notices"]) - notices]
+    assert _used(newcomer) == 1
+    told = newcomer.json("notices", "--all")["notices"]
     assert [one["job"] for one in told] == [int(number)]
     copied = str(files[0]["id"])
-    assert "results" not in ada.run("job", "show", copied).stdout
-    refused = ada.run("job", "fetch", copied)
+    assert "results" not in newcomer.run("job", "show", copied).stdout
+    refused = newcomer.run("job", "fetch", copied)
     assert refused.returncode == 1 and "worked on files" in refused.stderr
 
 
