@@ -94,7 +94,7 @@ class Event(Value):
     `job` is what it was at that moment.
     `kind`: "job" (something about a job changed), "progress" (not stored, cursor of the last stored event),
     "notice" (one came, or was looked at; only its person hears of it), "user", "project", "group", "host"
-    (only its owner hears of it), "alive".
+    (only its owner hears of it), "alive" (nothing happened; the cursor to go on from).
     """
 
     cursor: int

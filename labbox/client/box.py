@@ -54,9 +54,10 @@ class BoxCalls:
         """Every change after the cursor `after`, in order; None starts with what happens from now on.
 
         With `follow` it never ends by itself and goes on through lost connections and restarts of the box
-        without missing a change. An event of kind "alive" comes every 15 seconds at least. `mine` leaves out
-        other people's jobs. `patience`: seconds in which a box that went away is waited for in silence; after
-        them, LabboxError "unavailable". `until` (of `time.monotonic`) ends it with a TimeoutError.
+        without missing a change. An event of kind "alive" comes every 15 seconds at least, with `after` None
+        first of all; its cursor is the `after` of whoever comes back. `mine` leaves out other people's jobs.
+        `patience`: seconds in which a box that went away is waited for in silence; after them, LabboxError
+        "unavailable". `until` (of `time.monotonic`) ends it with a TimeoutError.
 
         Example:
             page = box.list_jobs()

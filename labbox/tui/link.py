@@ -104,7 +104,7 @@ class Feed:
         self._waiting: deque[Event] = deque()
         self._scheduled = False
         self._lock = threading.Lock()
-        self.cursor = 0
+        self.cursor: int | None = None  # None: from now on
 
     def start(self, cursor: int) -> None:
         """Follow from this cursor on."""
@@ -117,23 +117,22 @@ class Feed:
 
     def _run(self) -> None:
         wait = FIRST_WAIT
-        away = False
+        away = anew = False
         while not self._stop.is_set():
             try:
                 for event in self._client.events(after=self.cursor, follow=True, patience=0):
                     if self._stop.is_set():
                         return
-                    if away:
-                        away = False
-                        self._tell(self._found, False)
+                    if away or anew:
+                        self._tell(self._found, anew)
+                        away = anew = False
                     wait = FIRST_WAIT
                     self._take(event)
                 problem = "the box closed the connection"
             except LabboxError as error:
                 problem = error.message
                 if error.code not in ("unavailable", "internal"):
-                    self.cursor = 0
-                    self._tell(self._found, True)
+                    self.cursor, anew = None, True
             except (OSError, EOFError) as error:
                 problem = f"cannot reach the box: {error}"
             away = True
@@ -154,7 +153,7 @@ class Feed:
         return True
 
     def _take(self, event: Event) -> None:
-        self.cursor = max(self.cursor, event.cursor)
+        self.cursor = max(self.cursor or 0, event.cursor)
         if event.kind == "alive":
             return
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import os
 import socket
@@ -337,6 +338,37 @@ def test_a_silent_stream_shows_that_it_lives(
     monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
     event = next(ada.events(follow=True))
     assert event.kind == "alive"
+
+
+def test_a_sign_of_life_carries_the_cursor_to_go_on_from(
+    served: Served, ada: labbox.client.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "HEARTBEAT", 0.05)
+    for name in ("one", "two", "three"):
+        ada.submit_job(path=name)
+    for after, told in ((None, []), (1, [2, 3]), (3, [])):
+        stream = ada.events(after=after, follow=True)
+        assert [next(stream).cursor for _ in told] == told
+        assert [(event.kind, event.cursor) for event in (next(stream), next(stream))] == [("alive", 3)] * 2
+    stream = ada.events(follow=True)
+    assert next(stream).cursor == 3
+    served.do(served.jobs.move(1, JobState.RUNNING))
+    cursors = [event.cursor for event in itertools.takewhile(lambda event: event.kind == "alive", stream)]
+    assert set(cursors) <= {3}
+    assert (next(stream).kind, next(stream).cursor) == ("alive", 4)
+
+
+def test_who_follows_from_now_on_hears_nothing_twice_after_a_restart(
+    served: Served, ada: labbox.client.Client
+) -> None:
+    for name in ("one", "two", "three"):
+        ada.submit_job(path=name)
+    stream = ada.events(follow=True)
+    assert next(stream).kind == "alive"  # nothing has happened since
+    served.restart()
+    served.do(served.jobs.move(2, JobState.RUNNING))
+    event = next(event for event in stream if event.kind != "alive")
+    assert (event.cursor, event.job and event.job.id) == (4, 2)
 
 
 def test_a_refusal_before_a_stream_is_an_ordinary_error(

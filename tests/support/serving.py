@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -381,9 +381,12 @@ class FakeJobs:
         )
         return UsagePage(rows=(row,), half_life=86400)
 
+    async def last_event(self) -> int:
+        return len(self.stored)
+
     async def events(
         self, account: Account, *, after: int | None = None, follow: bool = False, mine: bool = False
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         cursor = len(self.stored) if after is None else after
         while True:
             async with self._changed:

@@ -378,6 +378,8 @@ class FakeClient:
     ) -> Iterator[Event]:
         self._call("events", after)
         at = after if after is not None else len(self.happened)
+        if after is None and follow:
+            yield Event(cursor=at, at=datetime.now(UTC), kind="alive")
         while True:
             with self.changed:
                 while follow and at >= len(self.happened) and not self.away and not self.closed:

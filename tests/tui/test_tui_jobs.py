@@ -555,6 +555,34 @@ async def test_what_threads_bring_comes_in_the_context_of_the_screens(box: Any, 
     assert seen == dict.fromkeys(("event", "lost", "log", "no log"), "here")
 
 
+async def test_events_that_are_refused_are_followed_from_now_on_and_not_from_the_first(
+    box: Any, fakes: Any
+) -> None:
+    import asyncio
+
+    from labbox.tui.link import Feed
+
+    box.put(fakes.make_job(1001, 3))
+    heard: list[int] = []
+    found: list[bool] = []
+    feed = Feed(box, lambda events: heard.extend(e.cursor for e in events), lambda _: None, found.append)
+    box.broken["events"] = LabboxError("not_found", "cannot find that event")
+    feed.start(1)
+    async with asyncio.timeout(20):
+        while ("events", 1) not in box.calls:
+            await asyncio.sleep(0)
+        del box.broken["events"]
+        while True not in found:
+            await asyncio.sleep(0)
+        assert ("events", None) in box.calls
+        box.put(fakes.make_job(1002, 3))
+        newest = box.happened[-1].cursor
+        while not heard:
+            await asyncio.sleep(0)
+    feed.stop()
+    assert heard == [newest]
+
+
 async def test_an_answer_for_a_screen_that_has_gone_is_dropped(
     box: Any, running: Any, wait: Any, shown: Any
 ) -> None:

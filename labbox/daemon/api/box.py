@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -36,15 +38,23 @@ async def whoami(call: Call) -> Caller:
 
 async def events(call: Call) -> web.StreamResponse:
     """What changes, as a stream."""
-    after = call.number("after")
-    changed = call.services.jobs.events(
-        call.caller.account, after=after, follow=call.flag("follow"), mine=call.flag("mine")
-    )
+    jobs, after, follow = call.services.jobs, call.number("after"), call.flag("follow")
+    cursor = await jobs.last_event() if after is None else after
 
     def alive() -> Event:
-        return Event(cursor=after or 0, at=datetime.now(UTC), kind="alive")
+        return Event(cursor=cursor, at=datetime.now(UTC), kind="alive")
 
-    return await stream_lines(call.request, changed, alive)
+    async def changed() -> AsyncIterator[Event]:
+        nonlocal cursor
+        if after is None and follow:
+            yield alive()  # whoever is cut off before anything has happened knows where to go on
+        events = jobs.events(call.caller.account, after=after, follow=follow, mine=call.flag("mine"))
+        async with aclosing(events):
+            async for event in events:
+                cursor = event.cursor
+                yield event
+
+    return await stream_lines(call.request, changed(), alive)
 
 
 async def notices(call: Call) -> Notices:

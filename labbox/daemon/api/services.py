@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -144,9 +144,12 @@ class JobsService(Protocol):
     async def usage(self, account: Account, owner: str | None, /) -> UsagePage:
         """What people used."""
 
+    async def last_event(self) -> int:
+        """The cursor of the newest event."""
+
     def events(
         self, account: Account, /, *, after: int | None, follow: bool, mine: bool
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """What changes, in order."""
 
     async def notices(self, account: Account, everything: bool, /) -> Notices:

@@ -86,6 +86,10 @@ class Feed:
         """The job runs no more."""
         self._progress.pop(job, None)
 
+    async def last(self) -> int:
+        """The cursor of the newest event that is stored."""
+        return await self._store.read(stored.last)
+
     async def events(
         self, to_jobs: ToJobs, *, after: int | None, follow: bool, owner: str | None, reader: str
     ) -> AsyncIterator[Event]:
@@ -94,7 +98,7 @@ class Feed:
         `owner`: only this person's. `reader`: who follows, and hears of
         nobody else's notices. Progress events are not stored and carry the last cursor that was seen.
         """
-        cursor = await self._store.read(stored.last) if after is None else after
+        cursor = await self.last() if after is None else after
         seen = self._version if after is None else 0
         while True:
             changed = self._changed

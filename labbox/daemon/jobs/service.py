@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -525,9 +525,13 @@ class Jobs:
             owner = account.name
         return await reading.usage_page(self._parts, owner)
 
+    async def last_event(self) -> int:
+        """The cursor of the newest event: what comes after it is yet to happen."""
+        return await self._parts.feed.last()
+
     async def events(
         self, account: Account, *, after: int | None = None, follow: bool = False, mine: bool = False
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """What changes: all that was stored after the cursor, then, with `follow`, all that comes."""
         owner = account.name if mine else None
         feed, reader = self._parts.feed, account.name
