@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 import msgspec
 
+from labbox.cli.interrupts import heard
 from labbox.client import Client, connect
 from labbox.text import visible, visible_line
 from labbox.wire import encode
@@ -99,8 +101,14 @@ def global_options(command: Command) -> Command:
 
 
 def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what every verb understands: --json, --socket, --as; and hand it the `Session`."""
+    """Add what every verb understands: --json, --socket, --as, Ctrl+C; and hand it the `Session`."""
+
+    @functools.wraps(command)
+    def hearing(*args: Any, **options: Any) -> Any:
+        with heard():
+            return command(*args, **options)
+
     json = click.option(
         "--json", is_flag=True, expose_value=False, callback=_store("json"), help="Answer in JSON."
     )
-    return json(global_options(pass_session(command)))
+    return json(global_options(pass_session(hearing)))
