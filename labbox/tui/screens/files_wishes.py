@@ -257,6 +257,7 @@ class TransferDialog(Dialog[Wish]):
         self._tell(self._outlook.text + more)
         for each in self.query("#each").results(Button):
             each.display = self._choosable
+        self.press_together()
 
     def target_typed(self) -> str:
         """What stands in the line; a folder of an odd name is shown harmless, and meant as it is."""

@@ -56,10 +56,10 @@ class Dialog(ModalScreen[T | None], LeavesOnce[T | None]):
             roomy = event.size.height >= LOW
             around = 2 + (1 + 3 * buttons if roomy else buttons)  # frame, padding, buttons with their margins
             inside.styles.max_height = max(2, event.size.height * 24 // 25 - around)
-        self.call_after_refresh(self._press_together)
+        self.call_after_refresh(self.press_together)
 
-    def _press_together(self) -> None:
-        """Buttons that would stand beyond the frame come closer to each other."""
+    def press_together(self) -> None:
+        """Buttons that would stand beyond the frame come closer to each other; also where one comes later."""
         for row in self.query(".buttons"):
             shown = [button for button in row.query(Button) if button.display]
             wanted = sum(max(10, cell_len(str(button.label)) + 6) + 2 for button in shown)
