@@ -70,18 +70,23 @@ class Panes:
         )
 
     def mouse(self, button: int, text: str, left: bool = True, times: int = 1) -> None:
-        """Press a button where a text stands in the left or the right pane; the wheel is 64 and 65."""
+        """Press a button where a text stands or comes, left or right; the wheel is 64 and 65."""
         half = self.shown.screen.columns // 2
-        for y, line in enumerate(self.shown.screen.display):
-            part = line[:half] if left else line[half:]
-            if y >= 3 and text in part:
-                x = part.index(text) + (0 if left else half)
-                for _ in range(times):
-                    self.press(f"\x1b[<{button};{x + 1};{y + 1}M")
-                    if button < 64:
-                        self.press(f"\x1b[<{button};{x + 1};{y + 1}m")
-                return
-        raise AssertionError(f"no {text!r} to click on:\n{self.page}")
+        found: list[tuple[int, int]] = []
+
+        def there(page: str) -> bool:
+            parts = enumerate(line[:half] if left else line[half:] for line in page.splitlines())
+            found[:] = [
+                (part.index(text) + (0 if left else half), y) for y, part in parts if y > 2 and text in part
+            ]
+            return bool(found)
+
+        self.until(there)
+        x, y = found[0]
+        for _ in range(times):
+            self.press(f"\x1b[<{button};{x + 1};{y + 1}M")
+            if button < 64:
+                self.press(f"\x1b[<{button};{x + 1};{y + 1}m")
 
     def cell(self, row: int, column: int) -> str:
         return str(self.shown.screen.buffer[row][column].data)
