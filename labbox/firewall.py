@@ -48,7 +48,7 @@ def raise_wall(bridge: str) -> str:
     """
     programs = ["iptables", "ip6tables"] if _IPV6.exists() else ["iptables"]
     if not all(shutil.which(program, path=_PATH) for program in programs):
-        return "jobs with a network may reach the box's own ports: this machine has no iptables"
+        return "jobs with a network may reach the box's ports: there is no iptables; apt-get install iptables"
     for program in programs:
         for words in rules(bridge):
             done = _run(program, words)

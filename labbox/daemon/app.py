@@ -179,7 +179,7 @@ class _Box:
             when_full=state.reserve.give_up,
         )
         self._gate = Gate(people, self._processes, settings, state.path, state.socket)
-        self._engine.lacking = footing.no_jobs
+        self._engine.lacking = lambda: footing.no_jobs(self._engine.connection.lacking_init)
         self._gate.not_from = self._not_from
         self._processes.room = self._jobs.storage.room_now
         self._gate.launcher.watch = self._jobs.storage.until_over

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import uv
+
 import labbox
 from labbox.daemon.containers.run import BUSYBOX
 from labbox.daemon.gate.launch import PATH, SFTP_SERVERS
@@ -22,6 +24,10 @@ from labbox.errors import LabboxError
 
 _NOBODY: Final = 65534  # as any user who owns nothing here
 _LONGEST: Final = 1 << 16  # bytes of an answer
+_ENGINES_PATH: Final = (  # where engines look for docker-init
+    "/usr/local/libexec/docker:/usr/libexec/docker:/usr/local/lib/docker:/usr/lib/docker"
+    ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+)
 
 PROGRAMS: Final = {
     "git": ("pushes and fetches", "apt-get install git"),
@@ -59,11 +65,31 @@ def problems() -> list[str]:
             found.append(f"{what} cannot be used: there is no {name}; {mend}")
         elif os.geteuid() == 0 and not _open_to_all(Path(path)):
             found.append(f"{what} cannot be used: users may not run {path}; chmod 755 {path}")
+    found.extend(filter(None, (_no_uv(),)))
     return found
 
 
-def no_jobs() -> str:
-    """Why no container can be started on this machine, in a sentence; "" where nothing is missing."""
+def _no_uv() -> str:
+    try:
+        path = uv.find_uv_bin()
+    except FileNotFoundError:
+        mend = "./autoboot.sh install brings it"
+        return f"Python environments cannot be made: there is no uv beside labbox's Python; {mend}"
+    if not os.access(path, os.X_OK):
+        return f"Python environments cannot be made: {path} cannot be run; chmod 755 {path}"
+    return ""
+
+
+def no_jobs(init: str | None = None) -> str:
+    """Why no container can be started on this machine, in a sentence; "" where nothing is missing.
+
+    `init`: what the engine calls the program that it puts first into each container, where it says that it
+    cannot run it. It says so when it is asked who it is; whether it is there by now is seen here.
+    """
+    if init is not None and shutil.which(init, path=_ENGINES_PATH) is None:
+        return (
+            f"the container engine has no {Path(init).name}, with which each run begins: apt-get install tini"
+        )
     if not BUSYBOX.exists():
         return f"there is no {BUSYBOX}, with which each run begins: apt-get install busybox-static"
     if not BUSYBOX.stat().st_mode & stat.S_IXOTH:

@@ -14,6 +14,7 @@ import pytest
 
 import labbox
 from labbox.daemon import footing
+from labbox.daemon.containers.environments.programs import Programs
 from labbox.errors import LabboxError
 
 pytestmark = pytest.mark.root
@@ -107,6 +108,32 @@ def test_a_busybox_that_is_missing_or_closed(monkeypatch: pytest.MonkeyPatch, tm
     assert "apt-get install busybox-static" in footing.no_jobs()
     (tmp_path / "busybox").touch(0o700)
     assert "chmod 755" in footing.no_jobs()
+
+
+def test_a_uv_that_is_missing_or_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nowhere() -> str:
+        raise FileNotFoundError("no uv")
+
+    monkeypatch.setattr("uv.find_uv_bin", nowhere)
+    told = [one for one in footing.problems() if "there is no uv" in one]
+    assert len(told) == 1
+    assert "./autoboot.sh install" in told[0]
+    programs = Programs.__new__(Programs)
+    with pytest.raises(LabboxError, match="the box has no uv"):
+        programs.uv_binary()
+    (tmp_path / "uv").touch(0o600)
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(tmp_path / "uv"))
+    assert any(f"chmod 755 {tmp_path}/uv" in one for one in footing.problems())
+
+
+def test_an_engine_without_its_init(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(footing, "_ENGINES_PATH", str(tmp_path))
+    told = footing.no_jobs("docker-init")
+    assert "the container engine has no docker-init" in told
+    assert "apt-get install tini" in told
+    assert footing.no_jobs(None) == ""  # the engine has it where we do not look
+    (tmp_path / "docker-init").touch(0o755)
+    assert footing.no_jobs("docker-init") == ""  # it was installed meanwhile
 
 
 def test_where_all_can_be_read_nothing_is_said() -> None:

@@ -15,6 +15,27 @@ from labbox.errors import LabboxError
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 
+@pytest.mark.parametrize(
+    ("told", "lacking"),
+    [
+        ({"InitBinary": "docker-init", "InitCommit": {"ID": "N/A"}}, "docker-init"),
+        ({"InitBinary": "/opt/init", "InitCommit": {"ID": "N/A"}}, "/opt/init"),
+        ({"InitBinary": "docker-init", "InitCommit": {"ID": ""}}, None),  # Debian's says no commit
+        ({"InitBinary": "docker-init", "InitCommit": {"ID": "de40ad0"}}, None),
+        ({}, None),
+    ],
+)
+async def test_an_engine_says_that_it_lacks_its_init(
+    following: Any, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any], lacking: str | None
+) -> None:
+    connection = following.engine.connection
+    await connection.greet()
+    assert connection.lacking_init is None  # the real one has it
+    monkeypatch.setattr("docker.APIClient.info", lambda _api: told)
+    await connection.greet()
+    assert connection.lacking_init == lacking
+
+
 async def test_what_the_machine_lacks_is_the_reason_and_mended_it_goes_on(
     following: Any, make_run: Callable[..., RunSpec]
 ) -> None:

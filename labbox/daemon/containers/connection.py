@@ -50,6 +50,9 @@ class Connection:
         self.version = ""
         self.api_version = "1.41"
         self.cgroup_driver = ""  # "cgroupfs" or "systemd", as the engine says
+        self.lacking_init: str | None = (
+            None  # its name for the first program of a container that it cannot run
+        )
         self.on_failure: Callable[[], None] = lambda: (
             None
         )  # called in the event loop: the engine did not answer
@@ -114,6 +117,8 @@ class Connection:
         self.api_version = ".".join(str(part) for part in min(theirs, _NEWEST_API))
         info = await self.call(lambda api: api.info(), seconds=GREET_SECONDS)
         self.cgroup_driver = str(info.get("CgroupDriver", ""))
+        unknown = (info.get("InitCommit") or {}).get("ID") == "N/A"  # it asks the program for its version
+        self.lacking_init = str(info.get("InitBinary") or "docker-init") if unknown else None
 
     async def ping(self) -> None:
         """LabboxError "unavailable" where the engine does not answer at once."""

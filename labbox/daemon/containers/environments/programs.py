@@ -116,8 +116,16 @@ class Programs:
         return self._reachable(_HELPERS / "forward.py")
 
     def uv_binary(self) -> Path:
-        """A copy of uv that the installer and containers can read."""
-        return self._reachable(Path(uv.find_uv_bin()))
+        """A copy of uv that the installer and containers can read; LabboxError where there is no uv."""
+        try:
+            found = Path(uv.find_uv_bin())
+        except FileNotFoundError as error:
+            raise LabboxError(
+                "unavailable",
+                "cannot make a Python environment: the box has no uv",
+                "whoever runs the box installs it again: ./autoboot.sh install",
+            ) from error
+        return self._reachable(found)
 
     async def _ask(
         self,
