@@ -50,6 +50,8 @@ debootstrap debootstrap
 mount mount
 ps procps
 EOF
+  # where the kernel has AppArmor the engine loads a profile for each container, and starts none without this
+  [ "$(cat /sys/module/apparmor/parameters/enabled 2>/dev/null)" != Y ] || command -v apparmor_parser >/dev/null || missing+=(apparmor)
   /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   [ ${#missing[@]} -gt 0 ] || return 0
@@ -69,6 +71,7 @@ fingerprint() {
 
 install_labbox() {
   local wanted; wanted=$(fingerprint)
+  [ "$prefix" != /opt/labbox ] || [ -e /usr/local/bin/labbox ] || ln -sf "$labbox" /usr/local/bin/labbox
   [ "$(cat "$prefix/installed" 2>/dev/null)" != "$wanted" ] || return 0
   say "installing labbox in $prefix"
   mkdir -p "$prefix"
@@ -86,7 +89,6 @@ install_labbox() {
       && "$prefix/venv/bin/pip" install --no-deps --force-reinstall "$work"/labbox-*.whl
   } >>"$log" 2>&1 || { tail -n 15 "$log" >&2; die "cannot install labbox itself" "the whole log is in $log"; }
   rm -rf "$work"
-  [ "$prefix" != /opt/labbox ] || ln -sf "$labbox" /usr/local/bin/labbox
   printf '%s\n' "$wanted" >"$prefix/installed"
 }
 
