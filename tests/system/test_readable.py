@@ -23,6 +23,8 @@ def test_no_file_of_anothers_is_readable_while_jobs_run_and_afterwards(
 ) -> None:
     for person in (ada, grace):  # what operations leave is there as well
         assert person.run("file", "sum", "shared:/").returncode == 0
+    odd = box.state / "homes/ada" / "name-\udcff"  # of bytes that are no text
+    odd.write_text(_SECRET)
     ada.project("study", {"code/run.sh": "echo up; sleep 600\n", "input/data.csv": _SECRET})
     number = ada.run(
         "job", "submit", "study", "--quiet", "--sweep", f"key={_SECRET}", "--env", f"TOKEN={_SECRET}",
@@ -39,6 +41,7 @@ def test_no_file_of_anothers_is_readable_while_jobs_run_and_afterwards(
         _nothing_of_others(box, tried)
     finally:
         ada.run("job", "kill", number)
+        odd.unlink()
     assert ada.run("file", "cp", "study", "study-2").returncode == 0
     _nothing_of_others(box, tried)
 
@@ -47,7 +50,7 @@ def _nothing_of_others(box: Box, tried: Callable[..., None]) -> None:
     """Walked as grace; what she cannot pass through is tried by its known path, as she could guess it."""
     every = subprocess.run(
         ["find", str(box.state), "-xdev", "-type", "f", "-printf", "%P\\0"], capture_output=True, check=True
-    ).stdout.decode().split("\0")  # fmt: skip
+    ).stdout.decode(errors="surrogateescape").split("\0")  # fmt: skip
     paths = [path for path in every if path and not path.startswith((*_COMMON, *_HERS))]
     tried(len(paths))
     listed = "\0".join(str(box.state / path) for path in paths)
@@ -59,4 +62,6 @@ def _nothing_of_others(box: Box, tried: Callable[..., None]) -> None:
 def _as_grace(box: Box, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     uid = str((box.state / "homes" / "grace").stat().st_uid)
     command = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", *words]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, errors="surrogateescape", timeout=60
+    )
