@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ from labbox.cli.root import root
 from labbox.model import Scope
 
 _SECONDS = 30.0
+ENDED = 124  # the code of one that did not end by itself
 
 
 class Holder:
@@ -61,6 +62,18 @@ class Holder:
         """`ssh NAME@box WORD…`; one that does not end by itself is ended."""
         return self.local(self.ssh(*words), stdin=stdin)
 
+    @contextmanager
+    def going_on(self, *words: str) -> Iterator[None]:
+        """The same of one that goes on by itself, ended afterwards."""
+        with subprocess.Popen(
+            self.ssh(*words), env=self._env, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            try:
+                yield
+            finally:
+                process.kill()
+
     def local(self, argv: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """A client of the holder's own machine."""
         try:
@@ -68,7 +81,7 @@ class Holder:
                 argv, input=stdin, capture_output=True, timeout=_SECONDS, env=self._env, check=False
             )
         except subprocess.TimeoutExpired as late:
-            return subprocess.CompletedProcess(argv, 124, late.stdout or b"", late.stderr or b"")
+            return subprocess.CompletedProcess(argv, ENDED, late.stdout or b"", late.stderr or b"")
 
     def end(self) -> None:
         subprocess.run(
