@@ -66,7 +66,8 @@ def put(box: Box, way: str, large: Path, folder: Path) -> None:
         subprocess.run(words[way], capture_output=True, timeout=90, check=False)
     elif way == "push":
         shutil.copy(large, folder / "large")
-        git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-c", f"core.sshCommand={shell}"]
+        plain = ["-c", "core.bigFileThreshold=1m", "-c", "core.compression=0"]  # packing it gains nothing
+        git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-c", f"core.sshCommand={shell}", *plain]
         for more in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
             subprocess.run([*git, *more], cwd=folder, check=True)
         address = f"ssh://ada@127.0.0.1:{box.port}/big"
