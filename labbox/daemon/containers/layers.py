@@ -50,8 +50,8 @@ def make(changes: Path, uid: int, gid: int) -> None:
     for name, mode in ((UPPER, 0o755), (WORK, 0o700)):
         with suppress(FileExistsError):
             (changes / name).mkdir(mode=mode)
-            if name == UPPER and os.geteuid() == 0:
-                os.chown(changes / name, uid, gid, follow_symlinks=False)
+        if name == UPPER and os.geteuid() == 0:  # also one that a daemon made that was killed then
+            os.chown(changes / name, uid, gid, follow_symlinks=False)
 
 
 def volume_name(container: str, layer: str) -> str:

@@ -305,8 +305,8 @@ def prepare_spool(run: RunSpec) -> None:
             path = run.spool / name
             if not path.exists():
                 os.mkfifo(path, 0o600)
-                if os.geteuid() == 0:
-                    os.chown(path, run.uid, run.gid, follow_symlinks=False)
+            if os.geteuid() == 0:
+                os.chown(path, run.uid, run.gid, follow_symlinks=False)
     if run.hosts:
         (run.spool / "gate").mkdir(mode=0o755, exist_ok=True)
 

@@ -237,11 +237,8 @@ class WorkerFolders:
         above = self._state / "snapshots"
         above.mkdir(mode=0o700, exist_ok=True)
         folder = above / account.name
-        try:
-            folder.mkdir(mode=0o700)
-        except FileExistsError:
-            return folder
-        if os.geteuid() == 0:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:  # also one that a daemon made that was killed then
             os.chown(folder, account.uid, account.gid)
         return folder
 

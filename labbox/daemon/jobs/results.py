@@ -75,11 +75,14 @@ def make(state: Path, owner: Account, results: str, attempt: int, moved: tuple[s
 
 
 def make_owned(folder: Path, owner: Account) -> None:
-    """Make a folder, where it is missing, whose inside is the owner's; what it stands in is root's."""
+    """Make a folder, where it is missing, whose inside is the owner's; what it stands in is root's.
+
+    One that is there is given to the owner all the same: the daemon may have been killed before it did so.
+    """
     with suppress(FileExistsError):
         folder.mkdir(mode=0o750)
-        if os.geteuid() == 0:
-            os.chown(folder, owner.uid, owner.gid, follow_symlinks=False)
+    if os.geteuid() == 0:
+        os.chown(folder, owner.uid, owner.gid, follow_symlinks=False)
 
 
 def remove_empty(folder: Path) -> None:
@@ -181,5 +184,5 @@ def _folder(path: Path, owner: Account) -> None:
     """A folder that root owns and the owner's group may read."""
     with suppress(FileExistsError):
         path.mkdir(mode=0o750)
-        if os.geteuid() == 0:
-            os.chown(path, 0, owner.gid)
+    if os.geteuid() == 0:
+        os.chown(path, 0, owner.gid)
