@@ -144,6 +144,179 @@ def test_a_uv_lock_settles_the_versions_of_a_pyproject(lab: Any) -> None:
     assert "pyproject.toml and uv.lock describe the environment" in said(lab)
 
 
+ZERO = "0" * 64
+NEEDS_SIX = '[project]\nname = "study"\ndependencies = ["six"]\n'
+LOCKS = {
+    "uv.lock": """version = 1
+[[package]]
+name = "study"
+version = "0"
+source = { editable = "." }
+dependencies = [{ name = "six" }]
+[package.dev-dependencies]
+dev = [{ name = "helper" }]
+[[package]]
+name = "six"
+version = "1.15.0"
+source = { SOURCE }
+sdist = { url = "https://x/six.tar.gz", hash = "HASH" }
+wheels = [{ url = "https://x/six.whl", hash = "sha256:%s" }]
+[[package]]
+name = "helper"
+version = "1"
+source = { git = "https://x/helper#abc" }
+"""
+    % ("1" * 64),
+    "poetry.lock": """[[package]]
+name = "Six"
+version = "1.15.0"
+groups = ["main"]
+files = [{file = "six.tar.gz", hash = "HASH"}, {file = "six.whl", hash = "sha256:%s"}]
+[package.source]
+SOURCE
+[[package]]
+name = "helper"
+version = "1"
+files = []
+[package.source]
+type = "git"
+"""
+    % ("1" * 64),
+    "pdm.lock": """[[package]]
+name = "six"
+version = "1.15.0"
+SOURCE
+files = [{file = "six.tar.gz", hash = "HASH"}, {file = "six.whl", hash = "sha256:%s"}]
+[[package]]
+name = "helper"
+version = "1"
+git = "https://x/helper"
+"""
+    % ("1" * 64),
+    "pylock.toml": """lock-version = "1.0"
+[[packages]]
+name = "six"
+version = "1.15.0"
+SOURCE
+sdist = { hashes = { sha256 = "HASH" } }
+wheels = [{ hashes = { md5 = "0", sha256 = "%s" } }]
+"""
+    % ("1" * 64),
+}
+OF_AN_INDEX = {"uv.lock": 'registry = "https://x/simple"', "poetry.lock": 'type = "legacy"'}
+ELSEWHERE = {
+    "uv.lock": [
+        'git = "https://x#abc"',
+        'url = "https://x"',
+        'path = "x.whl"',
+        'directory = "x"',
+        'editable = "x"',
+    ],
+    "poetry.lock": ['type = "git"', 'type = "url"', 'type = "file"', 'type = "directory"'],
+    "pdm.lock": ['git = "https://x/six"', 'path = "./six"', 'url = "https://x/six.whl"'],
+    "pylock.toml": ['vcs = {type = "git"}', 'directory = {path = "six"}', 'archive = {url = "https://x"}'],
+}
+
+
+def lock(name: str, source: str | None = None, digits: str = "") -> str:
+    """A lock that settles six, and a stranger that nobody needs."""
+    kind = "" if name == "pylock.toml" else "sha256:"
+    source = OF_AN_INDEX.get(name, "") if source is None else source
+    return LOCKS[name].replace("SOURCE", source).replace("HASH", digits or f"{kind}{ZERO}")
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_settles_versions_and_hashes_of_a_pyproject(lab: Any, name: str) -> None:
+    wanted = asked(lab, {"pyproject.toml": NEEDS_SIX, name: lock(name)}).requirements
+    assert wanted is not None
+    assert wanted.text() == "six\n"
+    (settled,) = wanted.constraints
+    assert (settled.package, settled.version, settled.file) == ("six", "1.15.0", name)
+    assert set(settled.hashes) == {"sha256:" + ZERO, "sha256:" + "1" * 64}
+    assert f"pyproject.toml and {name} describe the environment" in said(lab)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [(name, one) for name, each in ELSEWHERE.items() for one in each]
+)
+def test_what_a_lock_takes_from_elsewhere_is_refused(lab: Any, name: str, source: str) -> None:
+    lab.project({**APP, "pyproject.toml": NEEDS_SIX, name: lock(name, source)})
+    (error,) = lab.errors()
+    assert error.file == name
+    assert "“six” comes from an address or a folder" in error.text.lower()
+
+
+@pytest.mark.parametrize("name", [name for name in LOCKS if name != "pylock.toml"])
+@pytest.mark.parametrize("digits", ["md5:" + "0" * 32, "sha1:" + "0" * 40, "sha256:" + "0" * 63])
+def test_hashes_of_a_lock_prove_something_or_are_refused(lab: Any, name: str, digits: str) -> None:
+    lab.project({**APP, "pyproject.toml": NEEDS_SIX, name: lock(name, digits=digits)})
+    (error,) = lab.errors()
+    assert error.file == name
+
+
+def test_a_pylock_stands_alone(lab: Any) -> None:
+    wanted = asked(lab, {"pylock.toml": lock("pylock.toml")}).requirements
+    assert wanted is not None
+    assert names(lab.plan().plan.software) == ["six==1.15.0"]
+    assert wanted.in_hash_mode
+    lab.project({**APP, "pylock.toml": lock("pylock.toml", 'vcs = {type = "git"}')})
+    assert len(lab.errors()) == 1
+
+
+def test_a_lock_that_is_older_than_its_pyproject_is_told(lab: Any) -> None:
+    lab.project(
+        {**APP, "pyproject.toml": NEEDS_SIX.replace('"six"', '"six", "tqdm"'), "uv.lock": lock("uv.lock")}
+    )
+    (warning,) = lab.warnings()
+    assert "uv.lock says nothing of tqdm" in warning.text
+    assert "uv lock" in warning.hint
+
+
+def test_versions_of_a_lock_for_some_pythons_keep_their_markers(lab: Any) -> None:
+    fork = """[[package]]
+name = "six"
+version = "VERSION"
+source = { registry = "https://x/simple" }
+resolution-markers = ["python_full_version MARK '3.10'"]
+wheels = [{ hash = "sha256:DIGITS" }]
+"""
+    text = "".join(
+        fork.replace("VERSION", version).replace("MARK", mark).replace("DIGITS", digit * 64)
+        for version, mark, digit in (("1.15.0", "<", "1"), ("1.16.0", ">=", "2"))
+    )
+    wanted = asked(lab, {"pyproject.toml": NEEDS_SIX, "uv.lock": text}).requirements
+    assert wanted is not None
+    assert wanted.constraint_text() == (
+        "six==1.15.0 ; (python_full_version < '3.10')\nsix==1.16.0 ; (python_full_version >= '3.10')\n"
+    )
+    assert [line.version for line in wanted.hashed("Six", "1.16.0")] == ["1.16.0"]
+    assert len(wanted.hashed("six", "1.16")) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "level"),
+    [
+        ("[tool.uv.sources]\nsix = {git = 'https://x/six'}", "error"),
+        ("[tool.uv.sources]\nSix = [{path = 'six'}]", "error"),
+        ("[tool.uv.sources]\nsix = {workspace = true}", "error"),
+        ("[tool.poetry.dependencies]\nsix = {git = 'https://x/six'}", "error"),
+        ("[tool.uv.sources]\nsix = {index = 'other'}", "warning"),
+        ("[tool.uv.sources]\nother = {git = 'https://x/other'}", ""),
+    ],
+)
+def test_sources_in_tables_of_tools(lab: Any, table: str, level: str) -> None:
+    lab.project({**APP, "pyproject.toml": f"{NEEDS_SIX}{table}\n"})
+    assert [one.level for one in (*lab.errors(), *lab.warnings())] == ([level] if level else [])
+
+
+@pytest.mark.parametrize("hashes", [{"sha256": ZERO}, ["sha256: " + ZERO], [True], "sha256:" + ZERO])
+def test_hashes_of_a_pipfile_lock_that_are_no_list_are_not_dropped(lab: Any, hashes: Any) -> None:
+    text = json.dumps({"default": {"six": {"version": "==1.15.0", "hashes": hashes}}})
+    lab.project({**APP, "Pipfile.lock": text})
+    (error,) = lab.errors()
+    assert "hashes of “six”" in error.text
+
+
 def test_hashes_of_a_pipfile_lock_travel_with_their_package(lab: Any) -> None:
     wanted = asked(lab, {"Pipfile.lock": PIPFILE_LOCK}).requirements
     assert wanted is not None

@@ -22,6 +22,7 @@ NAMES: Mapping[FileKind, str] = {
     "conda": "environment.yml",
     "apt": "apt.txt",
     "dockerfile": "Dockerfile",
+    "uv-lock": "uv.lock",
 }
 
 

@@ -31,6 +31,9 @@ FileKind = Literal[
     "setup-cfg",
     "setup-py",
     "runtime",
+    "poetry-lock",
+    "pdm-lock",
+    "pylock",
 ]
 
 
@@ -49,6 +52,17 @@ class Line(Value):
     file: str
     number: int
     hashes: tuple[str, ...] = ()
+
+    @property
+    def package(self) -> str:
+        """The package that it names."""
+        return normal(re.split(r"[^A-Za-z0-9._-]", self.text, maxsplit=1)[0])
+
+    @property
+    def version(self) -> str:
+        """The one version that it names, "" for any other wish."""
+        match = re.fullmatch(r"[^=<>!~;]+==+ ?([^ ,;*]+) ?(?:;.*)?", self.text)
+        return match[1] if match else ""
 
 
 class Requirements(Value):
@@ -78,6 +92,14 @@ class Requirements(Value):
         lines = (line for line in (*self.requirements, *self.constraints) if line.hashes)
         asked = "".join(f"{line.text} {' '.join(line.hashes)}\n" for line in lines)
         return f"{asked}required\n" if self.in_hash_mode else asked
+
+    def hashed(self, name: str, version: str) -> tuple[Line, ...]:
+        """The lines with hashes of a package; where one names this version, no other version's."""
+        lines = (*self.requirements, *self.constraints)
+        named = [line for line in lines if line.hashes and line.package == normal(name)]
+        if any(line.version == version for line in named):
+            named = [line for line in named if line.version in ("", version)]
+        return tuple(named)
 
     def at(self, position: int) -> Line | None:
         """The requirement at a byte offset of `text()`."""
@@ -150,6 +172,11 @@ class Software(Value):
     def key(self) -> bytes:
         """The same for the same wishes."""
         return msgspec.json.encode(self)
+
+
+def normal(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def spec_name(spec: str) -> str:

@@ -17,7 +17,7 @@ from labbox.files.reading import names_in, read_plain
 from labbox.files.software import unused
 from labbox.files.software.asked import FileKind, ProjectFile, Requirements, Software
 from labbox.files.software.condas import read_environment_yml
-from labbox.files.software.locks import read_pipfile, read_pipfile_lock, read_uv_lock
+from labbox.files.software.locks import read_lock, read_pipfile, read_pipfile_lock, read_pylock
 from labbox.files.software.plain import read_packages
 from labbox.files.software.pyproject import read_pyproject
 from labbox.files.software.reading import MAX_FILE, Lookup, Reading
@@ -42,7 +42,11 @@ _KINDS: Final[dict[str, FileKind]] = {
     "setup.py": "setup-py",
     "runtime.txt": "runtime",
     ".python-version": "runtime",
+    "poetry.lock": "poetry-lock",
+    "pdm.lock": "pdm-lock",
+    "pylock.toml": "pylock",
 }
+_LOCKS: Final[tuple[FileKind, ...]] = ("uv-lock", "poetry-lock", "pdm-lock", "pylock")  # of a pyproject.toml
 # Taken where nothing of their kind has its proper name; the first one that is there.
 _VARIANTS: Final[dict[str, FileKind]] = {
     "env.yml": "conda",
@@ -155,10 +159,12 @@ def _own(first: dict[FileKind, ProjectFile], reader: RequirementsReader, reading
     if (file := first.get("pyproject")) is not None:
         parsed = read_pyproject(file.name, file.content, reading, reader)
         if parsed is not None:
-            if (lock := first.get("uv-lock")) is not None:
-                reader.constrain(read_uv_lock(lock.name, lock.content, reading))
+            if (lock := next((first[kind] for kind in _LOCKS if kind in first), None)) is not None:
+                read_lock(lock.kind, lock.name, lock.content, reading, reader)
             return parsed
         reading.used.discard(file.name)
+    if (file := first.get("pylock")) is not None:
+        return read_pylock(file.name, file.content, reading, reader)
     if (file := first.get("pipfile-lock")) is not None:
         return _series(read_pipfile_lock(file.name, file.content, reading, reader))
     if (file := first.get("pipfile")) is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from typing import Any
+from typing import Any, Final
 
-from labbox.files.software.asked import LONGEST
+from labbox.files.software.asked import LONGEST, normal
 from labbox.files.software.reading import Reading, shown
 from labbox.files.software.requirements import RequirementsReader
+
+_ELSEWHERE: Final = ("git", "url", "path", "file", "workspace", "hg", "svn")
 
 
 def read_pyproject(name: str, content: bytes, reading: Reading, reader: RequirementsReader) -> str | None:
@@ -45,8 +47,34 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
     for each in dependencies:
         reading.line(name)
         reader.line(each, name, 0)
+    _sources(tool, name, reading, reader)
     requires = _requires(project)
     return requires if dependencies or requires else None
+
+
+def _sources(tool: Any, name: str, reading: Reading, reader: RequirementsReader) -> None:
+    """Say where the tables of uv or Poetry would take packages from elsewhere than the box's index."""
+    for words in (("uv", "sources"), ("poetry", "dependencies")):
+        table: Any = tool
+        for word in words:
+            table = table.get(word) if isinstance(table, dict) else None
+        tables = {normal(key): value for key, value in table.items()} if isinstance(table, dict) else {}
+        for package in dict.fromkeys(line.package for line in reader.asked):
+            found = tables.get(package)
+            each = [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, dict)]
+            if any(key in one for one in each for key in _ELSEWHERE):
+                refuse_source(package, name, reading)
+            elif any(key in one for one in each for key in ("index", "source")):
+                text = f"“{shown(package)}” is taken from the box's index, not from the one that {name} names"
+                hint = "whoever runs the box can add an index in custom/box.toml or pip.conf"
+                reading.warn(name, None, text, hint)
+
+
+def refuse_source(package: str, name: str, reading: Reading) -> None:
+    """Say of a package in the file `name` that no index has it."""
+    why = f"“{shown(package)}” comes from an address or a folder, and packages come from the box's index"
+    hint = f"name a version that the index has, or put its code into your folder: {shown(package)}"
+    reading.error(name, None, why, hint)
 
 
 def _requires(project: dict[str, Any]) -> str:

@@ -105,9 +105,16 @@ class RequirementsReader:
             requires_python=requires_python,
         )
 
-    def constrain(self, lines: tuple[Line, ...]) -> None:
-        """Take constraints that stand elsewhere."""
-        self._constraints += lines[:MAX_REQUIREMENTS]
+    @property
+    def asked(self) -> tuple[Line, ...]:
+        """What is asked for so far."""
+        return tuple(self._requirements)
+
+    def settled(self, text: str, hashes: tuple[str, ...], file: str) -> None:
+        """Take a constraint of a lock, which stands in `file`; its hashes are looked at as those of lines."""
+        named = tuple(each.lower() for each in hashes)
+        if self._are_hashes(named, file, 0) and len(self._constraints) < MAX_REQUIREMENTS:
+            self._constraints.append(Line(text=text, file=file, number=0, hashes=named))
 
     def file(self, name: str, content: bytes, *, constraint: bool = False) -> None:
         """Take a requirements.txt and what it includes, each file once."""

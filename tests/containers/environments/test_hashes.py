@@ -11,6 +11,7 @@ import pytest
 from made_packages import backend, make_source
 
 from labbox.errors import LabboxError
+from labbox.files.software.asked import FileKind
 from labbox.files.software.reading import Reading
 from labbox.files.software.requirements import RequirementsReader
 
@@ -64,6 +65,34 @@ async def test_what_a_package_needs_must_have_its_hash_too(box: Any, wheel: Call
     assert len(both.lock.splitlines()) == 2
 
 
+def settled(package: str, digits: str) -> tuple[tuple[FileKind, str], ...]:
+    """A pyproject.toml that needs a package, and the uv.lock that settles it."""
+    project = f'[project]\nname = "study"\nversion = "1"\ndependencies = ["{package}"]\n'
+    entry = f'[[package]]\nname = "{package}"\nversion = "1.0"\nsource = {{ registry = "https://x" }}\n'
+    return ("pyproject", project), (
+        "uv-lock",
+        f'{entry}sdist = {{ url = "https://x/y", hash = "{digits}" }}\n',
+    )
+
+
+async def test_hashes_of_a_lock_beside_a_pyproject(box: Any, wheel: Callable[..., Path]) -> None:
+    made = wheel("labone")
+    with pytest.raises(LabboxError) as caught:
+        await box.prepare(*settled("labone", f"sha256:{WRONG}"))
+    assert WRONG in caught.value.message
+    assert sum_of(made) in caught.value.message
+    assert "labone==1.0" in (await box.prepare(*settled("labone", sum_of(made)))).lock
+
+
+async def test_a_version_for_other_pythons_has_no_say(box: Any, wheel: Callable[..., Path]) -> None:
+    made = wheel("labone")
+    text = (
+        f"labone==0.9 ; python_version < '3' --hash=sha256:{WRONG}\n"
+        f"labone==1.0 ; python_version >= '3' --hash={sum_of(made)}\n"
+    )
+    assert "labone==1.0" in (await box.prepare(("requirements", text))).lock
+
+
 async def test_sources_are_checked_before_they_are_built(open_box: Callable[..., Any], links: Path) -> None:
     made = make_source(links, "labsource", backend("labsource"))
     pip = next(Path("/usr/share/python-wheels").glob("pip-*.whl"))
@@ -75,6 +104,9 @@ async def test_sources_are_checked_before_they_are_built(open_box: Callable[...,
     assert sum_of(made) in caught.value.message
     good = await box.prepare(("requirements", f"labsource==1.0 --hash={sum_of(made)}\n"))
     assert (await box.run(good, "python3", "-c", "import labsource; print(1)")).lines == ("1",)
+    with pytest.raises(LabboxError, match=WRONG):
+        await box.prepare(*settled("labsource", f"sha256:{WRONG}"))
+    assert "labsource==1.0" in (await box.prepare(*settled("labsource", sum_of(made)))).lock
 
 
 def read(text: str, **others: str) -> list[tuple[str, int | None]]:

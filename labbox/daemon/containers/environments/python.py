@@ -252,18 +252,15 @@ def _built(links: Path | None) -> frozenset[str]:
 
 def _as_asked(locked: Locked, requirements: Requirements) -> Locked:
     """A package with the hashes that the person asks for; LabboxError with both where they are others."""
-    lines = [line for line in requirements.requirements if _names(line) == locked.name]
-    if requirements.in_hash_mode and not any(line.hashes for line in lines):
+    lines = requirements.hashed(locked.name, locked.version)
+    if requirements.in_hash_mode and not any(line in requirements.requirements for line in lines):
         raise LabboxError(
             "invalid",
             f"cannot install {locked.name}=={locked.version}: it is needed by another package, "
             "and stands in no line with a --hash of its own",
             "list it with its hash (pip-compile --generate-hashes), or remove all hashes",
         )
-    lines += [line for line in requirements.constraints if _names(line) == locked.name]
     for line in lines:
-        if not line.hashes:
-            continue
         fit = tuple(each for each in locked.hashes if f"sha256:{each}" in line.hashes)
         others = tuple(each for each in line.hashes if not each.startswith("sha256:"))
         if fit:
@@ -282,10 +279,6 @@ def _as_asked(locked: Locked, requirements: Requirements) -> Locked:
                 "correct the hash if the version is meant; else somebody else's file stands in its place",
             )
     return locked
-
-
-def _names(line: Line) -> str:
-    return re.sub(r"[-_.]+", "-", re.split(r"[^A-Za-z0-9._-]", line.text, maxsplit=1)[0]).lower()
 
 
 def _for(target: PythonTarget) -> list[str]:

@@ -306,7 +306,7 @@ class Environments:
         self, image: str, conda: CondaPlan, requirements: Requirements | None, report: Report
     ) -> Prepared:
         """A conda environment, with pip's packages on top where it names some."""
-        pips = (requirements.text(), requirements.hash_text()) if requirements else ()
+        pips = _pips(requirements) if requirements else ()
         question = digest("conda-3", *conda.key(), *pips, image)
         known = self._folders.recall(question)
         path = self._folders.environment(known.name) if known else None
@@ -407,9 +407,15 @@ class Environments:
 
     def _question(self, requirements: Requirements, target: PythonTarget, image: str) -> str:
         """A name for what is to be resolved: the same question has the same answer for a day."""
-        texts = [requirements.text(), requirements.constraint_text(), str(requirements.prereleases)]
-        texts.append(requirements.hash_text())
-        return digest("question-2", *texts, target.tag, target.full_version, image, self._index_name)
+        return digest(
+            "question-2", *_pips(requirements), target.tag, target.full_version, image, self._index_name
+        )
+
+
+def _pips(requirements: Requirements) -> tuple[str, ...]:
+    """All that decides what pip's part comes to."""
+    prereleases = str(requirements.prereleases)
+    return requirements.text(), requirements.constraint_text(), prereleases, requirements.hash_text()
 
 
 def _plan_key(plan: EnvironmentPlan) -> str:

@@ -227,18 +227,17 @@ def _without_wheels(packages: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
 def _words(room: Path, wanted: tuple[str, ...], requirements: Requirements) -> tuple[str, ...]:
     """What pip is told to build: with the hashes that are asked for, which it checks of the sources."""
-    if not requirements.in_hash_mode:
+    hashes = {each: _asked_of(each, requirements) for each in wanted}
+    if not requirements.in_hash_mode and not any(hashes.values()):
         return wanted
-    hashes = {
-        _normal(re.split(r"[^A-Za-z0-9._-]", line.text, maxsplit=1)[0]): line.hashes
-        for line in requirements.requirements
-    }
-    lines = [
-        " ".join((each, *(f"--hash={one}" for one in hashes.get(_normal(each.partition("==")[0]), ()))))
-        for each in wanted
-    ]
+    lines = [" ".join((each, *(f"--hash={one}" for one in hashes[each]))) for each in wanted]
     (room / "wanted.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return "--require-hashes", "--requirement", "wanted.txt"
+
+
+def _asked_of(package: str, requirements: Requirements) -> tuple[str, ...]:
+    name, _, version = package.partition("==")
+    return tuple(dict.fromkeys(one for line in requirements.hashed(name, version) for one in line.hashes))
 
 
 def _counting(report: Report, total: int) -> Callable[[str], None]:
