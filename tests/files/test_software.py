@@ -317,6 +317,77 @@ def test_hashes_of_a_pipfile_lock_that_are_no_list_are_not_dropped(lab: Any, has
     assert "hashes of “six”" in error.text
 
 
+EXTRAS = """[project]
+name = "study"
+dependencies = ["six"]
+[project.optional-dependencies]
+analysis = ["numpy"]
+Fast_Plots = ["study[analysis]", "tqdm"]
+dev = ["pytest"]
+"""
+SETUP_EXTRAS = """from setuptools import setup
+PLOTS = ["tqdm"]
+setup(name="study", install_requires=["six"], extras_require={"analysis": ["numpy"], "plots": PLOTS})
+"""
+CFG_EXTRAS = """[options]
+install_requires = six
+[options.extras_require]
+analysis =
+    numpy
+"""
+DYNAMIC_EXTRAS = """[project]
+name = "study"
+dynamic = ["dependencies", "optional-dependencies"]
+[tool.setuptools.dynamic]
+dependencies = {file = ["needs.txt"]}
+optional-dependencies.analysis = {file = ["more.txt"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "wanted"),
+    [
+        ("-e .[analysis]", {"pyproject.toml": EXTRAS}, ["six", "numpy"]),
+        (".[analysis]", {"pyproject.toml": EXTRAS}, ["six", "numpy"]),
+        ("-e '.[Analysis, dev]'", {"pyproject.toml": EXTRAS}, ["six", "numpy", "pytest"]),
+        ("--editable=./[fast-plots]", {"pyproject.toml": EXTRAS}, ["six", "tqdm", "numpy"]),
+        (".[analysis]", {"setup.py": SETUP_EXTRAS}, ["six", "numpy"]),
+        (".[plots,analysis]", {"setup.py": SETUP_EXTRAS}, ["six", "numpy", "tqdm"]),
+        (".[analysis]", {"setup.cfg": CFG_EXTRAS}, ["six", "numpy"]),
+        (
+            ".[analysis]",
+            {"pyproject.toml": DYNAMIC_EXTRAS, "needs.txt": "six\n", "more.txt": "numpy\n"},
+            ["six", "numpy"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["requirements.txt", "environment.yml"])
+def test_extras_of_the_project_itself(
+    lab: Any, line: str, files: dict[str, str], wanted: list[str], name: str
+) -> None:
+    quoted = json.dumps(line)
+    text = f"{line}\n" if name == "requirements.txt" else f"dependencies:\n- pip:\n  - {quoted}\n"
+    assert names(asked(lab, {name: text, **files})) == wanted
+
+
+def test_an_extra_that_the_project_does_not_have(lab: Any) -> None:
+    lab.project({**APP, "requirements.txt": "tqdm\n-e .[plots]\n", "pyproject.toml": EXTRAS})
+    (error,) = lab.errors()
+    assert (error.file, error.line) == ("requirements.txt", 2)
+    assert "no extra “plots”; it has Fast_Plots, analysis, dev" in error.text
+
+
+def test_extras_and_groups_that_are_not_installed_are_named(lab: Any) -> None:
+    groups = "[dependency-groups]\nfigures = ['seaborn']\ntest = ['pytest']\n"
+    lab.project({**APP, "pyproject.toml": EXTRAS + groups})
+    group, extra = lab.warnings()
+    assert "dependency-groups list is not installed: figures" in group.text
+    assert "extras list is not installed: analysis, Fast_Plots" in extra.text
+    assert "-e .[analysis]" in extra.hint
+    lab.project({**APP, "pyproject.toml": EXTRAS, "requirements.txt": "-e .[Fast_Plots]\n"})
+    assert not lab.warnings()
+
+
 def test_hashes_of_a_pipfile_lock_travel_with_their_package(lab: Any) -> None:
     wanted = asked(lab, {"Pipfile.lock": PIPFILE_LOCK}).requirements
     assert wanted is not None

@@ -126,6 +126,7 @@ def understand(files: list[ProjectFile], reading: Reading, places: frozenset[str
     if (file := first.get("conda")) is not None:
         conda = read_environment_yml(file.name, file.content, reading, reader)
     requires = _python_wishes(first, reader, reading)
+    reader.miss_extras()
     if (file := first.get("apt")) is not None:
         packages = read_packages(file.name, file.content, reading)
     if (file := first.get("dockerfile")) is not None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from typing import Any, Final
 
 from labbox.files.software.asked import LONGEST, normal
 from labbox.files.software.reading import Reading, shown
-from labbox.files.software.requirements import RequirementsReader
+from labbox.files.software.requirements import Entry, RequirementsReader
 
+_OF_DEVELOPMENT: Final = frozenset(
+    {
+        "all", "dev", "develop", "development", "test", "tests", "testing", "doc", "docs", "lint", "linting",
+        "format", "typing", "types", "type-check", "mypy", "ci", "release", "build", "pre-commit",
+    }
+)  # fmt: skip
 _ELSEWHERE: Final = ("git", "url", "path", "file", "workspace", "hg", "svn")
 
 
@@ -31,7 +38,11 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
     dependencies = project.get("dependencies", [])
     dynamic = project.get("dynamic", [])
     if isinstance(dynamic, list) and "dependencies" in dynamic:
-        if _from_files(document, name, reading, reader):
+        files = _from_files(document, "dependencies")
+        if files:
+            extras = _extras(document, name, reading)
+            reader.project(name, files, extras)
+            _left_out(document, extras, name, reading, reader)
             return _requires(project)
         reading.error(
             name,
@@ -44,9 +55,11 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
         hint = 'write dependencies = ["numpy", "scipy>=1.10"]'
         reading.error(name, None, "[project] dependencies is not a list of texts", hint)
         return None
-    for each in dependencies:
-        reading.line(name)
-        reader.line(each, name, 0)
+    called = project.get("name")
+    extras = _extras(document, name, reading)
+    lines = [(each, 0) for each in dependencies]
+    reader.project(name, lines, extras, called if isinstance(called, str) else "")
+    _left_out(document, extras, name, reading, reader)
     _sources(tool, name, reading, reader)
     requires = _requires(project)
     return requires if dependencies or requires else None
@@ -82,17 +95,47 @@ def _requires(project: dict[str, Any]) -> str:
     return requires[:LONGEST] if isinstance(requires, str) else ""
 
 
-def _from_files(document: dict[str, Any], name: str, reading: Reading, reader: RequirementsReader) -> bool:
-    """Whether setuptools is told to take the dependencies from files, which are read then."""
+def _from_files(document: dict[str, Any], *keys: str) -> list[Entry]:
+    """The files from which setuptools is told to take the dependencies, as lines that include them."""
     table: Any = document.get("tool")
-    for key in ("setuptools", "dynamic", "dependencies", "file"):
+    for key in ("setuptools", "dynamic", *keys, "file"):
         table = table.get(key) if isinstance(table, dict) else None
     files = [table] if isinstance(table, str) else table
-    if not isinstance(files, list) or not files or not all(isinstance(one, str) for one in files):
-        return False
-    for one in files[:20]:
-        reader.line(f"-r {one}", name, 0)
-    return True
+    if not isinstance(files, list) or not all(isinstance(one, str) for one in files):
+        return []
+    return [(f"-r {one}", 0) for one in files[:20]]
+
+
+def _extras(document: dict[str, Any], name: str, reading: Reading) -> dict[str, list[Entry]]:
+    """The extras of the project, whether the table or a file lists them."""
+    found: dict[str, list[Entry]] = {}
+    table = document["project"].get("optional-dependencies", {})
+    for extra, lines in table.items() if isinstance(table, dict) else ():
+        reading.line(name)
+        if isinstance(lines, list) and all(isinstance(one, str) for one in lines):
+            found[extra] = [(one, 0) for one in lines]
+    dynamic: Any = document.get("tool")
+    for key in ("setuptools", "dynamic", "optional-dependencies"):
+        dynamic = dynamic.get(key) if isinstance(dynamic, dict) else None
+    for extra in dynamic if isinstance(dynamic, dict) else ():
+        found.setdefault(extra, _from_files(document, "optional-dependencies", extra))
+    return found
+
+
+def _left_out(
+    document: dict[str, Any], extras: Collection[str], name: str, reading: Reading, reader: RequirementsReader
+) -> None:
+    """Name what a run may need and does not get: groups, and extras that nobody asks for."""
+    table = document.get("dependency-groups")
+    groups = [one for one in table if normal(one) not in _OF_DEVELOPMENT] if isinstance(table, dict) else []
+    if groups:
+        text = f"{name}: what its dependency-groups list is not installed: {shown(', '.join(groups))}"
+        reading.warn(name, None, text, "list what the run needs in [project] dependencies, too")
+    left = [one for one in extras if normal(one) not in _OF_DEVELOPMENT and not reader.wants(one)]
+    if left:
+        text = f"{name}: what its extras list is not installed: {shown(', '.join(left))}"
+        hint = f"write into requirements.txt what the run needs: -e .[{shown(left[0])}]"
+        reading.warn(name, None, text, hint)
 
 
 def read_toml(name: str, content: bytes, reading: Reading) -> dict[str, Any] | None:

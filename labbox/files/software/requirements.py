@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from labbox.files.software.asked import LONGEST, MAX_REQUIREMENTS, Line, Requirements
+from labbox.files.software.asked import LONGEST, MAX_REQUIREMENTS, Line, Requirements, normal
 from labbox.files.software.names import GONE, IMPORTED, WINDOWS
 from labbox.files.software.reading import Reading, beside, shown
 
@@ -50,6 +51,7 @@ _LONGEST_LINE: Final = 1 << 16  # characters, hashes included
 
 _NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _EXTRAS: Final = r"(?: ?\[[A-Za-z0-9._, -]*\])?"
+_ITSELF: Final = re.compile(rf"({_NAME}) ?\[([^\]]*)\] ?(?:;.*)?", re.ASCII)
 _VERSION: Final = (
     r"(?:=== ?[^ ;,]+|(?:==|!=) ?[A-Za-z0-9._+!-]+(?:\.\*)?|(?:~=|>=|<=|>|<) ?[A-Za-z0-9._+!-]+)"
 )
@@ -73,6 +75,10 @@ _OTHER_SYSTEM: Final = re.compile(
 _ONE_A_LINE: Final = "write one package in a line: numpy or numpy==2.1"
 
 
+Entry = tuple[str, int]
+"""A line and its number, 0 where it has none."""
+
+
 class RequirementsReader:
     """Takes requirements from files and lists; what it cannot use stands in the reading's findings."""
 
@@ -84,6 +90,8 @@ class RequirementsReader:
         self._constraints: list[Line] = []
         self._prereleases = self._require_hashes = False
         self.itself = False  # the project itself is named: what it needs is needed
+        self._extras: dict[str, tuple[str, int]] = {}  # of the project itself, and where they are asked for
+        self._known: dict[str, str] = {}  # the project's extras as they are written
         self._done: set[tuple[str, bool]] = set()
         self._open: list[str] = []
 
@@ -104,6 +112,39 @@ class RequirementsReader:
             require_hashes=self._require_hashes,
             requires_python=requires_python,
         )
+
+    def project(
+        self, file: str, lines: Iterable[Entry], extras: Mapping[str, Sequence[Entry]], called: str = ""
+    ) -> None:
+        """Take what the project itself needs, and those of its extras that are asked for.
+
+        `called` is its own name, by which one extra may ask for others.
+        """
+        self._known |= {normal(extra): extra for extra in extras}
+        waiting: list[Iterable[Entry]] = [lines]
+        waiting += [each for extra, each in extras.items() if normal(extra) in self._extras]
+        while waiting:
+            for text, number in waiting.pop(0):
+                self._reading.line(file)
+                itself = _ITSELF.fullmatch(" ".join(text.split())) if called else None
+                if itself is None or normal(itself[1]) != normal(called):
+                    self.line(text, file, number)
+                    continue
+                further = [one for one in extras if normal(one) in _extras(itself[2])]
+                waiting += [extras[one] for one in further if normal(one) not in self._extras]
+                self._extras |= dict.fromkeys(_extras(itself[2]) - self._extras.keys(), (file, number))
+
+    def wants(self, extra: str) -> bool:
+        """Whether an extra of the project is asked for."""
+        return normal(extra) in self._extras
+
+    def miss_extras(self) -> None:
+        """Say which extras are asked for that the project does not have."""
+        have = ", ".join(sorted(self._known.values())) or "none"
+        for extra, (file, number) in self._extras.items():
+            if extra not in self._known:
+                why = f"the project has no extra “{shown(extra)}”; it has {shown(have)}"
+                self._refuse(file, number, why, "correct its name, or list what it stands for")
 
     @property
     def asked(self) -> tuple[Line, ...]:
@@ -151,8 +192,7 @@ class RequirementsReader:
         text = " ".join(text.split())
         if not text:
             return
-        if _is_itself(text):
-            self.itself = True
+        if self._is_itself(text, file, number):
             return
         if text.startswith("-"):
             self._option(text, file, number, constraint=constraint)
@@ -175,6 +215,15 @@ class RequirementsReader:
             return
         into = self._constraints if constraint else self._requirements
         into.append(Line(text=text, file=file, number=number, hashes=hashes))
+
+    def _is_itself(self, text: str, file: str, number: int) -> bool:
+        """Whether the project's own folder is meant, whose code is importable as it is."""
+        folder, _, extras = text.strip("\"'").partition("[")
+        if folder.strip(" \"'").rstrip("/") not in (".", "./.", ".."):
+            return False
+        self.itself = True
+        self._extras |= dict.fromkeys(_extras(extras) - self._extras.keys(), (file, number))
+        return True
 
     def _are_hashes(self, hashes: tuple[str, ...], file: str, number: int) -> bool:
         """Whether they are hashes that prove something; else that is said."""
@@ -286,9 +335,9 @@ class RequirementsReader:
             self._refuse(file, number, f"{shown(name)} is not understood here", "remove the line")
 
     def _editable(self, value: str, file: str, number: int) -> None:
-        if _is_itself(value):
-            self.itself = True
-        elif "://" in value or value.startswith("git"):
+        if self._is_itself(value, file, number):
+            return
+        if "://" in value or value.startswith("git"):
             self._is_elsewhere(value, file, number)
         else:
             why = (
@@ -326,9 +375,9 @@ class RequirementsReader:
         self._reading.error(file, number or None, why, hint)
 
 
-def _is_itself(text: str) -> bool:
-    """Whether the project's own folder is meant, whose code is importable as it is."""
-    return text.split("[", 1)[0].strip("\"'").rstrip("/") in (".", "./.", "..")
+def _extras(text: str) -> set[str]:
+    """The extras in "a, b]" and what may follow it."""
+    return {normal(one.strip()) for one in text.partition("]")[0][:LONGEST].split(",") if one.strip()}
 
 
 def _why_not(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from labbox.files.software.asked import LONGEST
 from labbox.files.software.reading import Reading
-from labbox.files.software.requirements import RequirementsReader
+from labbox.files.software.requirements import Entry, RequirementsReader
 
 _LIST_THEM = "list what the project needs in a requirements.txt"
 
@@ -23,9 +23,12 @@ def read_setup_cfg(name: str, content: bytes, reading: Reading, reader: Requirem
     except configparser.Error:
         reading.warn(name, None, f"{name} is not used: it cannot be read", "mend it, or remove it")
         return ""
-    for line in parser.get("options", "install_requires", fallback="").replace(";\n", "\n").splitlines():
-        reading.line(name)
-        reader.line(line, name, 0)
+    extras = (
+        dict(parser.items("options.extras_require")) if parser.has_section("options.extras_require") else {}
+    )
+    lines = _lines(parser.get("options", "install_requires", fallback=""))
+    called = parser.get("metadata", "name", fallback="")
+    reader.project(name, lines, {extra: _lines(text) for extra, text in extras.items()}, called)
     return parser.get("options", "python_requires", fallback="")[:LONGEST]
 
 
@@ -49,13 +52,29 @@ def read_setup_py(name: str, content: bytes, reading: Reading, reader: Requireme
     if asked is None and "install_requires" in words:
         text = f"the dependencies in {name} are not used: they are made when it runs"
         reading.warn(name, words["install_requires"].lineno, text, _LIST_THEM)
-    lines = asked.splitlines() if isinstance(asked, str) else asked if isinstance(asked, list) else ()
-    for line in lines:
-        reading.line(name)
-        if isinstance(line, str):
-            reader.line(line, name, words["install_requires"].lineno)
+    extras = words.get("extras_require")
+    if isinstance(extras, ast.Name):
+        extras = known.get(extras.id)
+    named: dict[str, list[Entry]] = {}
+    if isinstance(extras, ast.Dict):
+        for key, node in zip(extras.keys, extras.values, strict=True):
+            found = _literal(node, known)
+            if isinstance(key, ast.Constant) and isinstance(key.value, str) and found is not None:
+                named[key.value] = _entries(found, node.lineno)
+    lines = _entries(asked, words["install_requires"].lineno) if asked is not None else []
+    called = _literal(words.get("name"), known)
+    reader.project(name, lines, named, called if isinstance(called, str) else "")
     requires = _literal(words.get("python_requires"), known)
     return requires[:LONGEST] if isinstance(requires, str) else ""
+
+
+def _lines(text: str) -> list[Entry]:
+    return [(line, 0) for line in text.replace(";\n", "\n").splitlines()]
+
+
+def _entries(value: Any, number: int) -> list[Entry]:
+    lines = value.splitlines() if isinstance(value, str) else value if isinstance(value, list) else ()
+    return [(line, number) for line in lines if isinstance(line, str)]
 
 
 def _called(call: ast.Call) -> str:
