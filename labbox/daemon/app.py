@@ -182,7 +182,8 @@ class _Box:
         self._engine.lacking = lambda: footing.no_jobs(self._engine.connection.lacking_init)
         self._gate.not_from = self._not_from
         self._processes.room = self._jobs.storage.room_now
-        self._gate.launcher.watch = self._jobs.storage.until_over
+        self._gate.launcher.watch = self._jobs.storage.until_too_much
+        self._gate.launcher.full = self._jobs.storage.full
         self._gate.launcher.taking = Taking(self._workers, people)
         self._health = Health(
             configuration=configuration,

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from labbox.daemon.jobs import dispatch, watching
+from labbox.daemon.jobs import dispatch, results, storage, watching
+from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import jobs, usage
 from labbox.errors import LabboxError
-from labbox.model import FINAL, GIB, MIB, JobSpec, JobState, Limits, ReasonCode
+from labbox.model import FINAL, GIB, MIB, JobSpec, JobState, Limits, ReasonCode, TransferSpec, TransferVerb
 from labbox.protocol import JobEdit
 
 Lab = Any  # conftest's; a fixture gives it
@@ -193,6 +194,91 @@ async def test_when_the_disk_is_nearly_full_the_job_that_writes_much_ends(
         assert why.reasons[0].code is ReasonCode.DISK
     assert (await lab.ended(waiting.id)).state is JobState.SUCCEEDED
     await lab.down()
+
+
+async def test_a_transfer_that_fills_the_disk_ends_and_one_that_stores_nothing_goes_on(
+    new_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_SECOND", 0.01)
+    lab = new_lab(free_floor=4 * MIB)
+    await lab.up()
+    copy = TransferSpec(verb=TransferVerb.COPY, sources=("~/a",), target="~/b")
+    spec = JobSpec(transfer=copy)
+    job = await lab.jobs.submit(lab.account("ada"), spec, "test")
+    await lab.until(job.id, JobState.RUNNING)
+    disk = os.statvfs(lab.state)
+    left = os.statvfs_result((*disk[:4], 2 * MIB // disk.f_frsize - 1, *disk[5:], disk.f_fsid))
+    counted = _counting(lab, monkeypatch)
+    with monkeypatch.context() as nearly_full:
+        nearly_full.setattr(os, "statvfs", lambda _path: left)
+        lab.folders.stored = 50 * MIB
+        await _until(lambda: counted() > 5)
+        assert (await lab.job(job.id)).state is JobState.RUNNING, "it stores nothing"
+        late = await lab.jobs.submit(lab.account("ada"), spec, "test")
+        ended = await lab.ended(late.id)
+        assert (ended.state, ended.reason.code) == (JobState.FAILED, ReasonCode.DISK)
+        assert "of disk left" in ended.reason.text
+        lab.folders.stored += 5 * MIB
+        ended = await lab.ended(job.id)
+    assert (ended.state, ended.reason.code) == (JobState.FAILED, ReasonCode.DISK), ended
+    assert "of disk left" in ended.reason.text
+    await lab.down()
+
+
+def _counting(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often somebody's files were counted."""
+    times = 0
+    count = lab.folders.stored_bytes
+
+    async def counted(account: Account) -> int:
+        nonlocal times
+        times += 1
+        return int(await count(account))
+
+    monkeypatch.setattr(lab.folders, "stored_bytes", counted)
+    return lambda: times
+
+
+@pytest.mark.parametrize("fills", [True, False])
+async def test_a_run_that_fills_the_disk_is_looked_at_every_second(
+    new_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch, fills: bool
+) -> None:
+    """Its output is measured at the next look, not ten seconds later."""
+    monkeypatch.setattr(watching, "_PROGRESS", 0.01)
+    monkeypatch.setattr(watching, "_MEASURE", 3600.0)
+    lab = new_lab(disk=10 * MIB)
+    await lab.up()
+    disk = os.statvfs(lab.state)
+    blocks = [disk.f_bavail]
+
+    def statvfs(_path: object) -> os.statvfs_result:
+        if fills:
+            blocks[0] -= watching._FILLING // disk.f_frsize + 1
+        return os.statvfs_result((*disk[:4], max(0, blocks[0]), *disk[5:], disk.f_fsid))
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    job = await lab.submit("sleep", "60")
+    await lab.until(job.id, JobState.RUNNING)
+    lab.folders.size = 10 * MIB + 1
+    if fills:
+        assert (await lab.ended(job.id)).reason.code is ReasonCode.DISK_LIMIT
+    else:
+        read = _progress_reads(monkeypatch)
+        await _until(lambda: read() > 20)
+        assert (await lab.job(job.id)).state is JobState.RUNNING
+    await lab.down()
+
+
+def _progress_reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often a running job was looked at."""
+    times = 0
+
+    def read_progress(_output: int) -> None:
+        nonlocal times
+        times += 1
+
+    monkeypatch.setattr(results, "read_progress", read_progress)
+    return lambda: times
 
 
 async def _until(true: Callable[[], bool]) -> None:

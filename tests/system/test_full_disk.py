@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -108,6 +109,95 @@ def deleted(box: Box, ada: Person, way: str) -> subprocess.CompletedProcess[str]
         text=True,
         check=False,
     )
+
+
+@pytest.fixture
+def roomy(disk: Path) -> Iterator[Box]:
+    """A box that wants 160 MB free, and takes nothing in where 80 MB are left."""
+    (disk / "box").mkdir()
+    running = Box(disk / "box", ("ada", "grace"), '[jobs]\nfree_floor = "160M"\n')
+    yield running
+    running.stop()
+
+
+def left(disk: Path) -> int:
+    found = os.statvfs(disk)
+    return found.f_bavail * found.f_frsize
+
+
+def leave(disk: Path, free: int) -> None:
+    """Something of root's takes the rest."""
+    size = left(disk) - free
+    assert size >= 0
+    with (disk / f"other-{free}").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, size))
+
+
+UPLOADS: dict[str, Callable[[Box], list[str]]] = {
+    "sftp": lambda box: ["scp", "-s", "-l", "100000", *_options(box), "LARGE", "ada@127.0.0.1:"],
+    "scp": lambda box: ["scp", "-O", "-l", "100000", *_options(box), "LARGE", "ada@127.0.0.1:"],
+    "rsync": lambda box: [
+        "rsync", "--bwlimit=12m", "-e", shlex.join(["ssh", *ssh_options(box.key, box.port)]),
+        "LARGE", "ada@127.0.0.1:",
+    ],
+}  # fmt: skip
+
+
+def _options(box: Box) -> list[str]:
+    return [word.replace("-p", "-P") if word == "-p" else word for word in ssh_options(box.key, box.port)]
+
+
+@pytest.mark.attack("S10")
+@pytest.mark.parametrize("way", UPLOADS)
+def test_an_upload_that_fills_the_disk_is_ended_in_words_and_the_box_goes_on(
+    roomy: Box, disk: Path, way: str, tried: Callable[..., None], tmp_path: Path
+) -> None:
+    tried()
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(300 * MIB)
+    wait_for(lambda: (roomy.state / "reserve").stat().st_blocks > 0)
+    leave(disk, 130 * MIB)
+    words = [str(large) if word == "LARGE" else word for word in UPLOADS[way](roomy)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode != 0
+    assert "cannot go on: the box has only" in done.stderr, done.stderr
+    assert left(disk) > 0
+    assert (roomy.state / "reserve").stat().st_blocks > 0  # the box had no need of its own room
+    ada, grace = Person(roomy, "ada"), Person(roomy, "grace")
+    assert grace.run("whoami").returncode == 0
+    if way == "scp":  # the next one is told before it begins; sftp comes in, since it can delete
+        again = subprocess.run(words, capture_output=True, text=True, timeout=100, check=False)
+        assert "cannot take anything in: the box has only" in again.stderr
+    options = _options(roomy)
+    listed = subprocess.run(
+        ["sftp", "-q", "-b", "-", *options, "ada@127.0.0.1"],
+        input="ls -la\n-rm large\n", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert listed.returncode == 0, listed
+    assert "cannot" not in listed.stderr
+    assert ada.run("file", "rm", "--erase", "--yes", "nothing").returncode == 1
+
+
+@pytest.mark.attack("S10")
+def test_on_a_nearly_full_disk_copies_and_submissions_are_refused_and_deletions_go_on(
+    roomy: Box, disk: Path, tried: Callable[..., None]
+) -> None:
+    seed(roomy, "study/a", "study/b")
+    leave(disk, 60 * MIB)
+    ada = Person(roomy, "ada")
+    for words in (
+        ("file", "cp", "study", "again"),
+        ("file", "pack", "study", "study.zip"),
+        ("job", "submit", "study", "--", "true"),
+    ):
+        tried()
+        done = ada.run(*words)
+        assert done.returncode != 0
+        assert "the box has only" in done.stdout + done.stderr, done
+    assert not (home(roomy, "ada") / "again").exists()
+    assert ada.run("file", "mv", "study/a", "study/c").returncode == 0
+    assert ada.run("file", "rm", "--erase", "--yes", "study").returncode == 0
 
 
 @pytest.mark.attack("S16")

@@ -55,6 +55,7 @@ WINDOW: Final = 512 * 1024  # bytes that it may send to a verb or the screens be
 BULK_WINDOW: Final = 8 << 20  # the same where files are moved
 MAX_SHOWN: Final = 200  # characters of what is refused, in the audit trail
 _MAX_COMMAND: Final = 32 * 1024  # bytes
+_MUCH: Final = 1 << 20  # bytes: more than anybody sends who only looks, and deletes
 _PIPE: Final = 1 << 20  # bytes a pipe holds; the largest that the kernel grants everybody
 _F_SETPIPE_SZ: Final = 1031
 
@@ -74,6 +75,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._inflow: Inflow | Lines | None = None
         self._outflows: list[Outflow] = []
         self._early: list[bytes] = []  # came before the process ran
+        self._brought = 0  # bytes that came for it
         self._early_end = False
         self._came = asyncio.Event()  # something early
         self._process: Process | None = None
@@ -119,6 +121,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """Bytes for the process."""
+        self._brought += len(data)
         self._door.active()
         if self._inflow is None or self._early:  # what came before goes first
             self._early.append(bytes(data))
@@ -300,7 +303,10 @@ class Session(asyncssh.SSHServerSession[bytes]):
             self._resume()
             beside = [asyncio.ensure_future(one) for one in (self._watch(launch, process), launch.attend())]
             try:
-                return await self._until_the_end(process, launch)
+                status = await self._until_the_end(process, launch)
+                if self._brought > _MUCH and not beside[0].done() and (full := launch.full()):
+                    self._say(f"look whether all has come: {full}")  # it was faster than our looks
+                return status
             finally:
                 for one in beside:
                     one.cancel()
@@ -310,9 +316,9 @@ class Session(asyncssh.SSHServerSession[bytes]):
             await launch.finish()  # it may have been left by its client
 
     async def _watch(self, launch: Launch, process: Process) -> None:
-        """End what stores more than its person may."""
-        await launch.until_over()
-        self._say("cannot go on: this is more than you may store; delete what you no longer need")
+        """End what stores more than its person may, or than the box has room for."""
+        why = await launch.until_too_much()
+        self._say(f"cannot go on: {why}; delete what you no longer need")
         await process.kill()
 
     def _open(self, launch: Launch) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ SFTP_SERVERS: Final = (
 )
 
 
-Watch = Callable[[Account], Awaitable[None]]
+Watch = Callable[[Account], Awaitable[str]]
 """Returns once a person has stored more than they may."""
 
 
@@ -67,6 +67,7 @@ class Launch:
     wildcards: bool = False
     mounts: tuple[Mount, ...] = ()
     watch: Watch | None = None
+    no_room: Callable[[], str] = lambda: ""
     taking: Taking | None = None
     targets: tuple[str, ...] = ()  # where it puts files, if it says so
     logs: bool = False  # it writes a log of what it does, where others have their standard error
@@ -103,12 +104,20 @@ class Launch:
         self.sessions.add(process.pid, self.info)
         return process
 
-    async def until_over(self) -> None:
-        """Wait until the person has stored more than they may since this began."""
-        if self.watch is None or not self.bulk or self.info.scope is Scope.READ:
-            await asyncio.get_running_loop().create_future()
-        else:
-            await self.watch(self.info.account)
+    async def until_too_much(self) -> str:
+        """Wait until the person has stored more than they may, or than there is room for; says which."""
+        if self.watch is None or not self._writes:
+            never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            return await never
+        return await self.watch(self.info.account)
+
+    def full(self) -> str:
+        """Where the disk has no room for what it writes: a sentence; else nothing."""
+        return self.no_room() if self._writes else ""
+
+    @property
+    def _writes(self) -> bool:
+        return self.bulk and self.info.scope is not Scope.READ
 
     async def attend(self) -> None:
         """Give to others what it puts into shared folders, for as long as it runs."""
@@ -146,11 +155,14 @@ class Launcher:
         self._repositories = repositories
         self._socket = socket
         self.watch: Watch | None = None
+        self.full: Callable[[], str] = lambda: ""  # why nothing may be put on the disk, in a sentence
         self.taking: Taking | None = None
 
     def prepare(self, wish: Wish, info: SessionInfo, variables: Mapping[str, str]) -> Launch:
         """LabboxError where a token, or this machine, does not allow it."""
         self._check_scope(wish, info.scope)
+        if _only_brings(wish) and (full := self.full()):
+            raise LabboxError("limit", f"cannot take anything in: {full}", "delete what you no longer need")
         env = {
             "PATH": PATH,
             "SHELL": "/bin/sh",
@@ -160,7 +172,9 @@ class Launcher:
             **({"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}),
             **variables,
         }
-        launch = Launch(self._processes, self._sessions, info, "exec", (), env, watch=self.watch)
+        launch = Launch(
+            self._processes, self._sessions, info, "exec", (), env, watch=self.watch, no_room=self.full
+        )
         if info.scope is not Scope.READ and os.geteuid() == 0:
             launch.taking = self.taking
         if info.scope is not None and os.geteuid() == 0:
@@ -221,3 +235,13 @@ def _program(name: str) -> str:
             "unavailable", f"cannot start {name}: this box has none", "ask its administrator to install it"
         )
     return path
+
+
+def _only_brings(wish: Wish) -> bool:
+    """Whether all that it can do takes room: sftp, and rsync as it is told, can also delete."""
+    match wish:
+        case Copy(_, words, True):
+            return not any(word.startswith("--delete") for word in words)
+        case Git():
+            return wish.service == "receive-pack"
+    return False

@@ -55,6 +55,13 @@ _ALONE: Final = (
 )  # fmt: skip  # what only runs can be asked for
 
 
+def needs_room(asked: TransferSpec) -> bool:
+    """Whether it puts more on the box's disk. A move may be one to where there is room, or of a name only."""
+    if asked.verb not in (V.COPY, V.SYNC, V.PACK, V.UNPACK):
+        return False
+    return asked.target is None or parse(asked.target).kind is not Kind.SFTP
+
+
 def check_transfer(spec: JobSpec) -> TransferSpec:
     """The transfer of a spec, its locations in full; LabboxError "invalid" for what cannot be done."""
     steps = _checked(spec)

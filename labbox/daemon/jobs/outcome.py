@@ -129,6 +129,11 @@ def disk_full() -> Outcome:
     )
 
 
+def no_room(why: str) -> Outcome:
+    """A transfer would fill, or fills, what is left of the box's disk."""
+    return _failed(ReasonCode.DISK, f"{why}: delete what is no longer needed, then try again")
+
+
 def over_log(limit: int) -> Outcome:
     """The log has grown too large."""
     return _failed(ReasonCode.LOG_LIMIT, f"its log grew beyond the limit of {format_bytes(limit)}: {_LESS}")

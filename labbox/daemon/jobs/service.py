@@ -140,7 +140,7 @@ class Jobs:
             configuration=configuration,
             dispatcher=dispatcher,
             feed=feed,
-            storage=Storage(store, folders, state),
+            storage=Storage(store, folders, state, configuration.settings.jobs.free_floor),
             clock=clock,
             state=state,
             box_id=box_id,

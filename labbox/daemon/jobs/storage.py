@@ -20,12 +20,17 @@ from labbox.daemon.store import Store, jobs, usage
 from labbox.errors import LabboxError
 from labbox.text import format_bytes
 
+NEARLY_FULL: Final = "the box's disk is nearly full"
 _log = logging.getLogger(__name__)
 
 _FRESH: Final = 60.0  # seconds for which a measurement is good
 _SPARING: Final = 20.0  # times as long as it took, at least
 _LOOK: Final = 2.0  # seconds between two counts while somebody with a limit writes
 _NOTHING: Final = 1 << 20  # bytes that a disk loses while nobody stores anything
+_SECOND: Final = 1.0  # between two looks at what the disk has left
+_FILLING: Final = 32 << 20  # bytes that go from it in a second where somebody fills it
+_GROWN: Final = 4 << 20  # bytes that somebody stores meanwhile who takes part in that
+_CALM: Final = 30  # looks at a disk with room after which what was counted means nothing
 _LONGEST: Final = 600.0  # seconds that one may take
 _JUST_NOW: Final = 300.0  # seconds in which something handed in may not be a job yet
 
@@ -33,8 +38,13 @@ _JUST_NOW: Final = 300.0  # seconds in which something handed in may not be a jo
 class Storage:
     """Everybody's figures. `wanted` are those whose figure is to be measured anew by the housekeeping."""
 
-    def __init__(self, store: Store, folders: Folders, state: Path) -> None:
-        """Nothing is measured before somebody asks; `state` is where all of it stands."""
+    def __init__(self, store: Store, folders: Folders, state: Path, floor: int = 0) -> None:
+        """Nothing is measured before somebody asks; `state` is where all of it stands.
+
+        Where its disk has less than half of `floor` bytes left, nothing more is to be put there.
+        """
+        self._floor = floor
+        self._counting: dict[str, asyncio.Lock] = {}
         self._state = state
         self.wanted: dict[str, Account] = {}
         self.stirred = asyncio.Event()
@@ -95,6 +105,54 @@ class Storage:
                 return
             await asyncio.sleep(max(_LOOK, _SPARING * (time.monotonic() - began)))
 
+    def full(self) -> str:
+        """Why nothing more may be put on the box's disk, in a sentence; "" while there is room."""
+        free = _left(self._state)
+        return f"the box has only {format_bytes(free)} of disk left" if free < self._floor / 2 else ""
+
+    async def until_full(self, account: Account) -> None:
+        """Wait until the box's disk is nearly full, and what somebody stores grows meanwhile.
+
+        The disk is looked at each second; only when it fills is anything counted. Who deletes, or does
+        nothing, is left in peace.
+        """
+        left, first, calm, took = _left(self._state), None, 0, 0.0
+        while True:
+            await asyncio.sleep(max(_SECOND, 2 * took))
+            left, before = _left(self._state), left
+            if left >= self._floor and before - left < _FILLING:
+                calm += 1
+                first = None if calm > _CALM else first
+                continue
+            calm, began = 0, time.monotonic()
+            try:
+                used = await self._counted_since(account, began)
+            except (LabboxError, TimeoutError) as error:
+                _log.warning("what %s stores could not be counted: %s", account.name, error)
+                continue
+            took = time.monotonic() - began
+            first = used if first is None else min(first, used)
+            if used - first > _GROWN and self.full():
+                return
+
+    async def until_too_much(self, account: Account) -> str:
+        """Wait until somebody may store no more: for their own limit, or for the box's disk. Says why."""
+        over = asyncio.ensure_future(self.until_over(account))
+        full = asyncio.ensure_future(self.until_full(account))
+        try:
+            await asyncio.wait((over, full), return_when=asyncio.FIRST_COMPLETED)
+            return "this is more than you may store" if over.done() else self.full() or NEARLY_FULL
+        finally:
+            over.cancel()
+            full.cancel()
+            await asyncio.gather(over, full, return_exceptions=True)
+
+    async def _counted_since(self, account: Account, moment: float) -> int:
+        """What somebody stores, counted after this moment: by one of all who ask at once."""
+        async with self._counting.setdefault(account.name, asyncio.Lock()):
+            at, used = self._last.get(account.name, (0.0, 0))
+            return used if at >= moment else await self.measure(account)
+
     def grown(self, account: Account, job: int, size: int) -> None:
         """A running job's output has this size now."""
         self._outputs.setdefault(account.name, {})[job] = size
@@ -109,6 +167,7 @@ class Storage:
         self._outputs.pop(owner, None)
         self._counted.pop(owner, None)
         self._next.pop(owner, None)
+        self._counting.pop(owner, None)
         self.wanted.pop(owner, None)
 
     async def is_over(self, account: Account) -> bool:
@@ -171,6 +230,12 @@ class Storage:
 def _free(state: Path) -> int:
     disk = os.statvfs(state)
     return disk.f_bfree * disk.f_frsize
+
+
+def _left(state: Path) -> int:
+    """What people can still write: file systems keep some for root."""
+    disk = os.statvfs(state)
+    return disk.f_bavail * disk.f_frsize
 
 
 def names_below(folder: Path) -> tuple[str, ...]:

@@ -97,6 +97,8 @@ async def understand(parts: Parts, account: Account, spec: JobSpec) -> Order:
 
 async def _hand_in(parts: Parts, account: Account, path: str, spec: JobSpec) -> Project:
     """Hand a folder in; where there is too little room for it, inputs of ended jobs yield."""
+    if full := parts.storage.full():
+        raise LabboxError("limit", f"cannot submit: {full}", "delete what you no longer need")
     room = await parts.storage.room(account)
     try:
         return await parts.folders.hand_in(account, path, spec, room=room)

@@ -22,12 +22,13 @@ import msgspec
 
 from labbox.daemon.jobs import outcome as outcomes
 from labbox.daemon.jobs import results
-from labbox.daemon.jobs.asking import hosts_named, jobs_named
+from labbox.daemon.jobs.asking import hosts_named, jobs_named, needs_room
 from labbox.daemon.jobs.clock import since
 from labbox.daemon.jobs.handed import Handed, decode_spec
 from labbox.daemon.jobs.outcome import FIRST_BACK_OFF, LONGEST_BACK_OFF, Outcome
 from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import TransferWorker
+from labbox.daemon.jobs.storage import NEARLY_FULL
 from labbox.daemon.jobs.telling import could_not, did, sentences
 from labbox.daemon.jobs.trying import Try, no_folder
 from labbox.daemon.people.accounts import Account
@@ -137,6 +138,9 @@ class TransferRun(Try):
         return outcome
 
     async def _transfer(self, account: Account, asked: TransferSpec, handed: Handed, folder: Path) -> Outcome:
+        full = self._parts.storage.full()
+        if full and needs_room(asked):
+            return outcomes.no_room(full)
         try:
             request = await self._request(account, asked, handed)
             async with (
@@ -241,7 +245,9 @@ class TransferRun(Try):
     ) -> Outcome:
         """Wait for the worker's answer, and have it end early where somebody or the time limit says so."""
         working = asyncio.ensure_future(worker.transfer(request, descriptors, self._take))
-        guarding = asyncio.ensure_future(self._guard_storage(account))
+        guarding = [
+            asyncio.ensure_future(one) for one in (self._guard_storage(account), self._guard_disk(account))
+        ]
         try:
             while not working.done():
                 self._stirred.clear()
@@ -251,9 +257,9 @@ class TransferRun(Try):
                     self.stop(outcomes.timed_out(self.row.time_limit or 0.0), hard=False)
             summary = working.result()
         finally:
-            guarding.cancel()
-            working.cancel()
-            await asyncio.gather(working, guarding, return_exceptions=True)
+            for one in (working, *guarding):
+                one.cancel()
+            await asyncio.gather(working, *guarding, return_exceptions=True)
         if summary is None:
             return self._asked or outcomes.cancelled("")
         self._summary = summary
@@ -263,6 +269,12 @@ class TransferRun(Try):
         """Have it end where it stores more than its owner may; one that deletes only makes that less."""
         await self._parts.storage.until_over(account)
         self.stop(outcomes.over_limit(account.limits.storage or 0), hard=False)
+
+    async def _guard_disk(self, account: Account) -> None:
+        """Have it end where the box's disk is nearly full and what its owner stores grows."""
+        storage = self._parts.storage
+        await storage.until_full(account)
+        self.stop(outcomes.no_room(storage.full() or NEARLY_FULL), hard=False)
 
     async def _pause_until_stirred(self, working: asyncio.Future[TransferSummary | None]) -> bool:
         """Wait for the end or for something to do; True where the time limit has passed."""
