@@ -107,6 +107,7 @@ class LabboxApp(App[int]):
         self.settings = Settings()
         self.notices: list[Notice] = []  # all that are kept, newest first
         self.unread = 0  # of them, those that nobody has looked at
+        self._notices_asked = self._notices_of = 0  # how often; and with which of these they came
         self._told = 0  # the newest one that was spoken of
         self.said: deque[tuple[datetime, str, str]] = deque(maxlen=MOST_SAID)  # when, title, text
         self.spoken: set[int | None] = set()  # jobs of whose end a screen has told in words of its own
@@ -363,8 +364,17 @@ class LabboxApp(App[int]):
             self.set_trouble(f"The box does not answer; trying again. ({error.message})")
 
     async def fetch_notices(self, quiet: bool = False) -> None:
-        """Ask for the notices, and tell of those that came: once, however often they are asked for."""
-        self.notices = list((await self.calls.ask(lambda: self.client.notices(True))).notices)
+        """Ask for the notices, and tell of those that came: once, however often they are asked for.
+
+        Answers may overtake one another: one that was asked for before what is known is left aside.
+        """
+        self._notices_asked += 1
+        asked = self._notices_asked
+        answer = await self.calls.ask(lambda: self.client.notices(True))
+        if asked < self._notices_of:
+            return
+        self._notices_of = asked
+        self.notices = list(answer.notices)
         fresh = [notice for notice in self.notices if not notice.seen and notice.id > self._told]
         self._told = max([self._told, *(notice.id for notice in fresh)])
         self.unread = sum(not notice.seen for notice in self.notices)
@@ -396,6 +406,8 @@ class LabboxApp(App[int]):
         newest = self.notices[0].id if self.notices else 0
         if self.unread:
             self.unread = 0
+            self._notices_asked += 1
+            self._notices_of = self._notices_asked  # what was asked for before calls them new
             self.entitle("")
             self.run_worker(self.guarded(self._mark_seen(newest)), group="seen")
 

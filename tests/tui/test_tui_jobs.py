@@ -339,6 +339,44 @@ async def test_notices_are_those_that_the_words_list(box: Any, running: Any, wai
         assert box.notices().notices == ()
 
 
+async def test_an_older_answer_about_notices_does_not_overwrite_a_newer_one(
+    box: Any, running: Any, wait: Any, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+    import threading
+
+    async with running(box) as pilot:
+        app, answer = pilot.app, box.notices
+        await wait(pilot, lambda: any(call[0] == "events" for call in box.calls))
+        late, arrived, first = threading.Event(), threading.Event(), True
+
+        def overtaken(everything: bool = False) -> Any:
+            nonlocal first
+            told, mine, first = answer(everything), first, False
+            if mine:
+                arrived.set()
+                late.wait(20)
+            return told
+
+        for look in ("newer", "seen"):
+            first = True
+            late.clear()
+            arrived.clear()
+            monkeypatch.setattr(box, "notices", overtaken)
+            slow = asyncio.ensure_future(app.fetch_notices(quiet=True))  # of the time before
+            await asyncio.to_thread(arrived.wait, 20)
+            if look == "newer":
+                box.note("job 992 (a) succeeded", 992)
+                await app.fetch_notices(quiet=True)
+            else:
+                app.notices_seen()
+            known, unread = list(app.notices), app.unread
+            assert (len(known), unread) == (1, 1 if look == "newer" else 0)
+            late.set()
+            await slow
+            assert (app.notices, app.unread) == (known, unread), look
+
+
 async def test_notices_that_come_before_their_screen_stands_are_on_it(
     box: Any, running: Any, wait: Any, shown: Any
 ) -> None:
