@@ -228,6 +228,15 @@ async def test_encodings_are_guessed_and_turned(viewing: View, tmp_path: Path) -
         await at.sees("· UTF-8 ·", "gr\\xfcn \\x80")
 
 
+async def test_lines_that_end_in_a_return_alone_are_lines(viewing: View, tmp_path: Path) -> None:
+    (tmp_path / "a.m").write_bytes(b"x = 1\ry = 2\rz = 3\r")
+    (tmp_path / "b.csv").write_bytes(b"time,value\r0,10\r1,20\r")
+    async with viewing(tmp_path / "a.m") as at:
+        await at.sees("x = 1", "y = 2", "z = 3", "text, UTF-8")
+    async with viewing(tmp_path / "b.csv") as at:
+        await at.sees("time", "value", "2 rows, 2 columns")
+
+
 async def test_source_code_has_colours(viewing: View, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text('"""Text\nover two lines."""\n\ndef f():\n    return 1  # why\n')
     async with viewing(tmp_path / "a.py") as at:

@@ -25,6 +25,13 @@ class Encoding(NamedTuple):
         """The bytes of characters; raises UnicodeEncodeError where the encoding has none for one."""
         return text.encode(self.codec, self.errors)
 
+    def ending_as(self, head: bytes) -> Encoding:
+        """The same, with the newline of a text that begins so: on old Macs, a carriage return alone."""
+        text = self.decode(head)
+        if "\r" in text and "\n" not in text:
+            return self._replace(newline="\r".encode(self.codec))
+        return self
+
     def cut(self, data: bytes, at: int) -> int:
         """The first place from `at` on where a character begins."""
         if self.unit == 2:

@@ -111,6 +111,11 @@ _TABLES: Final = (".csv", ".tsv", ".tab")
 _LOGS: Final = (".log", "log.txt", ".out", ".err")
 _DRAWN: Final = re.compile(rb"\x1b\[[0-9;:]{0,64}m|\r(?![\r\n]|\Z)|(?m:^labbox:progress)")
 _MARKDOWN: Final = (".md", ".markdown", ".mkd")
+# Names that do not say what is in a text: none of a kind, or those that output is kept under.
+_OPEN_NAMES: Final = re.compile(
+    r"\.?[^.]*|.*\.(?:te?xt|log|out|err|stdout|stderr|output|console|ansi|[oe]?[0-9]+)", re.DOTALL
+)
+_REDRAWN: Final = re.compile(rb"[0-9] ?%|it/s|s/it")  # as bars of progress are
 
 
 def identify(head: bytes, name: str, size: int) -> Format:
@@ -154,7 +159,17 @@ def is_log(head: bytes, low: str) -> bool:
     """Whether it is to be drawn as a terminal draws it: output of a program, by its controls and its name."""
     if b"\0" in head or not _DRAWN.search(head):
         return False
-    return low.endswith(_LOGS) or not _binary(head)
+    if low.endswith(_LOGS):
+        return True
+    if _binary(head) or not _OPEN_NAMES.fullmatch(low):
+        return False
+    return b"\n" in head or b"\x1b" in head or _is_redrawn(head)
+
+
+def _is_redrawn(head: bytes) -> bool:
+    """Whether what its carriage returns part is one line again and again, not the lines of an old Mac."""
+    parts = head.split(b"\r")
+    return 2 * sum(_REDRAWN.search(part) is not None for part in parts) > len(parts)
 
 
 def _text_format(head: bytes, low: str, size: int) -> Format:

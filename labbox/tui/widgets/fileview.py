@@ -63,6 +63,7 @@ class FileView(Vertical):
         self._places: Places | None = None
         self._found: tuple[arrays.Node, ...] = ()
         self._array = ""
+        self._head = b""
         self._chosen: Encoding | None = None
         self._changing = asyncio.Lock()
 
@@ -85,6 +86,7 @@ class FileView(Vertical):
         self.format = formats.identify(
             head, source.name if inside is not None else location.name, source.size
         )
+        self._head = head
         self.encoding = guess(head, source.size <= len(head))
         self._chosen = None
         if self.format.view in _HAVE_TEXT and self.format.view is not View.TABLE:
@@ -184,7 +186,7 @@ class FileView(Vertical):
         name = self._location.name if self._location else source.name
         return TextPage(
             source,
-            self.encoding,
+            self.encoding if self.view is View.LOG else self.encoding.ending_as(self._head),
             hexadecimal=self.view is View.HEX,
             name=name,
             as_log=self.view is View.LOG,

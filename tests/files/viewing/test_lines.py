@@ -155,6 +155,19 @@ async def test_lines_of_utf16_are_counted(tmp_path: Path, opened: Open) -> None:
     assert (await source.read(offset, 100)).decode("utf-16-le") == "three"
 
 
+@pytest.mark.parametrize("encoding", [UTF8, LATIN1, UTF16_LE, UTF16_BE], ids=lambda each: each.name)
+async def test_lines_of_returns_alone_are_lines(tmp_path: Path, opened: Open, encoding: Encoding) -> None:
+    path = tmp_path / "old.m"
+    path.write_bytes(encoding.mark + encoding.encode("x = 1\r\ry = 'ü'\rz = 3"))
+    source = await opened(path)
+    found = encoding.ending_as(await source.read(0, 8192))
+    assert await lines_of(source, found) == ["x = 1", "", "y = 'ü'", "z = 3"]
+    index = LineIndex(source, found)
+    await index.build()
+    assert index.lines == 3
+    assert encoding.ending_as(encoding.encode("a\rb\r\n")) is encoding
+
+
 async def test_growing_cutting_and_replacing_are_noticed(tmp_path: Path, opened: Open) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"one\n")
