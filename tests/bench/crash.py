@@ -38,7 +38,7 @@ class Findings:
     started_twice: list[str] = field(default_factory=list)
     wrong_lines: list[int] = field(default_factory=list)
     illegal: list[str] = field(default_factory=list)
-    written: list[int] = field(default_factory=list)  # to their code, and it did not come back whole
+    written: list[str] = field(default_factory=list)  # to their code, and it did not come back whole
     left_behind: list[str] = field(default_factory=list)  # volumes and mounts
     recoveries: list[float] = field(default_factory=list)
     own_recoveries: list[float] = field(default_factory=list)  # less what others' work on the machine took
@@ -170,7 +170,8 @@ def _settle(box: Box, accepted: list[int], findings: Findings) -> None:
         code = _results(box, detail.job) / "code"
         made = [str(path.relative_to(code)) for path in code.rglob("*") if path.is_file()]
         if made != ["made/lines.txt"] or (code / made[0]).read_text().splitlines() != expected:
-            findings.written.append(number)
+            told = [line for line in log.splitlines() if not line.startswith("line ")]
+            findings.written.append(f"{number}: {made}, its log says {told}")
     findings.left_behind += _left_behind(box)
 
 
