@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,7 @@ from labbox.model import FINAL, JobSpec, Scope, TransferSpec, TransferVerb
 pytestmark = [pytest.mark.root]
 
 ENDLESS = {("events",), ("job", "wait", "4")}  # they go on beside the others: the job is held
+TERMINALS = 4  # at once: screens mostly wait
 CUSTOM = '[people]\nscratch = "64M"\n'
 ROUTES = [
     route for module in (box_routes, jobs, groups, hosts, projects, shells, users) for route in module.routes
@@ -235,18 +237,24 @@ def test_no_key_in_the_screens_changes_anything_with_a_read_token(
         *(bytes([one]) for one in range(1, 27)),
         *(b"\x1b%c" % one for one in b"abcdefghimnoprstuvwxyz"),
     ]
-    terminal = Terminal(reader.ssh(tty=True))
-    try:
+    leave = {b"\x0d", b"\x1b[21~", b"\x11", b"\x03"}  # the screens
+    keys = [key for key in keys if key not in leave]
+    tried(len(keys))
+
+    def press(terminal: Terminal, own: list[bytes]) -> None:
         terminal.wait_for("study", seconds=60)
-        for key in keys:
-            if key in {b"\x0d", b"\x1b[21~", b"\x11", b"\x03"}:
-                continue  # these leave the screens
-            tried()
+        for key in own:
             for part in (key, b"stolen", b"\r", b"y", b"\x1bOQ", b"\x1b", b"\x1b"):
                 os.write(terminal.fd, part)
                 terminal.drain(0.1)
+
+    terminals = [Terminal(reader.ssh(tty=True)) for _ in range(TERMINALS)]
+    try:
+        with ThreadPoolExecutor(TERMINALS) as pool:  # all are read at once: their master waits for each
+            list(pool.map(press, terminals, (keys[at::TERMINALS] for at in range(TERMINALS))))
     finally:
-        terminal.close()
+        for terminal in terminals:
+            terminal.close()
     assert changed(before, kept(held)) == []
 
 
