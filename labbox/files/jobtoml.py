@@ -163,7 +163,7 @@ def _check_table(document: Document, table: str) -> list[Mistake]:
         return []
     found = []
     for name, value in values.items():
-        wrong = _wrong_name(name) or (_wrong_values(value) if table == "sweep" else _wrong_text(value))
+        wrong = wrong_variable(name) or (_wrong_values(value) if table == "sweep" else _wrong_text(value))
         if wrong:
             text, hint = wrong
             line = document.line((table, name))
@@ -179,7 +179,8 @@ def _check_ignore(document: Document, job: JobFile) -> list[Mistake]:
     return [Mistake(line=line, key="ignore", text=text, hint="name folders instead of files")]
 
 
-def _wrong_name(name: str) -> tuple[str, str] | None:
+def wrong_variable(name: str) -> tuple[str, str] | None:
+    """Why no variable of a run may have this name, and what to do; None where one may."""
     if not _VARIABLE.fullmatch(name):
         return "it cannot be the name of an environment variable", "use letters, digits and _"
     if name.startswith(_RESERVED):

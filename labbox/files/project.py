@@ -409,7 +409,7 @@ class _Looking:
             submit_on_push=job.git.submit,
         )
         plan = ProjectPlan(
-            asked=asked,
+            asked=_with_variables(asked, found.software),
             name=name,
             command=choice.command,
             entry=choice.entry,
@@ -466,6 +466,13 @@ def merge(spec: JobSpec, job: JobFile) -> JobSpec:
         project=spec.project,
         commit=spec.commit,
     )
+
+
+def _with_variables(asked: JobSpec, software: Software) -> JobSpec:
+    """With the variables of an environment.yml, which yield to those of the job."""
+    if software.conda is None or not software.conda.variables:
+        return asked
+    return replace(asked, env={**software.conda.variables, **asked.env})
 
 
 def _folder_name(path: str) -> str:

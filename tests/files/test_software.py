@@ -56,6 +56,53 @@ def test_what_no_line_of_pip_is_in_environment_yml_gets_a_sentence(lab: Any) -> 
     assert "below “pip:” is no package" in said(lab)
 
 
+def test_variables_of_environment_yml_are_the_runs(lab: Any) -> None:
+    text = "dependencies: [python]\nvariables:\n  MY_DATA: /input\n  DEPTH: 010\n  MODE: slow\n"
+    lab.project({**APP, "environment.yml": text, "job.toml": "[env]\nMODE = 'fast'\n"})
+    assert lab.plan().plan.asked.env == {"MY_DATA": "/input", "DEPTH": "010", "MODE": "fast"}
+
+
+@pytest.mark.parametrize(
+    "table", ["[a]", "{A-B: x}", "{LABBOX_JOB: '1'}", "{A: [x]}", "{A: {b: c}}", '{A: "\\0"}']
+)
+def test_variables_of_environment_yml_that_no_run_can_have(lab: Any, table: str) -> None:
+    lab.project({**APP, "environment.yml": f"dependencies: [python]\nvariables: {table}\n"})
+    (error,) = lab.errors()
+    assert error.file == "environment.yml"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("dependencies:\n- six\ndependencies:\n- tqdm\n", 3, "dependencies"),
+        ("dependencies:\n- python\n- pip: [six]\n  pip: [tqdm]\n", 4, "pip"),
+        ("channels: [a]\ndependencies: [b]\n'channels': [c]\n", 3, "channels"),
+        ("dependencies: [a]\nvariables: {A: x, B: y, A: z}\n", 2, "A"),
+    ],
+)
+def test_a_key_that_stands_twice_in_environment_yml_is_refused(
+    lab: Any, text: str, line: int, key: str
+) -> None:
+    lab.project({**APP, "environment.yml": text})
+    (error,) = lab.errors()
+    assert (error.line, f"“{key}” stands twice" in error.text) == (line, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "hint"),
+    [
+        ("pip: [six]", "- pip:"),
+        ("dependancies: [six]", "correct its name"),
+        ("packages: [six]", "dependencies"),
+    ],
+)
+def test_keys_of_environment_yml_that_say_nothing_are_told(lab: Any, more: str, hint: str) -> None:
+    lab.project({**APP, "environment.yml": f"name: x\nprefix: /x\ndependencies: [python]\n{more}\n"})
+    (warning,) = lab.warnings()
+    assert f"“{more.partition(':')[0]}” in environment.yml is not used" in warning.text
+    assert hint in warning.hint
+
+
 UV_LOCK = """version = 1
 [[package]]
 name = "study"

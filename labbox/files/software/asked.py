@@ -117,6 +117,7 @@ class CondaPlan(Value):
     file: str
     specs: tuple[str, ...]
     channels: tuple[str, ...]
+    variables: dict[str, str] = msgspec.field(default_factory=dict)  # for the run
 
     @property
     def needs_conda(self) -> bool:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from labbox.files.jobtoml import wrong_variable
 from labbox.files.software.asked import LONGEST, MAX_SPECS, CondaPlan
 from labbox.files.software.reading import Reading, shown
 from labbox.files.software.requirements import RequirementsReader
 
 _MAX_DEPTH: Final = 8  # an environment.yml has three
 _MAX_EVENTS: Final = 20_000
+_KEYS: Final = ("name", "channels", "dependencies", "variables", "prefix", "platforms", "category")
+_MISPLACED: Final = {
+    "pip": "write its list below dependencies:, as “- pip:”",
+    "packages": "call it dependencies",
+}
+_MOST_VARIABLES: Final = 200
+_LONGEST_VALUE: Final = 10_000  # characters
 _EXAMPLE: Final = "write a list below dependencies:, as in\n  dependencies:\n    - numpy"
 # Packages that conda has for Windows or macOS alone, and that every export from there lists.
 _OTHER_SYSTEMS: Final = re.compile(
@@ -54,6 +62,13 @@ def read_environment_yml(
         else:
             hint = 'write "- name", "- name=1.2" or a list under "- pip:"'
             reading.error(name, None, f"“{shown(str(entry))}” is no package", hint)
+    variables = _variables(document, name, reading)
+    for key in document:
+        if key not in _KEYS:
+            hint = _MISPLACED.get(
+                str(key), "remove it, or correct its name: dependencies, channels, variables"
+            )
+            reading.warn(name, None, f"“{shown(str(key))}” in {name} is not used", hint)
     if len(specs) > MAX_SPECS:
         reading.error(name, None, f"it names more than {MAX_SPECS:,} packages", "list only what is needed")
         return None
@@ -61,7 +76,7 @@ def read_environment_yml(
     if any(len(each) > LONGEST for each in named) or len(named) > 20:
         reading.error(name, None, "its channels are none", "name a few channels, such as conda-forge")
         return None
-    return CondaPlan(file=name, specs=tuple(specs), channels=tuple(named))
+    return CondaPlan(file=name, specs=tuple(specs), channels=tuple(named), variables=variables)
 
 
 def _loaded(text: str) -> Any:
@@ -79,6 +94,7 @@ def _loaded(text: str) -> Any:
             if depth > _MAX_DEPTH or number > _MAX_EVENTS:
                 line = event.start_mark.line + 1
                 raise _Refused("it is nested too deeply, or too long", _EXAMPLE, line)
+        _check_once(yaml.compose(text, Loader=loader))
         return yaml.load(text, Loader=loader)  # noqa: S506 - the base loader makes texts, lists and tables only
     except yaml.MarkedYAMLError as error:
         line = None if error.problem_mark is None else error.problem_mark.line + 1
@@ -86,6 +102,49 @@ def _loaded(text: str) -> Any:
         raise _Refused(f"it is not valid YAML: {why}", "mend the file there", line) from error
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise _Refused("it is not valid YAML", "save it as plain text in UTF-8", None) from error
+
+
+def _check_once(node: Any) -> None:
+    """Refuse a key that stands twice in one table: YAML's readers keep the last and drop the rest."""
+    nodes = [node]
+    while nodes:
+        one = nodes.pop()
+        if not isinstance(one.value if one is not None else None, list):
+            continue
+        seen = set[str]()
+        for each in one.value:
+            if not isinstance(each, tuple):
+                nodes.append(each)
+                continue
+            key = each[0].value
+            if isinstance(key, str) and key in seen:
+                line = each[0].start_mark.line + 1
+                raise _Refused(
+                    f"“{shown(key)}” stands twice in it", "put both together below one of them", line
+                )
+            seen |= {key} if isinstance(key, str) else set()
+            nodes += each
+
+
+def _variables(document: dict[Any, Any], name: str, reading: Reading) -> dict[str, str]:
+    """The environment variables of a run."""
+    table = document.get("variables") or {}
+    if not isinstance(table, dict) or len(table) > _MOST_VARIABLES:
+        reading.error(
+            name, None, "its variables are no table, or too many", 'write "variables:" and "  MODE: fast"'
+        )
+        return {}
+    found = {}
+    for key, value in table.items():
+        reading.line(name)
+        if not isinstance(value, str) or len(value) > _LONGEST_VALUE or "\0" in value:
+            why = f"the value of the variable “{shown(str(key))}” is no text"
+            reading.error(name, None, why, "write it in quotes")
+        elif (wrong := wrong_variable(str(key))) is not None:
+            reading.error(name, None, f"“{shown(str(key))}” in its variables: {wrong[0]}", wrong[1])
+        else:
+            found[str(key)] = value
+    return found
 
 
 def _list(document: dict[Any, Any], key: str, name: str, reading: Reading) -> list[Any]:
