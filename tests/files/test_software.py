@@ -417,6 +417,32 @@ def test_extras_of_the_project_itself(
     assert names(asked(lab, {name: text, **files})) == wanted
 
 
+HASHED = f"six==1.16.0 \\\n    --hash=sha256:{ZERO} \\\n    --hash=sha256:{'1' * 64}\n    # via study\n"
+
+
+@pytest.mark.parametrize(
+    "pyproject",
+    [NEEDS_SIX, NEEDS_SIX.replace("six", "Six>=1.10"), EXTRAS.replace('"numpy"', '"six"')],
+)
+@pytest.mark.parametrize("line", ["-e .", "-e .[analysis]", "."])
+def test_what_uv_export_writes_is_used_as_it_is(lab: Any, pyproject: str, line: str) -> None:
+    pyproject += "" if "analysis" in pyproject else '[project.optional-dependencies]\nanalysis = ["six"]\n'
+    wanted = asked(lab, {"requirements.txt": f"{line}\n{HASHED}", "pyproject.toml": pyproject}).requirements
+    assert wanted is not None
+    assert wanted.in_hash_mode
+    assert {one.package for one in wanted.requirements} == {"six"}
+
+
+def test_what_the_project_needs_beside_hashed_lines_has_a_hash_or_is_refused(lab: Any) -> None:
+    pyproject = NEEDS_SIX.replace('"six"', '"six", "tqdm"')
+    lab.project({**APP, "requirements.txt": f"-e .\n{HASHED}", "pyproject.toml": pyproject})
+    (error,) = lab.errors()
+    assert "“tqdm” has no --hash" in error.text
+    lab.project({"requirements.txt": f"six\n{HASHED}", "pyproject.toml": NEEDS_SIX})
+    (error,) = lab.errors()
+    assert (error.file, error.line) == ("requirements.txt", 1)
+
+
 def test_an_extra_that_the_project_does_not_have(lab: Any) -> None:
     lab.project({**APP, "requirements.txt": "tqdm\n-e .[plots]\n", "pyproject.toml": EXTRAS})
     (error,) = lab.errors()

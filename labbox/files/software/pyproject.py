@@ -58,11 +58,12 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
     called = project.get("name")
     extras = _extras(document, name, reading)
     lines = [(each, 0) for each in dependencies]
+    before = len(reader.asked)
     reader.project(name, lines, extras, called if isinstance(called, str) else "")
     _left_out(document, extras, name, reading, reader)
     _sources(tool, name, reading, reader)
     requires = _requires(project)
-    return requires if dependencies or requires else None
+    return requires if dependencies or requires or len(reader.asked) > before else None
 
 
 def _sources(tool: Any, name: str, reading: Reading, reader: RequirementsReader) -> None:

@@ -91,15 +91,19 @@ class RequirementsReader:
         self._prereleases = self._require_hashes = False
         self.itself = False  # the project itself is named: what it needs is needed
         self._extras: dict[str, tuple[str, int]] = {}  # of the project itself, and where they are asked for
+        self._own: set[Line] = (
+            set()
+        )  # what the project says itself; lists made of it (`uv export`) have hashes
         self._known: dict[str, str] = {}  # the project's extras as they are written
         self._done: set[tuple[str, bool]] = set()
         self._open: list[str] = []
 
     def result(self, requires_python: str = "") -> Requirements:
         """All that was taken; where hashes are asked for, each line must have one."""
-        asked = any(line.hashes for line in self._requirements)
-        for line in self._requirements if asked or self._require_hashes else ():
-            if not line.hashes:
+        hashed = {line.package for line in self._requirements if line.hashes}
+        for line in self._requirements if hashed or self._require_hashes else ():
+            listed = line in self._own and line.package in hashed
+            if not line.hashes and not listed:
                 other = "--require-hashes" if self._require_hashes else "another line"
                 self._refuse(
                     line.file, line.number, f"“{shown(line.text)}” has no --hash, and {other} asks for them",
@@ -120,6 +124,7 @@ class RequirementsReader:
 
         `called` is its own name, by which one extra may ask for others.
         """
+        before = len(self._requirements)
         self._known |= {normal(extra): extra for extra in extras}
         waiting: list[Iterable[Entry]] = [lines]
         waiting += [each for extra, each in extras.items() if normal(extra) in self._extras]
@@ -133,6 +138,8 @@ class RequirementsReader:
                 further = [one for one in extras if normal(one) in _extras(itself[2])]
                 waiting += [extras[one] for one in further if normal(one) not in self._extras]
                 self._extras |= dict.fromkeys(_extras(itself[2]) - self._extras.keys(), (file, number))
+
+        self._own |= set(self._requirements[before:])
 
     def wants(self, extra: str) -> bool:
         """Whether an extra of the project is asked for."""
@@ -282,7 +289,7 @@ class RequirementsReader:
             package = name if named else egg[1] if (egg := _EGG.search(text)) else ""
             wheel = _WHEEL.search(address)
             if address.startswith("file:") and not wheel:
-                hint = f"write {shown(package)}, with ==VERSION where the version matters"
+                hint = f"write {shown(package) or 'its name'}, with ==VERSION where the version matters"
             elif wheel:
                 hint = f"write {shown(package or wheel[1])}=={shown(wheel[2])}"
             elif re.match(r"(?:git|hg|svn|bzr)[+@]", address):
