@@ -2,8 +2,8 @@
 
 It is forked from the daemon before that has threads or an event loop, imports the screens and the command
 line once, freezes the garbage collector, and then only forks. As root every process stands in a pid namespace
-of its own, whose first process is a few lines of ours (`_stand_before`): it passes signals on, and when the
-program ends, so does it, and the kernel ends whatever else was started. So a login leaves nothing running.
+of its own, whose first process (`_stand_first`) is root's, takes no signal and does nothing: the spawner ends
+it when the program has ended, and the kernel ends whatever else was started: a login leaves nothing running.
 Without root there are no namespaces, and a process group is ended instead.
 
 What a child does is in `Spawner._child` and `_become`, in that order; nothing of the user's runs before
@@ -29,6 +29,7 @@ import tempfile
 import termios
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Final, NoReturn
@@ -57,6 +58,8 @@ _FORWARDED: Final = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2,
     signal.SIGCONT, signal.SIGTSTP, signal.SIGWINCH,
 )  # fmt: skip
+# What a first process becomes: 0.1 MB, where a copy of the spawner keeps 1.7 MB of pages for itself.
+_WAITER: Final = ("/bin/sleep", "infinity")
 _HIGH: Final = 512  # descriptors are moved above this while 0, 1, 2, 3… are filled
 
 
@@ -180,6 +183,21 @@ def _only_root_writes(path: Path) -> bool:
     return status.st_uid == 0 and not status.st_mode & 0o022
 
 
+@dataclass
+class _Forked:
+    """A program, as root with the first process of its namespace; `code` once the program has ended."""
+
+    id: int
+    pid: int
+    first: int | None
+    code: int | None = None
+
+    def kill(self) -> None:
+        """End it with all that it has started; neither pid is another's before `Spawner` has collected it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL) if self.first is None else os.kill(self.first, signal.SIGKILL)
+
+
 class Spawner:
     """The loop: requests come in, processes are forked, their ends are told."""
 
@@ -190,7 +208,7 @@ class Spawner:
         self._root = os.geteuid() == 0
         self._groups = ControlGroups() if self._root else None
         self._workshop = Path(tempfile.mkdtemp(prefix="labbox-", dir=_in_memory()))
-        self._running: dict[int, int] = {}  # pid -> id of the request
+        self._running: dict[int, _Forked] = {}  # by the pids of both, until each is collected
         self._going = True
         self._own = os.pidfd_open(os.getpid())  # readable by children once this process has died
 
@@ -237,29 +255,60 @@ class Spawner:
                 raise OSError("cannot start a process: too many open files")
             if self._groups and isinstance(request, SpawnRequest):
                 self._groups.make(request)
-            pid = self._fork(request, descriptors)
+            forked = self._fork(request, descriptors)
         except OSError as error:
             if self._groups:
                 self._groups.remove(request.id)
             spawning.send(self._sock, Ended(id=request.id, code=1, error=str(error)))
         else:
-            self._running[pid] = request.id
-            spawning.send(self._sock, Started(id=request.id, pid=pid))
+            self._running[forked.pid] = forked
+            if forked.first is not None:
+                self._running[forked.first] = forked
+            spawning.send(self._sock, Started(id=request.id, pid=forked.pid, first=forked.first))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _fork(self, request: SpawnRequest | ChoreRequest, descriptors: list[int]) -> int:
+    def _fork(self, request: SpawnRequest | ChoreRequest, descriptors: list[int]) -> _Forked:
         if not self._root:
-            return os.fork() or self._child(request, descriptors)
+            return _Forked(request.id, os.fork() or self._child(request, descriptors), None)
         own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         try:
             unshare(CLONE_NEWPID)  # for the children forked from here on …
-            pid = os.fork() or self._child(request, descriptors)
-            enter_namespace(own, CLONE_NEWPID)  # … and no longer
+            first = os.fork() or self._stand_first()
+            try:
+                pid = os.fork() or self._child(request, descriptors)
+            except OSError:
+                os.kill(first, signal.SIGKILL)
+                os.waitpid(first, 0)
+                raise
+            finally:
+                enter_namespace(own, CLONE_NEWPID)  # … and no longer
         finally:
             os.close(own)
-        return pid
+        return _Forked(request.id, pid, first)
+
+    def _stand_first(self) -> NoReturn:
+        """Be pid 1 of the namespace until the spawner ends it, or ends; the kernel collects orphans."""
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            self._follow_or_end()
+            os.closerange(
+                0, os.sysconf("SC_OPEN_MAX")
+            )  # the other side sees the end when the program closes its own
+            with suppress(OSError):  # without it, this does as well
+                os.execve(_WAITER[0], _WAITER, {})  # noqa: S606 - nothing of anybody's is in its words
+            while True:
+                signal.pause()
+        finally:
+            os._exit(1)
+
+    def _follow_or_end(self) -> None:
+        end_with_parent(signal.SIGKILL)
+        if select.select([self._own], [], [], 0)[0]:
+            os._exit(1)  # it died before it could be followed
 
     def _child(self, request: SpawnRequest | ChoreRequest, descriptors: list[int]) -> NoReturn:
         """Everything after the fork; returns never, raises never."""
@@ -267,12 +316,8 @@ class Spawner:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *_FORWARDED})
         code = 1
         try:
-            end_with_parent(signal.SIGKILL)
-            if select.select([self._own], [], [], 0)[0]:
-                os._exit(1)  # it died before it could be followed
+            self._follow_or_end()
             _place(descriptors, terminal=isinstance(request, SpawnRequest) and request.pty)
-            if self._root:
-                _stand_before()
             code = self._chore(request) if isinstance(request, ChoreRequest) else self._serve_person(request)
         except (OSError, ValueError, TypeError) as error:
             os.write(2, f"error: cannot start the session: {error}\n".encode(errors="replace"))
@@ -300,12 +345,12 @@ class Spawner:
         return int(import_module("labbox.chores").CHORES[request.name](request.words))
 
     def _signal(self, request: SignalRequest) -> None:
-        for pid, number in self._running.items():
-            if number == request.id:
-                with suppress(ProcessLookupError):
-                    if request.signal == signal.SIGKILL and not self._root:
-                        os.killpg(pid, signal.SIGKILL)
-                    else:
+        for pid, forked in self._running.items():
+            if forked.id == request.id and pid == forked.pid:
+                if request.signal == signal.SIGKILL:
+                    forked.kill()
+                else:
+                    with suppress(ProcessLookupError):
                         os.kill(pid, request.signal)
 
     def _reap(self) -> None:
@@ -313,20 +358,21 @@ class Spawner:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            number = self._running.pop(pid)
+            forked = self._running.pop(pid)
+            if pid == forked.pid:
+                forked.code = _shell_code(status)
+                forked.kill()  # what it has left: in its namespace, or in its process group
+                if forked.first is not None:
+                    continue  # that ends when all in it have
             if self._groups:
-                self._groups.remove(number)
-            else:
-                with suppress(ProcessLookupError):  # what it left in its process group
-                    os.killpg(pid, signal.SIGKILL)
-            spawning.send(self._sock, Ended(id=number, code=_shell_code(status)))
+                self._groups.remove(forked.id)
+            spawning.send(self._sock, Ended(id=forked.id, code=forked.code or 0))
 
     def _end_all(self) -> None:
-        for pid in self._running:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL) if self._root else os.killpg(pid, signal.SIGKILL)
-        for pid in self._running:
-            os.waitpid(pid, 0)
+        for forked in self._running.values():
+            forked.kill()
+        for pid in sorted(self._running, key=lambda pid: pid == self._running[pid].first):
+            os.waitpid(pid, 0)  # the first process of a namespace ends after all that are to be collected
         if self._groups:
             self._groups.close()
         shutil.rmtree(self._workshop, ignore_errors=True)
@@ -352,28 +398,6 @@ def _place(descriptors: list[int], *, terminal: bool) -> None:
     for number, descriptor in enumerate(high):
         os.dup2(descriptor, number)
     os.closerange(len(wanted), os.sysconf("SC_OPEN_MAX"))
-
-
-def _stand_before() -> None:
-    """Be pid 1 of the namespace: fork, return in the fork, and stay here until that ends.
-
-    It does nothing before: each page it writes to is copied for it, and again for the program.
-    """
-    main = os.fork()
-    if main == 0:
-        return
-    os.closerange(
-        0, os.sysconf("SC_OPEN_MAX")
-    )  # the other side sees the end of file when the program closes its own
-    while True:
-        number = signal.sigwait({signal.SIGCHLD, *_FORWARDED})
-        if number != signal.SIGCHLD:
-            os.kill(main, number)
-            continue
-        with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                if ended[0] == main:
-                    os._exit(_shell_code(ended[1]))
 
 
 def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:

@@ -87,10 +87,11 @@ class SignalRequest(Value):
 
 
 class Started(Value):
-    """The process with this id runs; `pid` as the daemon sees it."""
+    """It runs; `pid` as the daemon sees it, and as root `first`, the first process of its namespace."""
 
     id: int
     pid: int
+    first: int | None = None
 
 
 class Ended(Value):

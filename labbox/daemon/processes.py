@@ -25,20 +25,25 @@ _HIGHEST_ID: Final = 2**31
 
 
 class Process:
-    """A process that the spawner has forked; as root the first of its pid namespace."""
+    """A process that the spawner has forked; as root in a pid namespace of its own."""
 
     def __init__(self, processes: Processes, number: int) -> None:
         """Made by `Processes.spawn`."""
         self._processes = processes
         self._number = number
         loop = asyncio.get_running_loop()
-        self._started: asyncio.Future[int] = loop.create_future()
+        self._started: asyncio.Future[Started] = loop.create_future()
         self._ended: asyncio.Future[int] = loop.create_future()
 
     @property
     def pid(self) -> int:
-        """Its pid as the daemon sees it; all that it starts are its descendants."""
-        return self._started.result()
+        """Its pid as the daemon sees it; all that it starts are its descendants, or those of `first`."""
+        return self._started.result().pid
+
+    @property
+    def first(self) -> int | None:
+        """The first process of its namespace, whose children orphans become; None where it has none."""
+        return self._started.result().first
 
     @property
     def ended(self) -> bool:
@@ -61,7 +66,7 @@ class Process:
     def _take(self, answer: Started | Ended) -> None:
         if isinstance(answer, Started):
             if not self._started.done():
-                self._started.set_result(answer.pid)
+                self._started.set_result(answer)
             return
         if not self._started.done():
             self._started.set_exception(

@@ -147,9 +147,11 @@ async def test_tokens_are_limited_and_known_to_the_api(box: Any) -> None:
     scopes = []
     started = box.gate.sessions.add
 
-    def note(pid: int, info: Any) -> None:
-        started(pid, info)
+    def note(pid: int, info: Any, first: int | None) -> None:
+        started(pid, info, first)
         scopes.append((info.scope, box.gate.sessions.of_pid(pid)))
+        if first is not None:
+            assert box.gate.sessions.of_pid(first) is info
 
     box.gate.sessions.add = note
     assert (await box.password(made.secret, "echo", "x")).returncode == 0
@@ -287,7 +289,14 @@ async def test_a_process_below_a_session_belongs_to_it() -> None:
     assert child.stdout is not None
     grandchild = int(child.stdout.readline())
     sessions.add(child.pid, info)
-    assert sessions.of_pid(grandchild) is info
+    assert sessions.of_pid(grandchild) == info
+    sessions.remove(child.pid)
+    sessions.add(1 << 30, info, first=child.pid)  # as if orphaned: that took it in
+    found = sessions.of_pid(grandchild)
+    assert (found, len(sessions)) == (info, 1)
+    sessions.remove(1 << 30)
+    found = sessions.of_pid(grandchild)
+    assert found is None
     os.kill(grandchild, 9)
     child.wait()
     child.stdout.close()

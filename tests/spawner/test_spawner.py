@@ -253,6 +253,63 @@ class TestConfinement:
         )
         assert text == "2 ['1', '2']\n"
 
+    async def test_first_process_is_roots_and_collects_orphans(self, run: Run) -> None:
+        code = """
+import os, signal, time
+if os.fork() == 0:
+    if os.fork() == 0:
+        os._exit(0)
+    os._exit(0)
+os.wait()
+end = time.monotonic() + 10
+while len(left := [name for name in os.listdir("/proc") if name.isdigit()]) > 2 and time.monotonic() < end:
+    time.sleep(0.01)
+refused = 0
+for number in signal.valid_signals():
+    try:
+        os.kill(1, number)
+    except PermissionError:
+        refused += 1
+print(left, os.stat("/proc/1").st_uid, os.getppid(), refused == len(signal.valid_signals()))
+for name in ("root", "cwd", "exe", "ns/pid"):
+    try:
+        print(os.readlink(f"/proc/1/{name}"))
+    except PermissionError:
+        pass
+"""
+        _process, text = await run(code)
+        assert text == "['1', '2'] 0 0 True\n"
+
+    async def test_first_process_is_small_and_ends_with_the_program(
+        self, processes: Processes, ada: Any
+    ) -> None:
+        read, write = os.pipe()
+        process = await processes.spawn(
+            kind="exec", name="ada", uid=ada.uid, gid=ada.uid, home=str(ada.home),
+            argv=("/bin/sh", "-c", "(setsid sleep 60 &); echo; exec sleep 60"), fds=(write, write, write),
+        )  # fmt: skip
+        os.close(write)
+        with os.fdopen(read) as stream:
+            await asyncio.to_thread(stream.readline)
+        assert process.first is not None
+        async with asyncio.timeout(10):
+            while "sleep" not in Path(f"/proc/{process.first}/comm").read_text():
+                await asyncio.sleep(0.01)
+        lines = Path(f"/proc/{process.first}/smaps_rollup").read_text().splitlines()
+        assert sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) < 400  # kB
+        assert not list(Path(f"/proc/{process.first}/fd").iterdir())
+        await process.signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 143
+        assert not exists(process.first)
+
+    @pytest.mark.parametrize(
+        "spawner", ["from labbox import spawner; spawner._WAITER = ('/nowhere', 'x'); "], indirect=True
+    )
+    async def test_first_process_stands_without_its_program(self, run: Run) -> None:
+        process, text = await run("import os; print(os.getpid()); code = 3")
+        assert (text, await process.wait()) == ("2\n", 3)
+
     async def test_passwd_and_group_have_the_user(self, run: Run, ada: Any) -> None:
         _process, text = await run(
             kind="exec",

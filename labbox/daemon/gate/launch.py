@@ -101,7 +101,7 @@ class Launch:
             wildcards=self.wildcards, sealed=self.info.scope is Scope.READ, storage=account.limits.storage,
         )  # fmt: skip
         self._pid = process.pid
-        self.sessions.add(process.pid, self.info)
+        self.sessions.add(process.pid, self.info, process.first)
         return process
 
     async def until_too_much(self) -> str:

@@ -42,17 +42,21 @@ class Sessions:
     def __init__(self) -> None:
         """Start with none."""
         self._by_pid: dict[int, SessionInfo] = {}
+        self._by_first: dict[int, int] = {}  # pid of a namespace's first process -> that of the session in it
 
     def __len__(self) -> int:
         return len(self._by_pid)
 
-    def add(self, pid: int, info: SessionInfo) -> None:
-        """A process was forked for a login."""
+    def add(self, pid: int, info: SessionInfo, first: int | None = None) -> None:
+        """A process was forked for a login; orphans that it leaves become children of `first`."""
         self._by_pid[pid] = info
+        if first is not None:
+            self._by_first[first] = pid
 
     def remove(self, pid: int) -> None:
         """It has ended, and with it all that it had started."""
         self._by_pid.pop(pid, None)
+        self._by_first = {first: of for first, of in self._by_first.items() if of != pid}
 
     def count(self, name: str) -> int:
         """How many sessions a user has."""
@@ -67,7 +71,7 @@ class Sessions:
             return None
         here = pid
         for _ in range(_DEPTH):
-            if (info := self._by_pid.get(here)) is not None:
+            if (info := self._by_pid.get(self._by_first.get(here, here))) is not None:
                 return info
             parent = _parent(here)
             if parent is None:
