@@ -65,9 +65,11 @@ def _wants_to_run(commit: str) -> bool:
         return False
     if int(size) > _LARGEST:
         raise LabboxError("invalid", f"cannot read {_SETTINGS} of {commit[:10]}: it is too large")
+    from labbox.files.software.finding import in_utf8
+
     text = _git("cat-file", "blob", f"{commit}:{_SETTINGS}")
     try:
-        table: Any = tomllib.loads((text or b"").decode())
+        table: Any = tomllib.loads(in_utf8(text or b"").decode())
     except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors are such, and numbers without end
         raise LabboxError(
             "invalid", f"cannot read {_SETTINGS} of {commit[:10]}: {visible_line(str(error))}"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -33,7 +34,7 @@ from labbox.files.software.finding import Found
 from labbox.files.software.scripts import BEGINS
 from labbox.files.tree import Half
 from labbox.files.understanding import understand_folder, understand_script
-from labbox.files.windows import as_saved, is_marked
+from labbox.files.windows import as_saved, is_marked, is_utf16
 from labbox.model import MIB, JobSpec, Resources, Value
 from labbox.protocol import Finding, Inspection
 from labbox.text import format_bytes, visible_line
@@ -46,6 +47,11 @@ LARGE: Final = (
 _LINKS: Final = ((INPUT, "/input"), (OUTPUT, "/output"))
 _MAX_FINDINGS: Final = 100
 _SCRIPT: Final = 1 << 16  # bytes of a script that are looked at
+_PROGRAMS: Final = (
+    ".py", ".m", ".jl", ".sh", ".R", ".r", ".Rmd", ".ipynb", ".qmd", ".pl", ".smk", ".c", ".cpp", ".h",
+    ".f90", "Makefile", "Snakefile",
+)  # fmt: skip
+_MOST_PROGRAMS: Final = 1000  # files of code of which the first bytes are looked at
 _MOST_NAMED: Final = 6  # names in a sentence
 _MAX_NAME: Final = 64  # letters of a job's name that comes from its folder
 
@@ -358,6 +364,7 @@ class _Looking:
                     "move data to input/",
                     name,
                 )
+        self._check_encodings(listing, choice, code, prefix)
         if choice.entry is None:
             return
         name = prefix + choice.entry
@@ -372,6 +379,26 @@ class _Looking:
         elif newline and b"\r\n" in head and first.startswith(b"#!"):
             hint = f"convert it: sed -i 's/\\r$//' {name}"
             self._warn(f"{name} has Windows line endings, at which shells fail", hint, name)
+
+    def _check_encodings(self, listing: Listing, choice: Choice, code: int, prefix: str) -> None:
+        """Programs in UTF-16, which none of those reads that run them; of some entries a copy is made."""
+        run = {choice.entry, *choice.command}
+        programs = (one.path for one in listing.files() if one.path.endswith(_PROGRAMS))
+        for path in islice(programs, _MOST_PROGRAMS):
+            head = read_plain(code, path, 4) or b""
+            made_plain = path == choice.entry and path.endswith((".sh", ".R")) and is_marked(head)
+            if not is_utf16(head) or made_plain:
+                continue
+            name = visible_line(prefix + path)
+            why = "is in UTF-16, as PowerShell's > writes it: what runs it reads UTF-8"
+            hint = (
+                f"save it as UTF-8: iconv -f UTF-16 -t UTF-8; in PowerShell:"
+                f" (Get-Content {name}) | Set-Content -Encoding utf8 {name}"
+            )
+            if path in run or prefix + path in run:
+                self._error(f"cannot run {name}: it {why}", hint, name)
+            else:
+                self._warn(f"{name} {why}", hint, name)
 
     def _look(
         self,

@@ -13,7 +13,7 @@ from labbox.files.following import Tick
 from labbox.files.jobtoml import JobFile
 from labbox.files.reading import names_in, read_plain
 from labbox.files.software.asked import MAX_REQUIREMENTS, ProjectFile, Requirements, Software
-from labbox.files.software.finding import Found, find_software, understand
+from labbox.files.software.finding import Found, find_software, in_utf8, understand
 from labbox.files.software.reading import Reading
 from labbox.files.software.scripts import read_script
 from labbox.model import Value
@@ -115,5 +115,5 @@ def _understood(top: int, code: int | None, places: frozenset[str], at: At) -> U
         )
     else:
         if data is not None:
-            job, findings = jobtoml.read(data)
+            job, findings = jobtoml.read(in_utf8(data))
     return Understood(job=job, job_findings=findings, found=find_software(top, code, places, at))

@@ -18,6 +18,12 @@ def is_marked(head: bytes) -> bool:
     return head.startswith((*_UTF16, codecs.BOM_UTF8)) or b"\r\n" in head
 
 
+def is_utf16(head: bytes) -> bool:
+    """Whether a text begins as in UTF-16, with its mark or without: PowerShell's `>` writes it."""
+    first, second = head[0:4:2], head[1:4:2]
+    return head.startswith(_UTF16) or (first == b"\0\0") != (second == b"\0\0")
+
+
 def as_saved(words: tuple[str, ...], entry: str, head: bytes, template: TemplateView) -> tuple[str, ...]:
     """The command that runs such an entry all the same; the same words where it runs as it is."""
     if not is_marked(head) or entry not in words:

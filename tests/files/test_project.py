@@ -344,6 +344,47 @@ def test_requirements_from_powershell_are_read(lab: Any) -> None:
     assert found.plan.files[0].content == b"numpy==2.1\r\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["app.py", "app.m", "code/app.py"])
+def test_a_program_in_utf16_is_refused_with_the_way_out(lab: Any, name: str, encoding: str) -> None:
+    lab.project({name: "print(1)\r\n".encode(encoding)})
+    found = lab.plan()
+    assert found.plan is None
+    (error,) = [one for one in found.inspection.findings if one.level == "error"]
+    assert f"cannot run {name}: it is in UTF-16, as PowerShell's > writes it" in error.text
+    assert "iconv -f UTF-16 -t UTF-8" in error.hint
+    assert f"Set-Content -Encoding utf8 {name}" in error.hint
+
+
+def test_what_a_command_names_is_looked_at_and_modules_are_warned_of(lab: Any) -> None:
+    powershell = "x = 1\r\n".encode("utf-16")
+    lab.project(
+        {"job.toml": 'command = ["python", "fit.py"]\n', "fit.py": powershell, "more/help.py": powershell}
+    )
+    found = lab.plan()
+    assert found.plan is None
+    levels = {one.file: one.level for one in found.inspection.findings if "UTF-16" in one.text}
+    assert levels == {"fit.py": "error", "more/help.py": "warning"}
+    lab.project({"job.toml": 'command = ["python", "fit.py"]\n', "fit.py": "x = 1\n"})
+    assert lab.plan().plan is not None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_windows_writes_and_is_understood_runs(lab: Any, encoding: str) -> None:
+    lab.project(
+        {
+            "run.sh": "echo ü\r\n".encode(encoding),
+            "job.toml": 'name = "grün"\r\ncpus = 2\r\n'.encode(encoding),
+            "requirements.txt": "six\r\n".encode(encoding),
+            "apt.txt": "jq\r\n".encode(encoding),
+        }
+    )
+    found = lab.plan()
+    assert found.plan is not None, texts(found.inspection.findings)
+    assert (found.plan.name, found.plan.asked.cpus) == ("grün", 2)
+    assert not [one for one in found.inspection.findings if one.level == "error"]
+
+
 def test_a_mistaken_name_is_warned_of(lab: Any) -> None:
     lab.project({**APP, "requirement.txt": "numpy"})
     assert "labbox looks for requirements.txt" in texts(lab.warnings())
