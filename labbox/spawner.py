@@ -405,6 +405,7 @@ def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
     os.setsid()
     if request.pty:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        os.closerange(3, _HIGH)  # who holds the other ends knows: from now on its keys reach us
     set_limits(
         memory=None if "memory" in controllers else request.memory,
         processes=None if "pids" in controllers else request.processes,

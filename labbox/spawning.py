@@ -37,8 +37,9 @@ class SpawnRequest(Value):
 
     kind "tui": the interface; "command": a labbox verb, `argv` its words; "exec": the program `argv`;
     "worker": `labbox.files.worker.serve` on the descriptor 3.
-    The descriptors sent along become 0, 1, 2 and from 3 on, in order; with `pty` one descriptor is sent for
-    0, 1 and 2, the slave of a pty, which becomes the controlling terminal.
+    The descriptors sent along become 0, 1, 2 and from 3 on, in order; with `pty` the first one
+    is for 0, 1 and 2, the slave of a pty, which becomes the controlling terminal; then those behind it are
+    closed. A key such as Ctrl+C that is typed before reaches nobody.
     """
 
     id: int

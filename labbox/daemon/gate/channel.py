@@ -74,7 +74,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._master: int | None = None
         self._inflow: Inflow | Lines | None = None
         self._outflows: list[Outflow] = []
-        self._early: list[bytes] = []  # came before the process ran
+        self._hears: int | None = None  # ends when the terminal is the process's: its keys are lost before
+        self._early: list[bytes] = []  # came before the process could have it
         self._brought = 0  # bytes that came for it
         self._early_end = False
         self._came = asyncio.Event()  # something early
@@ -123,7 +124,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
         """Bytes for the process."""
         self._brought += len(data)
         self._door.active()
-        if self._inflow is None or self._early:  # what came before goes first
+        if self._inflow is None or self._early or self._hears is not None:  # what came before goes first
             self._early.append(bytes(data))
             self._pause()
             self._came.set()
@@ -132,7 +133,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def eof_received(self) -> bool:
         """No more bytes; the answers may still come."""
-        if self._inflow is None or self._early:
+        if self._inflow is None or self._early or self._hears is not None:
             self._early_end = True
             self._came.set()
         elif self._master is None:
@@ -189,6 +190,9 @@ class Session(asyncssh.SSHServerSession[bytes]):
             status = 1
         finally:
             self._close()
+            if self._hears is not None:  # nothing was started
+                os.close(self._hears)
+                self._hears = None
         if self._channel is not None and not self.gone.is_set():
             with suppress(OSError):
                 self._channel.exit(status)
@@ -295,13 +299,12 @@ class Session(asyncssh.SSHServerSession[bytes]):
             for descriptor in set(descriptors):
                 os.close(descriptor)
         try:
-            early, self._early = self._early, []
-            for data in early:
-                self.data_received(data, None)
-            if self._early_end:
-                self.eof_received()
-            self._resume()
-            beside = [asyncio.ensure_future(one) for one in (self._watch(launch, process), launch.attend())]
+            if self._hears is None:
+                self._hand_over()
+            beside = [
+                asyncio.ensure_future(one)
+                for one in (self._watch(launch, process), launch.attend(), self._until_it_hears())
+            ]
             try:
                 status = await self._until_the_end(process, launch)
                 if self._brought > _MUCH and not beside[0].done() and (full := launch.full()):
@@ -315,6 +318,29 @@ class Session(asyncssh.SSHServerSession[bytes]):
             await self._end(process)
             await launch.finish()  # it may have been left by its client
 
+    def _hand_over(self) -> None:
+        """What came early goes to the process, and all that follows."""
+        early, self._early = self._early, []
+        for data in early:
+            self.data_received(data, None)
+        if self._early_end:
+            self.eof_received()
+        self._resume()
+
+    async def _until_it_hears(self) -> None:
+        """What came early waits until the terminal is the process's: a Ctrl+C before would reach nobody."""
+        if self._hears is None:
+            return
+        loop, heard = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(self._hears, heard.set)
+        try:
+            await heard.wait()
+        finally:
+            loop.remove_reader(self._hears)
+            os.close(self._hears)
+            self._hears = None
+        self._hand_over()
+
     async def _watch(self, launch: Launch, process: Process) -> None:
         """End what stores more than its person may, or than the box has room for."""
         why = await launch.until_too_much()
@@ -327,10 +353,15 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if channel is None or self.gone.is_set():
             raise LabboxError("unavailable", "cannot start: the client has gone")
         if self._term is not None:
-            self._master, slave = terminal.open_pty(self._size, self._modes, launch.uid, launch.gid)
+            self._hears, told = os.pipe2(os.O_CLOEXEC)
+            try:
+                self._master, slave = terminal.open_pty(self._size, self._modes, launch.uid, launch.gid)
+            except OSError:
+                os.close(told)
+                raise
             self._outflows = [Outflow(os.dup(self._master), channel.write)]
             self._inflow = Inflow(self._master, self._pause, self._resume)
-            return (slave,)
+            return slave, told
         channel.set_write_buffer_limits(high=1 << 20, low=1 << 18)
         opened: list[int] = []
         try:
