@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from labbox.cli import filechange, filecontent, filelist, filesize, trash
+from labbox.cli.asking import confirm
 from labbox.cli.completion import complete_jobs
 from labbox.cli.nouns import Noun
 from labbox.cli.places import complete_locations, location, new_location, on_the_box, sources, within
@@ -290,7 +291,7 @@ def _may_delete(found: list[Location], erase: bool) -> bool:
         raise LabboxError("usage", "cannot delete for good without a yes", "say --yes")
     what = found[0].shown() if len(found) == 1 else f"{len(found)} files and folders"
     how = "Delete {} for good?" if erase else "Put {} into the trash?"
-    return not asked or click.confirm(how.format(what), default=False, err=True)
+    return not asked or confirm(how.format(what))
 
 
 def _chosen(found: list[Location], how: str) -> list[Location]:
@@ -299,7 +300,7 @@ def _chosen(found: list[Location], how: str) -> list[Location]:
         raise LabboxError(
             "usage", "cannot ask about each: there is no terminal", "leave -i out, or use ssh -t"
         )
-    return [one for one in found if click.confirm(how.format(one.shown()), default=False, err=True)]
+    return [one for one in found if confirm(how.format(one.shown()))]
 
 
 def _those_there(session: Session, texts: tuple[str, ...]) -> list[Location]:

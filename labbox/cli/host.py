@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from labbox.cli.asking import confirm
 from labbox.cli.nouns import Noun
 from labbox.cli.output import format_time, print_table
 from labbox.cli.session import Session, shared_options
@@ -122,7 +123,8 @@ def trust(session: Session, name: str, fingerprint: str | None) -> None:
                 f"cannot trust sftp://{visible_line(name)} unseen: it shows {shown}",
                 f"compare it there, then: labbox host trust sftp://{visible_line(name)} {shown}",
             )
-        click.confirm(f"{visible_line(kept.host)} shows {shown}. Is that its key?", abort=True, err=True)
+        if not confirm(f"{visible_line(kept.host)} shows {shown}. Is that its key?"):
+            raise click.Abort
     elif fingerprint != shown:
         raise LabboxError(
             "forbidden",

@@ -12,10 +12,11 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 _POKE: Final = signal.SIGURG  # does nothing where nobody asks for it
+_END: Final = b"\0"  # the number of no signal
 _FIRST: Final = (
     0.005  # seconds after a poke until the next; what is about to wait does so within microseconds
 )
@@ -55,9 +56,11 @@ class _Listener:
     def close(self) -> None:
         self._over = True
         signal.set_wakeup_fd(self._told_before)
-        os.close(self._tells)
         if self._thread is not None:
+            with suppress(BlockingIOError):  # so full that it looks anyway
+                os.write(self._tells, _END)  # to close it says nothing where a child has it too
             self._thread.join()
+        os.close(self._tells)
         os.close(self._hears)
         signal.signal(_POKE, self._poked_before)
 
@@ -66,8 +69,8 @@ class _Listener:
         self._acted += 1
 
     def _listen(self) -> None:
-        while numbers := os.read(self._hears, 4096):
-            if set(numbers) == {_POKE}:
+        while not self._over:
+            if set(os.read(self._hears, 4096)) <= {_POKE, *_END}:
                 continue
             before, pause = self._acted, _FIRST
             while self._acted == before and not self._over:

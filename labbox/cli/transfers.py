@@ -11,6 +11,7 @@ from typing import Final
 import click
 import msgspec
 
+from labbox.cli.asking import confirm
 from labbox.cli.follow import OWN_FAILURE, TIMED_OUT, progress_drawn
 from labbox.cli.places import results_of, within
 from labbox.cli.progress import Bar
@@ -112,7 +113,7 @@ def _shall_end(job: Job) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     try:
-        return click.confirm(f"\nEnd job {job.id}? It goes on otherwise", default=False, err=True)
+        return confirm(f"\nEnd job {job.id}? It goes on otherwise")
     except click.Abort:
         return False
 
@@ -245,9 +246,7 @@ def asked_about_each(session: Session, spec: TransferSpec) -> TransferSpec:
     decisions = tuple(
         Decision(path=clash.path, conflict=Conflict.OVERWRITE if yes else Conflict.SKIP)
         for clash in found.conflicts
-        for yes in (
-            click.confirm(f"Overwrite {visible_line(path_of(clash.path))}?", default=False, err=True),
-        )
+        for yes in (confirm(f"Overwrite {visible_line(path_of(clash.path))}?"),)
     )
     return msgspec.structs.replace(spec, decisions=decisions)
 

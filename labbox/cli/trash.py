@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labbox.cli.asking import confirm
 from labbox.cli.nouns import Noun
 from labbox.cli.output import format_time, print_table
 from labbox.cli.places import complete_locations, location, on_the_box, within
@@ -126,7 +127,7 @@ def empty(session: Session, older: float, yes: bool) -> int:
     asked = sys.stdin.isatty() and sys.stderr.isatty()
     if not yes and not asked:
         raise LabboxError("usage", "cannot empty the trash without a yes", "say --yes")
-    if not yes and not click.confirm("Delete it all for good?", default=False, err=True):
+    if not yes and not confirm("Delete it all for good?"):
         print("nothing was deleted", file=sys.stderr)
         return 1
     tops = _tops(session)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import _thread
+import io
 import os
 import pty
 import select
 import signal
 import socket
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from operator import call
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
+from person import Person
 
+from labbox import cli
+from labbox.cli.asking import confirm
 from labbox.cli.interrupts import heard
 from labbox.cli.session import Session, shared_options
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 LOST = 10.0  # seconds after which a wait ends of itself
 
@@ -82,6 +91,52 @@ def test_every_command_hears_it(wait: Wait) -> None:
     assert not ended.is_set()
 
 
+class Interrupted(io.RawIOBase):
+    """A terminal on which Ctrl+C is typed while the question is written."""
+
+    typed = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer) -> int:
+        if not self.typed:
+            self.typed = True
+            _thread.interrupt_main()
+        return len(bytes(data))
+
+
+def test_an_interrupt_while_a_question_is_written_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, answer = os.pipe()
+    os.write(answer, b"y\n")
+    os.close(answer)
+    with os.fdopen(asked) as stdin, io.TextIOWrapper(io.BufferedWriter(Interrupted())) as stderr:
+        monkeypatch.setattr("sys.stdin", stdin)
+        monkeypatch.setattr("sys.stderr", stderr)
+        with pytest.raises(click.Abort):
+            confirm("Overwrite it?")
+
+
+@pytest.mark.parametrize(
+    ("typed", "yes"), [("y\n", True), ("YES\n", True), ("\n", False), ("no\n", False), ("maybe\n y \n", True)]
+)
+def test_nothing_but_a_yes_is_one(
+    typed: str, yes: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert confirm("Delete it?") is yes
+    assert capsys.readouterr().err.count("Delete it? [y/N]: ") == typed.count("\n")
+    with pytest.raises(click.Abort):
+        confirm("And this?")
+
+
+def test_no_question_is_asked_with_input() -> None:
+    for module in Path(cli.__file__).parent.glob("*.py"):
+        text = module.read_text()
+        assert "click.confirm(" not in text and " input(" not in text, module
+        assert text.count("click.prompt(") == text.count("hide_input=True"), module
+
+
 def test_one_interrupt_is_one() -> None:
     went_on = []
     with heard():
@@ -126,3 +181,28 @@ def test_another_thread_is_left_alone() -> None:
     thread.start()
     thread.join()
     assert seen and "signals" not in seen
+
+
+def test_no_child_that_goes_on_keeps_a_command_from_its_end() -> None:
+    told, tell = os.pipe()
+    with heard():
+        child = os.fork()
+        if child == 0:
+            os.close(tell)
+            os.read(told, 1)  # until the test is over
+            os._exit(0)
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)
+    os.close(tell)
+    os.waitpid(child, 0)
+    os.close(told)
+
+
+def test_what_is_typed_before_a_command_has_begun_is_heard(ada: Person) -> None:
+    for _ in range(5):
+        words = ada.box.ssh("ada", "events", "--follow")
+        words.insert(1, "-tt")
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ssh:
+            assert ssh.stdin is not None
+            ssh.stdin.write(b"\x03")
+            ssh.stdin.flush()
+            assert ssh.wait(30) in (0, 130)
