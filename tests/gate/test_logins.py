@@ -19,7 +19,7 @@ from labbox.daemon.gate.sessions import Sessions
 from labbox.daemon.people import BOX, Actor, guessing
 from labbox.errors import LabboxError
 from labbox.model import Scope
-from labbox.protocol import InviteBody, TokenBody
+from labbox.protocol import AuditEntry, InviteBody, TokenBody
 
 PASSWORD = "correct horse 73 battery"
 pytestmark = pytest.mark.root
@@ -38,8 +38,11 @@ async def test_key_password_and_banner(box: Any) -> None:
     assert b"Welcome to the lab." in done.stderr
     done = await box.password(PASSWORD, "echo", "x", more=["-oPreferredAuthentications=password"])
     assert done.returncode == 0
-    page = await box.people.audit_page()
-    logins = [entry for entry in page.entries if entry.action == "login"]
+    logins: list[AuditEntry] = []
+    async with asyncio.timeout(10):  # a login is noted beside its session
+        while len(logins) < 3:
+            page = await box.people.audit_page()
+            logins = [entry for entry in page.entries if entry.action == "login"]
     assert [entry.detail.split()[0] for entry in logins] == ["password", "password", "key"]
     assert {entry.origin for entry in logins} == {"ssh 127.0.0.1"}
 
