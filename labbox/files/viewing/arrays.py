@@ -156,7 +156,8 @@ def _hdf5_nodes(group: Any, path: str, depth: int, above: set[int]) -> Iterator[
 
 def _hdf5_array(member: Any, path: str, depth: int, name: str) -> Iterator[Node]:
     try:
-        what, hindered = _what(member.dtype, tuple(member.shape)), hdf5.hindrance(member)
+        kind = "references" if hdf5.holds_references(member) else member.dtype
+        what, hindered = _what(kind, tuple(member.shape)), hdf5.hindrance(member)
     except Exception as error:  # noqa: BLE001 - as above
         what, hindered = "array", hdf5.why(error)
     what += f", cannot be shown: {_line(hindered)}" if hindered else ""
@@ -170,12 +171,8 @@ def _attributes(member: Any, path: str, depth: int) -> Iterator[Node]:
     except Exception as error:  # noqa: BLE001 - as above
         found = [("…", f"unreadable: {error}")]
     for name, value in found:
-        shown = hdf5.reference(member, value) if _is_reference(value) else _value(value)
+        shown = _value(hdf5.named(member, value))
         yield Node(path=path, depth=depth, name=_line(str(name)), what=_line(shown), attribute=True)
-
-
-def _is_reference(value: object) -> bool:
-    return type(value).__name__ == "Reference"
 
 
 def read_window(
@@ -192,13 +189,12 @@ def read_window(
         leads = hdf5.references(member, file)
 
         def part(low: int, high: int) -> Any:
-            found = numpy.asarray(member[low:high] if leads is None else leads[low:high])
-            if found.size and _is_reference(found.reshape(-1)[0]):
-                shown = [hdf5.reference(member, one) for one in found.reshape(-1)]
-                return numpy.array(shown, dtype=object).reshape(found.shape)
-            return found
+            return hdf5.named(member, numpy.asarray(member[low:high] if leads is None else leads(low, high)))
 
-        return _windowed(shape, member.dtype, first, count, part, lambda: member[()])
+        def single() -> Any:
+            return hdf5.named(member, member[()] if leads is None else leads(0, 1)[0])
+
+        return _windowed(shape, member.dtype, first, count, part, single)
     if view == View.MATLAB:
         values = matfile.array(matfile.found(file, path))
         return _windowed(
@@ -309,6 +305,8 @@ def _value(value: Any) -> str:
             return _value(value.reshape(-1)[0])
         shown = ", ".join(_value(each) for each in value.reshape(-1)[:8])
         return f"[{shown}{', …' if value.size > 8 else ''}]"
+    if isinstance(value, tuple):
+        return f"({', '.join(_value(each) for each in value[:8])}{', …' if len(value) > 8 else ''})"
     if isinstance(value, numpy.floating | float):
         return f"{value:.7g}"
     return _line(str(value))

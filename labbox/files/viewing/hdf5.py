@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 import struct
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, BinaryIO, Final
 
 _EXTERNAL: Final = 64
+_STORED_ELSEWHERE: Final = 7  # the message that names other files (HDF5 File Format Specification, IV.A.2.h)
+_NO_ADDRESS: Final = (0, 0xFFFFFFFFFFFFFFFF)
 _VIRTUAL: Final = 3  # the layout class
-_MOST_REFERENCES: Final = 100_000
 _FILTERS: Final = {4: "szip", 5: "n-bit", 6: "scale-offset", 32001: "Blosc", 32004: "LZ4",
                    32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard", 32026: "Blosc 2"}  # fmt: skip
 _SHOWN: Final = frozenset({1, 2, 3, 32000})  # deflate, shuffle, fletcher32, LZF
@@ -102,6 +104,8 @@ def hindrance(member: Any) -> str:
     """Why the values of an array cannot be shown; empty where they can."""
     held = member.id
     kind, layout = held._ptype, held.layout_class  # noqa: SLF001 - nothing else tells
+    if other := _other_files(member):
+        return f"its values are in the file {other}"
     if _is(kind, "P5SequenceType"):
         return "lists of any length"
     if _is(kind, "P5ReferenceType") and kind.size != 8:
@@ -135,24 +139,70 @@ def why(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def references(member: Any, file: BinaryIO) -> list[Any] | None:
-    """The object references of a plain array; None for other arrays, which pyfive reads."""
+def holds_references(member: Any) -> bool:
+    """Whether its values are references to groups and arrays."""
+    return _is(member.id._ptype, "P5ReferenceType")  # noqa: SLF001 - as above
+
+
+def references(member: Any, file: BinaryIO) -> Callable[[int, int], Any] | None:
+    """What reads rows of a plain array of references; None for other arrays, which pyfive reads."""
+    import numpy
     from pyfive.core import Reference
 
     held = member.id
-    if not _is(held._ptype, "P5ReferenceType") or held.layout_class != 1:  # noqa: SLF001 - as above
+    if not holds_references(member) or held.layout_class != 1:
         return None
-    count = min(math.prod(member.shape), _MOST_REFERENCES)
-    file.seek(held.data_offset)
-    return [Reference(address) for (address,) in struct.iter_unpack("<Q", file.read(8 * count))]
+    row = math.prod(member.shape[1:])
+
+    def part(low: int, high: int) -> Any:
+        file.seek(held.data_offset + 8 * low * row)
+        found = numpy.empty((high - low) * row, dtype=object)
+        found[:] = [Reference(each) for (each,) in struct.iter_unpack("<Q", file.read(8 * len(found)))]
+        return found.reshape(high - low, *member.shape[1:])
+
+    return part
 
 
-def reference(group: Any, value: Any) -> str:
-    """What an object reference leads to."""
+def named(group: Any, value: Any) -> Any:
+    """A value with what its references lead to in their places, however deep they stand in it."""
+    import numpy
+
+    if _is(value, "Reference"):
+        return _target(group, value)
+    if isinstance(value, numpy.void) and value.dtype.hasobject:
+        return tuple(named(group, each) for each in value.item())
+    if isinstance(value, numpy.ndarray) and value.dtype.hasobject:
+        found = numpy.empty(value.shape, dtype=object)
+        for place in numpy.ndindex(value.shape):
+            found[place] = named(group, value[place])
+        return found
+    return value
+
+
+def _target(group: Any, value: Any) -> str:
+    if value.address_of_reference in _NO_ADDRESS:
+        return "→ nothing"
     try:
         return f"→ {group.file[value].name}"
-    except Exception:  # noqa: BLE001 - to nothing, or to what is damaged
-        return "→ nothing"
+    except Exception:  # noqa: BLE001 - to a part of an array, or to what is damaged
+        return "→ a part of an array, or nothing that is there"
+
+
+def _other_files(member: Any) -> str:
+    """The first file that holds the values of an array which are not in this one; empty where they are."""
+    from pyfive.misc_low_level import Heap
+
+    held = member.file._get_dataobjects(member._dataobjects.offset)  # noqa: SLF001 - as above
+    found = held.find_msg_type(_STORED_ELSEWHERE)
+    if not found:
+        return ""
+    at = found[0]["offset_to_message"]
+    try:
+        address, name = struct.unpack_from("<2Q", held.msg_data, at + 8)
+        raw = Heap(held.fh, address).get_object_name(name)
+    except (AssertionError, ValueError, struct.error):
+        return "whose name is damaged"
+    return str(raw.decode("utf-8", "replace"))
 
 
 def _filters(member: Any) -> list[int]:

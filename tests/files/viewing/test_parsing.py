@@ -399,6 +399,32 @@ async def test_hdf5_unpacks_lzf_and_says_where_references_lead(opened: Open) -> 
             await arrays.window(source, View.HDF5, name, 0, 1)
 
 
+async def test_hdf5_says_where_every_reference_leads_and_which_file_holds_the_values(opened: Open) -> None:
+    """`elsewhere.h5` is h5py's: dimension scales, references of all shapes, values in raw.bin."""
+    source = await opened(HERE / "elsewhere.h5")
+    nodes = await arrays.tree(source, View.HDF5)
+    said = {node.path: node.what for node in nodes if not node.attribute}
+    assert said["/raw"] == "int32 4, cannot be shown: its values are in the file raw.bin"
+    with pytest.raises(LabboxError, match=r"its values are in the file raw\.bin"):
+        await arrays.window(source, View.HDF5, "/raw", 0, 4)
+    attributes = {(node.path, node.name): node.what for node in nodes if node.attribute}
+    assert attributes["/data", "DIMENSION_LIST"] == "[→ /x, → /y]"
+    assert attributes["/x", "REFERENCE_LIST"] == "(→ /data, 0)"
+    assert attributes["/y", "REFERENCE_LIST"] == "(→ /data, 1)"
+    assert attributes["/data", "whole"] == "→ /data"
+    assert attributes["/data", "nobody"] == "[→ /x, → nothing]"
+    assert attributes["/data", "part"] == "→ a part of an array, or nothing that is there"
+    assert not [node for node in nodes if "object at" in node.what or "pyfive" in node.what]
+    assert said["/two"] == "references 2×2"
+    for name, rows in (
+        ("/two", (("0", "→ /x", "→ /y"), ("1", "→ /data", "→ /"))),
+        ("/chunked_refs", (("0", "→ /x"), ("1", "→ /y"))),
+        ("/scalar_ref", (("", "→ /x"),)),
+    ):
+        assert (await arrays.window(source, View.HDF5, name, 0, 5)).rows == rows
+    assert (await arrays.window(source, View.HDF5, "/two", 1, 1)).rows == (("1", "→ /data", "→ /"),)
+
+
 @given(st.binary(max_size=2000))
 def test_lzf_of_any_bytes_does_no_harm(data: bytes) -> None:
     try:
