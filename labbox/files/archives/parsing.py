@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import gc
 import mmap
 import os
@@ -14,7 +13,7 @@ from typing import Final
 
 from labbox.errors import LabboxError
 from labbox.files import confined
-from labbox.files.archives import wire
+from labbox.files.archives import wire, zipnames
 from labbox.files.archives.limits import Limits, damaged
 from labbox.files.archives.member import Member, Parser, What
 from labbox.files.archives.reading import parser
@@ -26,8 +25,7 @@ _SENT_AFTER: Final = 0.05  # or seconds
 _EAGER: Final = 1 << 20  # bytes of a file whose blocks are sent unasked
 
 
-for _codec in ("ascii", "cp437", "utf-8"):
-    codecs.lookup(_codec)  # Python imports an encoding when it is first used, and the child can open nothing
+zipnames.warm()  # Python imports an encoding when it is first used, and the child can open nothing
 
 
 class Job(Enum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 from labbox.files.archives.names import decoded
@@ -24,20 +25,32 @@ def extras(data: bytes) -> dict[int, bytes]:
     return found
 
 
-def name_of(raw: bytes, flags: int, system: int, extra: dict[int, bytes]) -> str:
-    """With ``/`` between its parts; what does not say how it is written is read as its system writes."""
-    wide = extra.get(
-        0x7075, b""
-    )  # Info-ZIP: the name in UTF-8, and the checksum of the one that it stands for
-    if len(wide) > 5 and struct.unpack_from("<L", wide, 1)[0] == zlib.crc32(raw):
-        return decoded(wide[5:])
-    if flags & 0x800 or system in UNIX:
-        name = decoded(raw)
+def name_of(raw: bytes, flags: int, system: int, extra: dict[int, bytes], codec: Callable[[], str]) -> str:
+    """With ``/`` between its parts; `codec` tells how names are written that do not say it."""
+    wide = _wide(raw, extra)
+    if wide is not None:
+        return decoded(wide)
+    if says_nothing(raw, flags, system, extra):
+        try:
+            name = raw.decode(codec())
+        except UnicodeDecodeError:
+            name = raw.decode("cp437")
     else:
-        name = raw.decode("cp437")
+        name = decoded(raw)
     if system not in UNIX and "/" not in name:
         name = name.replace("\\", "/")  # some programs of Windows write what they should not
     return name
+
+
+def says_nothing(raw: bytes, flags: int, system: int, extra: dict[int, bytes]) -> bool:
+    """Whether nothing tells how the name is written."""
+    return not (raw.isascii() or flags & 0x800 or system in UNIX or _wide(raw, extra) is not None)
+
+
+def _wide(raw: bytes, extra: dict[int, bytes]) -> bytes | None:
+    """Info-ZIP: the name in UTF-8, with the checksum of the one that it stands for."""
+    wide = extra.get(0x7075, b"")
+    return wide[5:] if len(wide) > 5 and struct.unpack_from("<L", wide, 1)[0] == zlib.crc32(raw) else None
 
 
 def owner_of(field: bytes) -> tuple[int | None, int | None]:

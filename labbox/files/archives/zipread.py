@@ -18,7 +18,8 @@ from labbox.files.archives.limits import Limits, damaged
 from labbox.files.archives.member import Member, What, Where, encrypted, wrong
 from labbox.files.archives.names import decoded
 from labbox.files.archives.source import Source
-from labbox.files.archives.zipfields import UNIX, extras, name_of, owner_of, time_of
+from labbox.files.archives.zipfields import UNIX, extras, name_of, owner_of, says_nothing, time_of
+from labbox.files.archives.zipnames import guess
 from labbox.files.listing import shown
 
 _END: Final = struct.Struct("<4s4H2LH")
@@ -41,11 +42,32 @@ class ZipReader:
         """Find the list; LabboxError where there is none."""
         self._label, self._size = label, source.size
         self._source, self._limits = source, limits
+        self._codec = ""
         self._start, self._length, self._count, self._shift = self._find()
         limits.check_entries(label, min(self._count, max(limits.entries, limits.listed) + 1))
 
     def members(self) -> Iterator[Member]:
         """All entries in the order of the list."""
+        for fields, rest in self._entries():
+            yield self._member(fields, rest)
+
+    def _codec_of_names(self) -> str:
+        """How the names are written that do not say it: one guess for all of them."""
+        if not self._codec:
+            self._codec = guess(
+                rest[: fields[12]]
+                for fields, rest in self._entries()
+                if says_nothing(
+                    rest[: fields[12]],
+                    fields[5],
+                    fields[2],
+                    extras(rest[fields[12] : fields[12] + fields[13]]),
+                )
+            )
+        return self._codec
+
+    def _entries(self) -> Iterator[tuple[tuple[Any, ...], bytes]]:
+        """The fields of each, and the name and all else that stands behind them."""
         at, end = self._start, self._start + self._length
         buffer, place = b"", 0
         for _ in range(self._count):
@@ -60,7 +82,7 @@ class ZipReader:
                     buffer, place, at = buffer[place:] + piece, 0, at + len(piece)
                 if len(buffer) - place < need:
                     raise self._damaged("its list ends in the middle")
-            yield self._member(fields, buffer[place + _CENTRAL.size : place + need])
+            yield fields, buffer[place + _CENTRAL.size : place + need]
             place += need
 
     def stands(self, member: Member) -> int | None:
@@ -133,7 +155,7 @@ class ZipReader:
                 value, wide = struct.unpack_from("<Q", wide)[0], wide[8:]
             values.append(value)
         size, packed, offset = values
-        name = name_of(raw, flags, system, extra)
+        name = name_of(raw, flags, system, extra, self._codec_of_names)
         mode: int | None = external >> 16 if system in UNIX and external >> 16 else None
         what = What.FOLDER if name.endswith("/") else What.FILE
         if mode is not None and what is What.FILE:

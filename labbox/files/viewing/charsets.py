@@ -17,7 +17,7 @@ from labbox.files.viewing.source import Source
 
 SAMPLE: Final = 64 << 10  # bytes that are looked at
 _LEAST: Final = 0.5  # how usual the characters must be on the whole
-_PAIRS: Final = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
+PAIRS: Final = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
 _SINGLE: Final = ("cp1252", "cp1251", "koi8_r", "cp866", "cp1250", "cp1253")
 
 # The characters that are met most, with those of people's tables: names, sexes, ages, dates, units.
@@ -86,14 +86,14 @@ def detect(sample: bytes) -> Encoding:
     if simple is not LATIN1:
         return simple
     odd = b"\n".join(line for line in re.split(rb"[\r\n]+", sample) if not line.isascii())
-    scores = {codec: _usualness(odd, codec) for codec in _PAIRS}
+    scores = {codec: usualness(odd, codec) for codec in PAIRS}
     best = max(scores, key=scores.__getitem__)
     if scores[best] >= _LEAST:
         return BY_CODEC[best]
     return BY_CODEC[_of_one_byte(odd)]
 
 
-def _usualness(data: bytes, codec: str) -> float:
+def usualness(data: bytes, codec: str) -> float:
     """How usual the characters are that come out, from 0 to 1; 0 where something is no character."""
     decoder = codecs.getincrementaldecoder(codec)("strict")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,10 +15,12 @@ from archiving import Build, opened, packed
 from conformance import TAKEN, WORD_NAMES, Conformance, Opener, build, listed, read, refused
 
 from labbox.errors import LabboxError
+from labbox.files.archives import Quiet, unpack
 from labbox.files.archives.limits import Limits
 from labbox.files.archives.sevenzip import SevenZipReader, program
 from labbox.files.archives.source import FileSource
 from labbox.files.places.base import EntryKind, Place
+from labbox.files.places.local import LocalPlace
 
 
 @asynccontextmanager
@@ -187,3 +190,75 @@ def test_seven_zip_starts_nothing_for_an_archive_that_was_closed(tmp_path: Path)
         with pytest.raises(LabboxError, match="it was closed meanwhile"):
             ask()
     source.close()
+
+
+class _Said(zipfile.ZipInfo):
+    """An entry whose name stands as a program of Windows writes it, without a word on how."""
+
+    said = b""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 - zipfile's
+        return self.said, self.flag_bits & ~0x800
+
+
+def _zip_of_windows(path: Path, names: list[bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as made:
+        for number, name in enumerate(names):
+            entry = _Said(f"{number}")
+            entry.create_system, entry.said = 0, name
+            made.writestr(entry, b"%d" % number)
+
+
+@pytest.mark.parametrize(
+    ("codec", "names"),
+    [
+        ("cp932", ["データ/結果.csv", "ソフト表.txt"]),
+        ("gbk", ["数据/结果.csv"]),
+        ("big5", ["資料/結果.csv"]),
+        ("cp949", ["데이터/결과.csv"]),
+        ("cp866", ["данные"]),
+        ("cp866", ["Новая папка/Отчёт.docx", "ДАННЫЕ"]),
+        ("cp1251", ["данные/Отчет.csv"]),
+        ("koi8_r", ["данные/Отчет.csv"]),
+        ("cp1252", ["Größe.csv"]),
+        ("cp1252", ["résumé.txt"]),
+        ("cp850", ["Größe.csv", "smørrebrød.txt"]),
+        ("cp437", ["Größe.csv"]),
+        ("cp852", ["zażółć gęślą.txt"]),
+        ("cp1250", ["Příliš žluťoučký.csv"]),
+        ("cp737", ["Δεδομένα.csv"]),
+        ("cp1253", ["Δεδομένα.csv"]),
+        ("cp862", ["נתונים.csv"]),
+        ("cp1255", ["נתונים.csv"]),
+        ("cp1256", ["بيانات.csv"]),
+        ("cp857", ["Ölçüm sonuçları.csv"]),
+        ("utf-8", ["Größe.csv", "данные"]),
+    ],
+)
+async def test_names_of_zips_from_windows_are_told_by_all_of_them(
+    tmp_path: Path, codec: str, names: list[str]
+) -> None:
+    """Entered, and unpacked; `plain.txt` before them says nothing."""
+    names = ["plain.txt", *names]
+    _zip_of_windows(tmp_path / "a.zip", [name.encode(codec) for name in names])
+    async with opened(tmp_path / "a.zip") as place:
+        for number, name in enumerate(names):
+            assert await read(place, f"/{name}") == b"%d" % number
+    async with LocalPlace(home=str(tmp_path)) as place:
+        await unpack(place, str(tmp_path / "a.zip"), place, str(tmp_path / "out"), hooks=Quiet())
+    found = {str(each.relative_to(tmp_path / "out")) for each in (tmp_path / "out").rglob("*.*")}
+    assert found >= {name for name in names if "." in name}
+
+
+async def test_names_that_say_how_they_are_written_are_believed(tmp_path: Path) -> None:
+    """Marked as UTF-8, or from Unix: others of the archive do not change them."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as made:
+        made.writestr("grün.txt", b"marked")
+        entry = _Said("unix")
+        entry.create_system, entry.said = 3, "größer.txt".encode()
+        made.writestr(entry, b"unix")
+        entry = _Said("old")
+        entry.create_system, entry.said = 0, "結果.txt".encode("cp932")
+        made.writestr(entry, b"old")
+    async with opened(tmp_path / "a.zip") as place:
+        assert set(await listed(place, "/")) == {"grün.txt", "größer.txt", "結果.txt"}

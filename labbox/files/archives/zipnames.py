@@ -1,0 +1,99 @@
+"""In which encoding the names of a zip are that do not say it, told by all of them together.
+
+Explorer writes them as the DOS of its country did, other programs as its Windows does. Encodings of two bytes
+a character are told by how usual the characters are that come out; those of one byte by whether words come
+out: letters of one script, capitals at the beginning, few accents side by side.
+"""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+from labbox.files.viewing import charsets
+
+_SAMPLE: Final = 16 << 10  # bytes of names that are looked at
+_USUAL_PAIR, _SURE_PAIR = 0.5, 0.8
+_BETTER: Final = 0.03  # a point by which a likelier encoding must beat one that stands before it
+_SINGLE: Final = (
+    "cp437", "cp850", "cp1252", "cp866", "cp1251", "koi8_r", "cp852", "cp1250", "cp737", "cp1253",
+    "cp862", "cp1255", "cp720", "cp1256", "cp857", "cp1254",
+)  # fmt: skip
+_OFTEN: Final = frozenset("äöüßéèàáåçñóøêâôãõışğоеаинтсрвлкмдαοειτνσηρπκλυςμάόέίήויהלאתרנמבשםןاليمونرتبةعدس")
+_SIGNS: Final = frozenset("°µ§²³–—’‘“”„…·×№«»€")
+
+
+def warm() -> None:
+    """Load what the child needs, which can open nothing later."""
+    for codec in (*charsets.PAIRS, *_SINGLE, "utf-8"):
+        codecs.lookup(codec)
+
+
+def guess(names: Iterable[bytes]) -> str:
+    """The codec of names that are not ASCII."""
+    held: list[bytes] = []
+    size = 0
+    for name in names:
+        held.append(name)
+        size += len(name)
+        if size > _SAMPLE:
+            break
+    sample = b"\n".join(held)
+    if _text(sample, "utf-8") is not None:
+        return "utf-8"
+    pairs = {codec: charsets.usualness(sample, codec) for codec in charsets.PAIRS}
+    best = max(pairs, key=pairs.__getitem__)
+    if pairs[best] >= _SURE_PAIR:
+        return best
+    found, most = "cp437", -2.0
+    for codec in _SINGLE:
+        text = _text(sample, codec)
+        points = -2.0 if text is None else _likelihood(text)
+        if points > most + _BETTER:
+            found, most = codec, points
+    return best if pairs[best] >= max(most, _USUAL_PAIR) else found
+
+
+def _text(sample: bytes, codec: str) -> str | None:
+    try:
+        return sample.decode(codec)
+    except UnicodeDecodeError:
+        return None
+
+
+def _likelihood(text: str) -> float:
+    """How much words look like words, at most 1."""
+    points, count = 0.0, 0
+    before = "\n"
+    for at, one in enumerate(text):
+        if not one.isascii():
+            count += 1
+            points += _points(before, one, text[at + 1 : at + 2])
+        before = one
+    return points / max(1, count)
+
+
+def _points(before: str, one: str, behind: str) -> float:
+    if not one.isalpha():
+        joined = before.isalpha() and behind.isalpha()
+        return 0.3 if one in _SIGNS and not joined else -1.0
+    script = _script(one)
+    points = 1.0 if one.lower() in _OFTEN else 0.7
+    if before.isalpha():
+        if _script(before) != script:
+            points -= 1.0
+        elif one.isupper() and before.islower():
+            points -= 0.8
+        elif script == "LATIN" and not before.isascii():
+            points -= 0.4
+        elif one.isupper():
+            points -= 0.3
+    if script == "LATIN" and one.isupper() and behind.isalpha() and before.isalpha() and behind.islower():
+        points -= 0.3
+    return points
+
+
+def _script(one: str) -> str:
+    return "LATIN" if one.isascii() else unicodedata.name(one, "").partition(" ")[0]
