@@ -56,7 +56,7 @@ class _Repository(Value):
 
 
 class Written(Value):
-    """What was written; `skipped` paths (submodules) are no files."""
+    """What was written; `skipped` paths (submodules) are empty folders, as in any clone."""
 
     files: int
     size: int
@@ -85,6 +85,8 @@ def _frame(folder: Path) -> None:
 def _export(repository: _Repository, commit: str, target: int, meter: Meter) -> Written:
     blobs, skipped = _list(repository, commit)
     size = 0
+    for path in skipped:
+        os.close(_descend(target, path.split("/")))
     with _run(repository, "cat-file", "--batch", stdin=True) as git:
         assert git.stdin is not None  # noqa: S101 - for the type checker: Popen was given a pipe
         assert git.stdout is not None  # noqa: S101 - for the type checker: Popen was given a pipe
@@ -127,12 +129,12 @@ def _list(repository: _Repository, commit: str) -> tuple[list[Blob], list[str]]:
             about, _, raw = line.partition(b"\t")
             mode, kind, identity = about.decode("ascii").split(" ")
             path = os.fsdecode(raw)
-            if kind != "blob":
-                skipped.append(path)
-                continue
             _check(path)
-            blobs.append(Blob(mode=mode, id=identity, path=path))
-            if len(blobs) > MAX_ENTRIES:
+            if kind == "blob":
+                blobs.append(Blob(mode=mode, id=identity, path=path))
+            else:
+                skipped.append(path)
+            if len(blobs) + len(skipped) > MAX_ENTRIES:
                 git.kill()
                 raise LabboxError(
                     "limit", f"cannot take a commit of more than {MAX_ENTRIES:,} files", "make it smaller"

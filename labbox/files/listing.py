@@ -7,6 +7,7 @@ reached, whatever is renamed meanwhile. Names are text as `os.fsdecode` makes it
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ MAX_ENTRIES: Final = 2_000_000
 MAX_DEPTH: Final = 128  # folders inside each other; each holds a descriptor while it is walked
 MAX_PATH: Final = 3000  # bytes; the kernel takes 4096, and the box's own folders stand in front
 FOLDER_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ANNEXED: Final = re.compile(r"(?:^|/)\.git/annex/objects/")
 _STAMP: Final = struct.Struct("<QQqqq")
 _HALVES: Final = (["code"], ["input"], ["output"])  # what stands beside a tree when it runs: /code, /input…
 TICK_EVERY: Final = 256  # entries between two looks at the clock
@@ -225,6 +227,13 @@ class _Walk:
         if _stays_inside(target, depth, bool(self._prefix)):
             folder.links.append(Link(name, path, target))
             return
+        if is_annexed(target):
+            self._problem(
+                path,
+                "it is a link of git-annex (DataLad) to data that stands outside what is handed in",
+                "put the data in its place with `git annex get .` and `git annex unlock .`",
+            )
+            return
         self._problem(
             path,
             f"it is a link out of the project, to {shown(target)}",
@@ -270,6 +279,11 @@ def changed(path: str) -> LabboxError:
         f"cannot hand in {shown(path) if path else 'the folder'}: it changed while it was being copied",
         "wait until nothing writes to it any more, then submit again",
     )
+
+
+def is_annexed(target: str) -> bool:
+    """Whether a link leads to where git-annex keeps data, which never goes along."""
+    return _ANNEXED.search(target) is not None
 
 
 def _stays_inside(target: str, depth: int, half: bool) -> bool:

@@ -27,7 +27,7 @@ from labbox.files.ignoring import Ignore, ignoring
 from labbox.files.jobtoml import JobFile
 from labbox.files.listing import FOLDER_FLAGS, Listing, shown, walk
 from labbox.files.naming import names_from
-from labbox.files.pointers import pointers
+from labbox.files.pointers import Stand, empty, modules, pointers
 from labbox.files.reading import names_in, read_plain
 from labbox.files.software.asked import ProjectFile, Recipe, Software
 from labbox.files.software.finding import Found
@@ -338,22 +338,26 @@ class _Looking:
             self._warn(f"{more:,} more paths have such problems", "correct these first")
 
     def _check_pointers(self, *halves: tuple[Half | None, str]) -> None:
-        """What git LFS would bring, and did not."""
-        found = [
-            prefix + path
-            for half, prefix in halves
-            if half is not None
-            for path in pointers(half.descriptor, half.listing, self._meter.tick)
-        ]
-        if found:
-            named = ", ".join(visible_line(path) for path in found[:3])
-            more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-            self._warn(
-                f"{named}{more}: pointers of Git LFS, not the data that they stand for",
-                "fetch the data with `git lfs pull` and copy the folder here (scp -r, rsync); "
-                "a push to this box brings no data of Git LFS",
-                visible_line(found[0]),
-            )
+        """What git, its LFS and its annex would bring, and did not."""
+        stands: dict[Stand, list[str]] = {stand: [] for stand in Stand}
+        named = modules(self._top)
+        for half, prefix in halves:
+            if half is None:
+                continue
+            for path, stand in pointers(half.descriptor, half.listing, self._meter.tick):
+                stands[stand].append(prefix + path)
+            # A commit has no empty folders but the places of other repositories.
+            stands[Stand.MODULE] += [
+                prefix + path
+                for path in empty(half.listing)
+                if self._spec.commit is not None or prefix + path in named
+            ]
+        for stand, found in stands.items():
+            if found:
+                some = ", ".join(visible_line(path) for path in found[:3])
+                more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+                words, hint = stand.value
+                self._warn(f"{some}{more}: {words}", hint, visible_line(found[0]))
 
     def _check_code(self, listing: Listing, choice: Choice, code: int, prefix: str) -> None:
         for file in listing.files():

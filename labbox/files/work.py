@@ -190,7 +190,7 @@ class Removed(Value, tag="removed"):
 
 
 class Exported(Value, tag="exported"):
-    """The commit's files stand in the folder; `skipped` paths are no plain files."""
+    """The commit's files stand in the folder; `skipped` paths are submodules: empty folders."""
 
     files: int
     size: int

@@ -147,3 +147,17 @@ def test_an_exported_commit_is_handed_in_from_its_descriptor(lab: Any, repositor
     assert handed.inspection.submit_on_push
     assert handed.inspection.name == "study"
     assert (lab.code(handed) / "app.py").read_text() == "print(1)"
+
+
+def test_submodules_are_empty_folders_and_named(lab: Any, repository: Repository) -> None:
+    """With `.gitmodules` or without, as a repository inside another becomes one."""
+    inner = repository.work / "lib/inner"
+    inner.mkdir(parents=True)
+    git(inner, "init", "-q")
+    (inner / "x.py").write_text("")
+    git(inner, "add", "x.py")
+    git(inner, "commit", "-q", "-m", "x")
+    (repository.work / "app.py").write_text("print(1)")
+    found = repository.export(lab, repository.commit())
+    assert found.skipped == ("lib/inner",)
+    assert list((repository.target / "lib/inner").iterdir()) == []

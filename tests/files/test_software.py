@@ -587,3 +587,52 @@ def test_pointers_of_git_lfs_are_told_by_name(lab: Any, name: str) -> None:
     assert warning.file == name
     assert f"{name}: pointers of Git LFS" in warning.text
     assert "git lfs pull" in warning.hint
+
+
+KEY = "annex/objects/MD5E-s104857600--0123456789abcdef0123456789abcdef.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("sub-01/bold.nii.gz", f"/{KEY}\n"),
+        ("input/bold.nii.gz", f"/{KEY}\n"),
+        ("bold.nii.gz", f"/{KEY}\n/annex/note of a later git-annex\n"),
+        ("deep/er/bold.nii.gz", f"../../.git/{KEY}"),
+        ("bold.nii.gz", f".git/{KEY}"),
+    ],
+)
+def test_pointers_of_git_annex_are_told_by_name(lab: Any, name: str, text: str) -> None:
+    """As unlocked files, and as links where the disk has none."""
+    lab.project({**APP, name: text, "notes.md": f"see /{KEY}"})
+    (warning,) = lab.warnings()
+    assert warning.file == name
+    assert f"{name}: pointers of git-annex (DataLad)" in warning.text
+    assert "git annex get" in warning.hint and "git annex unlock" in warning.hint
+
+
+def test_links_of_git_annex_are_told_by_name(lab: Any) -> None:
+    lab.project(APP)
+    for name, target in (("a.nii", f".git/{KEY}"), ("sub/b.nii", f"../.git/{KEY}")):
+        (lab.home / "study" / name).parent.mkdir(exist_ok=True)
+        (lab.home / "study" / name).symlink_to(target)
+    (lab.home / "study" / "plain").symlink_to("nowhere")
+    (warning,) = lab.warnings()
+    assert warning.text.startswith("a.nii, sub/b.nii: pointers of git-annex (DataLad)")
+
+
+def test_empty_submodules_are_told_by_name(lab: Any) -> None:
+    """Those that hold something are there; a folder that is empty for itself is nobody's business."""
+    lab.project(
+        {
+            **APP,
+            ".gitmodules": '[submodule "a"]\n\tpath = lib/a\n\turl = ../a\n[submodule "b"]\n\tpath = b\n',
+            "b/mod.py": "",
+        }
+    )
+    (lab.home / "study" / "lib/a").mkdir(parents=True)
+    (lab.home / "study" / "results").mkdir()
+    (warning,) = lab.warnings()
+    assert warning.file == "lib/a"
+    assert warning.text == "lib/a: submodules, and empty here"
+    assert "git submodule update --init" in warning.hint

@@ -253,9 +253,17 @@ WARNED = {
     "app.py": "print('ran')\n",
     "requirement.txt": "six\n",
     "renv.lock": '{"Packages": {"dplyr": {}}}\n',
+    "bold.nii.gz": "/annex/objects/MD5E-s104857600--0123456789abcdef0123456789abcdef.nii.gz\n",
     "weights.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 123456\n",
 }
-SAID = ("labbox looks for requirements.txt", "renv.lock is not used", "r-cran-dplyr", "Git LFS", "hint: ")
+SAID = (
+    "labbox looks for requirements.txt",
+    "renv.lock is not used",
+    "r-cran-dplyr",
+    "Git LFS",
+    "git-annex",
+    "hint: ",
+)
 
 
 def test_warnings_are_said_wherever_a_folder_is_handed_in(ada: Person, box: Box, tmp_path: Path) -> None:
@@ -267,7 +275,7 @@ def test_warnings_are_said_wherever_a_folder_is_handed_in(ada: Person, box: Box,
     for text in SAID:
         assert text in done.stderr
         assert text in checked.stdout
-    assert [one["level"] for one in told] == ["warning"] * 3
+    assert [one["level"] for one in told] == ["warning"] * 4
     assert checked.returncode == 0
     assert "ok: runs app.py with Python" in checked.stdout
     folder = tmp_path / "pushed"
@@ -275,16 +283,19 @@ def test_warnings_are_said_wherever_a_folder_is_handed_in(ada: Person, box: Box,
     for name, text in {**WARNED, "job.toml": "[git]\nsubmit = true\n"}.items():
         (folder / name).write_text(text)
     shell = {**os.environ, "GIT_SSH_COMMAND": " ".join(["ssh", *ssh_options(box.key, box.port)])}
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (
         ["init", "-q", "-b", "main"],
+        ["init", "-q", "lib"],
+        ["-C", "lib", *identity, "commit", "-q", "--allow-empty", "-m", "x"],
         ["add", "."],
-        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all"],
+        [*identity, "commit", "-qm", "all"],
         ["push", "-q", "ada@127.0.0.1:warned-push", "main"],
     ):
         pushed = subprocess.run(
             ["git", *words], cwd=folder, env=shell, capture_output=True, text=True, check=True, timeout=100
         )
-    for text in SAID:
+    for text in (*SAID, "lib: submodules, and empty here"):
         assert text in pushed.stderr
 
 
