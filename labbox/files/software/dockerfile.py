@@ -30,7 +30,9 @@ _PLAIN: Final = frozenset(
 )
 _HEREDOC: Final = re.compile(r"(?:^|\s)\d*<<-?[^<\s]")
 _FLAG: Final = re.compile(r"--[a-z-]+(?:=[^\s\"'\\]*)?")
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|git@|github\.com/|[^/]+\.git(?:#|$)", re.IGNORECASE)
+_ADDRESS: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*:/|//|git@|[^/]+@[^/]*:|github\.com/|[^/]+\.git(?:#|$)", re.IGNORECASE
+)  # as a URL, without its scheme, and as git and scp have it: some builder takes each for another machine's
 _STAGE: Final = re.compile(r"[a-z][a-z0-9._-]{0,127}")
 _REFERENCE: Final = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})(?::[0-9]{1,5})?/)?[a-z0-9](?:[a-z0-9._/-]{0,200}[a-z0-9])?"
