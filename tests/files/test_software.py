@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,6 +70,30 @@ def test_variables_of_environment_yml_that_no_run_can_have(lab: Any, table: str)
     lab.project({**APP, "environment.yml": f"dependencies: [python]\nvariables: {table}\n"})
     (error,) = lab.errors()
     assert error.file == "environment.yml"
+
+
+@pytest.mark.attack("S1")
+@pytest.mark.parametrize(
+    "entry",
+    ["file:/srv/x.conda", "FILE:///srv/x.conda", "http://h.example/x.conda", "https:x", "ftp://h.example/x",
+     "git+ssh://git@h.example/x", "GIT+file:/srv/x", "--index-url=x", "-e .", "@file", "/srv/x.tar.bz2",
+     "~/x.conda", "./x.conda", "../x.conda", "C:/x.conda", "\\\\h.example\\x", "numpy[url=https://h.example/x]",
+     "conda-forge::numpy[url=file:///srv/x]"],
+)  # fmt: skip
+def test_what_is_no_name_of_a_conda_package_is_refused(
+    lab: Any, entry: str, tried: Callable[..., None]
+) -> None:
+    tried()
+    lab.project({**APP, "environment.yml": f"dependencies:\n- python\n- '{entry}'\n"})
+    (error,) = lab.errors()
+    assert error.file == "environment.yml"
+    assert "is no package" in error.text
+
+
+def test_channels_and_builds_stand_in_the_name_of_a_conda_package(lab: Any) -> None:
+    entries = ["python", "conda-forge::six", "conda-forge/label/x::tqdm>=4", "numpy=1.26=py312h_0"]
+    lab.project({**APP, "environment.yml": f"dependencies: [{', '.join(entries)}]\n"})
+    assert not lab.errors()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import mmap
 import os
 import re
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -58,13 +59,21 @@ def _say_too_much(at: At) -> bytes:
     return b"x" * (8 * MIB)
 
 
+def _write(at: At) -> bytes:
+    at("environment.yml")
+    with tempfile.TemporaryFile() as file:  # a disk is nothing that a parser needs
+        file.write(b"x" * MIB)
+        file.flush()
+    return b"written"
+
+
 def _crash(at: At) -> bytes:
     at("environment.yml")
     os._exit(3)
 
 
 @pytest.mark.attack("S4")
-@pytest.mark.parametrize("work", [_spin, _hoard, _backtrack, _say_too_much, _crash])
+@pytest.mark.parametrize("work", [_spin, _hoard, _backtrack, _say_too_much, _crash, _write])
 def test_work_beyond_its_bounds_ends_in_words(
     work: Callable[[At], bytes], tried: Callable[..., None]
 ) -> None:

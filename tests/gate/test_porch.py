@@ -106,6 +106,23 @@ def test_silent_ones_of_many_addresses_make_way_after_a_second(gate: Porch, cloc
     assert sum(bool(one.told) for one in silent) == 1
 
 
+@pytest.mark.attack("S7")
+def test_a_known_addresss_newcomer_makes_way_for_no_flood(clock: Clock, tried: Callable[..., None]) -> None:
+    gate = Porch(
+        at_once=20, at_once_per_address=8, per_second=10, knows=lambda source: source == "known", clock=clock
+    )
+    (known,) = knock(gate, "known")  # the one that has been silent longest
+    clock.now += 0.01
+    flood = [one for number in range(19) for one in knock(gate, f"address {number}")]
+    for number in range(40):
+        clock.now += porch.PATIENCE_FULL
+        tried()
+        flood += knock(gate, f"late {number}")
+        gate.admit()
+    assert not known.told
+    assert sum(bool(one.told) for one in flood) == 40
+
+
 def test_who_types_a_password_is_waited_for(gate: Porch, clock: Clock) -> None:
     typing = knock(gate, "a", 8)
     for one in typing:

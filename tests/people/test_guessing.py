@@ -13,6 +13,9 @@ from labbox.daemon.people.guessing import Guessing, network_of
 from labbox.errors import LabboxError
 
 
+_MOST = 20  # seconds of a test whose turns never come
+
+
 class Clock:
     def __init__(self) -> None:
         self.now = 1000.0
@@ -88,7 +91,7 @@ async def served(watch: Guessing, asked: list[tuple[str, str]]) -> list[tuple[st
             if len(order) <= guessing.AT_ONCE:
                 await go_on.wait()
 
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(_MOST), asyncio.TaskGroup() as tasks:
         for source, person in asked:
             tasks.create_task(ask(source, person))
             await asyncio.sleep(0)
@@ -140,11 +143,12 @@ async def test_persons_take_turns_and_an_address_has_one_at_a_time(watch: Guessi
             await asyncio.sleep(0)
             inside[source] -= 1
 
-    await asyncio.gather(*(ask(f"b{n % 2}") for n in range(10)))
+    async with asyncio.timeout(_MOST):
+        await asyncio.gather(*(ask(f"b{n % 2}") for n in range(10)))
 
 
 async def test_too_many_are_refused(watch: Guessing) -> None:
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(_MOST), asyncio.TaskGroup() as tasks:
         waiting = [
             tasks.create_task(_hold(watch, "same", f"p{n}")) for n in range(guessing.MAX_WAITING_OF_ONE + 1)
         ]

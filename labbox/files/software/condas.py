@@ -20,6 +20,8 @@ _MISPLACED: Final = {
 _MOST_VARIABLES: Final = 200
 _LONGEST_VALUE: Final = 10_000  # characters
 _EXAMPLE: Final = "write a list below dependencies:, as in\n  dependencies:\n    - numpy"
+# An option, an address, a folder or a repository: what pip or conda takes for something that is no name.
+_ELSEWHERE: Final = re.compile(r"[-@/~.\\]|git\+|[A-Za-z][A-Za-z0-9+.-]*:(?!:)|.*://", re.IGNORECASE)
 # Packages that conda has for Windows or macOS alone, and that every export from there lists.
 _OTHER_SYSTEMS: Final = re.compile(
     r"(?:vc|vs2015_runtime|vc14_runtime|vcomp14|ucrt|icc_rt|pywin32|pywinpty|winpty|wincertstore|win_inet_pton"
@@ -171,7 +173,7 @@ def _bare(spec: str) -> str:
 def _spec(entry: str, name: str, reading: Reading, *, foreign: bool) -> str:
     """One of conda's packages; "" where it is left out or refused."""
     spec = " ".join(entry.split())
-    if not spec or len(spec) > LONGEST or re.match(r"[-@/~]|https?:|file:|git\+", spec):
+    if not spec or len(spec) > LONGEST or _ELSEWHERE.match(spec):
         hint = 'write "- name" or "- name=1.2"; pip\'s lines stand in a list under "- pip:"'
         reading.error(name, None, f"“{shown(spec)}” is no package", hint)
         return ""
