@@ -19,7 +19,8 @@ import pytest
 from asyncssh.packet import Boolean, String, UInt32
 from attacked import PASSWORD, Attacked, attacked, memory
 
-from labbox.daemon.gate import algorithms, wire
+from labbox.daemon.gate import algorithms, shares, wire
+from labbox.daemon.gate import channel as gate_channel
 from labbox.errors import LabboxError
 from labbox.model import JobSpec, TransferSpec, TransferVerb
 
@@ -220,35 +221,80 @@ async def test_too_many_from_one_address_are_told_so(box: Attacked, tried: Calla
 # After the login.
 
 
+async def opened(connection: asyncssh.SSHClientConnection) -> Any:
+    """A session channel in which nothing has been asked for; None where the box opens no more."""
+    owner: Any = connection
+    channel = asyncssh.channel.SSHClientChannel(owner, owner._loop, "strict", None, "strict", 2 << 20, 32768)
+    try:
+        await channel._open(b"session")
+    except asyncssh.ChannelOpenError:
+        return None
+    channel._send_state = "open"
+    channel._session = asyncssh.SSHClientSession()
+    return channel
+
+
+def fill(channel: Any) -> None:
+    """Send all that the box has room for."""
+    left = channel._send_window
+    while left > 0:
+        size = min(left, 32768)
+        channel.send_packet(asyncssh.constants.MSG_CHANNEL_DATA, String(bytes(size)))
+        left -= size
+
+
+def tell(channel: Any) -> None:
+    """Send names and values that are as long as a packet may be."""
+    for number in range(64):
+        value = String(bytes(60_000))
+        channel._send_request(b"env", String(b"LC_%d" % number), value)
+    channel._send_request(b"pty-req", value, *[UInt32(24)] * 4, String(b""))
+
+
+def ask(channel: Any) -> None:
+    """Ask for what is too long to be read, and do not answer that the channel is closed."""
+    channel._send_state = "closed"
+    channel._conn.send_packet(
+        asyncssh.constants.MSG_CHANNEL_REQUEST,
+        UInt32(channel._send_chan), String(b"exec"), Boolean(False), String(b"x" * 200_000),
+    )  # fmt: skip
+
+
 @pytest.mark.attack("S9")
-async def test_channels_that_ask_for_nothing_are_few_and_small(
-    box: Attacked, tried: Callable[..., None]
+@pytest.mark.parametrize(("sends", "connections"), [(fill, 40), (tell, 8), (ask, 8)])
+async def test_channels_of_one_person_are_few_and_small(
+    box: Attacked, tried: Callable[..., None], sends: Callable[[Any], None], connections: int
 ) -> None:
-    before = memory(box.process.pid)
-    opened = 0
+    """What counts is the sum over all connections of one person."""
+    count = 0
     async with AsyncExitStack() as stack:
-        for _ in range(4):
-            connection = await stack.enter_async_context(connected(box))
-            owner: Any = connection
-            for _ in range(wire.MAX_OPENED + 8):
+        one_by_one = [await stack.enter_async_context(connected(box)) for _ in range(connections)]
+        before = memory(box.process.pid)
+        for connection in one_by_one:
+            for _ in range(wire.MAX_OPENED + 1):
                 tried()
-                channel = asyncssh.channel.SSHClientChannel(
-                    owner, owner._loop, "strict", None, "strict", 2 << 20, 32768
-                )
-                try:
-                    await channel._open(b"session")
-                except asyncssh.ChannelOpenError:
-                    continue
-                opened += 1
-                channel._send_state = "open"
-                left = channel._send_window
-                while left > 0:
-                    size = min(left, 32768)
-                    channel.send_packet(asyncssh.constants.MSG_CHANNEL_DATA, String(bytes(size)))
-                    left -= size
+                channel = await opened(connection)
+                if channel is not None:
+                    count += 1
+                    sends(channel)
+            assert await connection._make_global_request(b"keepalive@openssh.com")  # all has been read
         grown = memory(box.process.pid) - before
-    assert opened <= 4 * wire.MAX_OPENED
+        async with connected(box, username="grace") as grace:
+            assert (await grace.run("whoami")).exit_status == 0
+    assert count == min(connections * wire.MAX_OPENED, shares.CHANNELS)
     assert grown < 40 << 20, grown
+    async with connected(box) as again:  # those of a connection that has gone count no more
+        assert (await again.run("whoami")).exit_status == 0
+
+
+@pytest.mark.attack("S9")
+async def test_a_channel_that_asks_for_nothing_is_closed(box: Attacked, tried: Callable[..., None]) -> None:
+    async with connected(box) as connection:
+        tried()
+        channel = await opened(connection)
+        async with asyncio.timeout(gate_channel.ASK_SECONDS + 30):
+            await channel.wait_closed()
+        assert (await connection.run("whoami")).exit_status == 0
 
 
 @pytest.mark.attack("S9")

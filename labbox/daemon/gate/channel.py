@@ -10,8 +10,8 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from signal import SIGHUP, Signals
 from typing import TYPE_CHECKING, Final, cast
 
@@ -47,10 +47,9 @@ HANG_UP_SECONDS: Final = 5.0  # between SIGHUP and SIGKILL for a login whose cli
 _SENT_AWAY: Final = 255  # the exit status of ssh where the connection ends
 WORDS_SECONDS: Final = 30.0  # for the words of an rsync that come over the connection
 KEYS_SECONDS: Final = 20.0  # for the look at keys after an sftp session
-_MAX_VARIABLES: Final = 64
-_MAX_VARIABLE: Final = 1024  # bytes
 _SIGNALS: Final = {"HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "CONT", "TSTP", "KILL"}
-FIRST_WINDOW: Final = 64 * 1024  # bytes that a client may send before anything runs
+ASK_SECONDS: Final = 30.0  # for a client to ask for something in a channel that it has opened
+FIRST_WINDOW: Final = 64 * 1024  # bytes that a client may send of what is read before anything runs
 WINDOW: Final = 512 * 1024  # bytes that it may send to a verb or the screens before they have taken them
 BULK_WINDOW: Final = 8 << 20  # the same where files are moved
 MAX_SHOWN: Final = 200  # characters of what is refused, in the audit trail
@@ -81,12 +80,27 @@ class Session(asyncssh.SSHServerSession[bytes]):
         self._came = asyncio.Event()  # something early
         self._process: Process | None = None
         self.gone = asyncio.Event()  # the channel is no more
+        self._patience: asyncio.TimerHandle | None = None  # with a client that asks for nothing
 
     # What the client asks for.
 
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """The channel is open."""
         self._channel = cast("Channel", chan)
+        self._patience = asyncio.get_running_loop().call_later(ASK_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        self._patience = None
+        if self._channel is not None:
+            self._channel.close()
+
+    def _asked(self) -> bool:
+        """Something is asked for; whether that is in time."""
+        if self._patience is None:
+            return False
+        self._patience.cancel()
+        self._patience = None
+        return True
 
     def pty_requested(self, term_type: str, term_size: TermSize, term_modes: TermModes) -> bool:
         """A terminal is wanted."""
@@ -100,6 +114,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def exec_requested(self, command: str) -> bool:
         """A command."""
         if len(command) > _MAX_COMMAND:
+            if not self._asked():
+                return False
             self._wish = Refused(
                 f"cannot read a command of more than {_MAX_COMMAND >> 10} KiB", command[:MAX_SHOWN]
             )
@@ -111,6 +127,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         return self._want(None, subsystem[:MAX_SHOWN])
 
     def _want(self, command: str | None, subsystem: str | None) -> bool:
+        if not self._asked():
+            return False
         self._wish = wish_of(command, subsystem, pty=self._term is not None)
         return True
 
@@ -168,7 +186,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The channel is closed, in order or not."""
-        self._door.open.discard(self)
+        self._asked()
+        self._door.closed(self)
         self.gone.set()
         self._came.set()
         self._close()
@@ -206,7 +225,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if isinstance(wish, Nothing):
             return 0
         if isinstance(wish, Secluded):
-            wish = await self._secluded(wish)
+            with self._room(FIRST_WINDOW):
+                wish = await self._secluded(wish)
             if isinstance(wish, Refused):
                 return await self._refuse(wish)
         if self._door.login.invited and wish != ADD_KEYS:
@@ -216,7 +236,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
                     "cannot do this with an invitation code",
                     f"log in once with “ssh {self._door.name}@…” alone, to leave a key or set a password",
                 )
-            await self._welcome()
+            with self._room(FIRST_WINDOW):
+                await self._welcome()
         status = await self._start(wish)
         if isinstance(wish, Sftp) and self._door.login.scope is None:
             await self._take_keys()
@@ -268,10 +289,16 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     async def _start(self, wish: Wish) -> int:
         async with self._door.launch(self, wish, self._variables(), pty=self._term is not None) as launch:
-            with self._door.room_for(BULK_WINDOW if launch.bulk else WINDOW) as window:
-                if self._channel is not None and not self.gone.is_set():
-                    self._channel.widen(window)
+            with self._room(BULK_WINDOW if launch.bulk else WINDOW):
                 return await self._run(launch)
+
+    @contextmanager
+    def _room(self, window: int) -> Iterator[None]:
+        """For as long as it lasts the client may send so much, or less, before it is taken."""
+        with self._door.room_for(window) as granted:
+            if self._channel is not None and not self.gone.is_set():
+                self._channel.widen(granted)
+            yield
 
     def waits(self) -> None:
         """Others of the same person have to end first: who is at a terminal is told."""
@@ -428,12 +455,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def _sent(self) -> Mapping[str, str]:
         if self._channel is None:
             return {}
-        items = list(self._channel.get_environment_bytes().items())[:_MAX_VARIABLES]
-        return {
-            key.decode("ascii", "replace"): value.decode("utf-8", "replace")
-            for key, value in items
-            if len(key) + len(value) <= _MAX_VARIABLE
-        }
+        items = self._channel.get_environment_bytes().items()
+        return {key.decode("ascii", "replace"): value.decode("utf-8", "replace") for key, value in items}
 
     def _say(self, sentence: str) -> None:
         """A line for the person; on the error stream where there is one."""

@@ -12,7 +12,7 @@ import asyncssh
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from labbox.daemon.gate.algorithms import MIN_RSA_BITS
-from labbox.daemon.gate.channel import FIRST_WINDOW, Session
+from labbox.daemon.gate.channel import Session
 from labbox.daemon.gate.launch import Launch
 from labbox.daemon.gate.sessions import SessionInfo
 from labbox.daemon.gate.welcome import Lines, welcome
@@ -89,6 +89,8 @@ class Door(asyncssh.SSHServer):
         if self._counted:
             self._counted = False
             self._gate.connections.remove(self.name, self._source)
+        for session in list(self.open):
+            self.closed(session)
         self._leave()
 
     def _leave(self) -> None:
@@ -261,16 +263,27 @@ class Door(asyncssh.SSHServer):
     # Sessions.
 
     def session_requested(self) -> tuple[asyncssh.SSHServerChannel[bytes], Session]:
-        """A session channel is opened; until something runs in it the client may send little."""
+        """A session channel is opened; until something is asked for in it the client may send nothing."""
         connection = cast("Connection", self._connection)
         if self._sessions >= MAX_CHANNELS:
             raise asyncssh.ChannelOpenError(
                 asyncssh.OPEN_RESOURCE_SHORTAGE, f"cannot open more than {MAX_CHANNELS} sessions at once"
             )
-        channel = connection.create_server_channel(window=FIRST_WINDOW)
+        try:
+            self._gate.channels.refuse_more(self.name)
+        except LabboxError as error:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_RESOURCE_SHORTAGE, error.message) from error
+        channel = connection.create_server_channel()
+        self._gate.channels.add(self.name)
         session = Session(self)
         self.open.add(session)
         return channel, session
+
+    def closed(self, session: Session) -> None:
+        """The channel of a session is no more."""
+        if session in self.open:
+            self.open.discard(session)
+            self._gate.channels.remove(self.name)
 
     def start(self, session: Session) -> None:
         """Run a session that the client has asked for."""

@@ -21,7 +21,7 @@ from labbox.daemon.gate.launch import Launcher
 from labbox.daemon.gate.porch import Porch
 from labbox.daemon.gate.repositories import Repositories
 from labbox.daemon.gate.sessions import Sessions
-from labbox.daemon.gate.shares import Connections, Seats, Windows
+from labbox.daemon.gate.shares import Channels, Connections, Seats, Windows
 from labbox.daemon.gate.turns import Turns
 from labbox.daemon.gate.wire import Connection, check_library
 from labbox.errors import LabboxError
@@ -65,6 +65,7 @@ class Gate:
             knows=people.guessing.knows,
         )
         self.connections = Connections(ssh.max_connections_per_user, ssh.max_connections_per_address)
+        self.channels = Channels()
         self.seats = Seats(ssh.max_sessions_per_user)
         self.windows = Windows()
         self.not_from: Callable[[str], str] = lambda _address: ""

@@ -11,6 +11,7 @@ from typing import Final
 from labbox.errors import LabboxError
 
 WINDOWS: Final = 64 << 20  # bytes that the clients of one person may have sent before they are taken
+CHANNELS: Final = 1024  # that one person may have opened at once, over all connections
 LEAST_WINDOW: Final = 256 * 1024  # bytes that each of them may in any case
 _SAID_AFTER: Final = 1.0  # seconds of waiting before it is said
 _WAITING: Final = 1000  # sessions of one person that wait
@@ -114,6 +115,31 @@ class Seats:
         return LabboxError(
             "limit", f"cannot open more than {self._most} sessions of {person}", "close one of the others"
         )
+
+
+class Channels:
+    """Channels that each person has opened over all connections, whether anything runs in them or not."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._opened: Counter[str] = Counter()
+
+    def refuse_more(self, person: str) -> None:
+        """LabboxError "limit" where one more would be too many."""
+        if self._opened[person] >= CHANNELS:
+            raise LabboxError(
+                "limit", f"cannot open more than {CHANNELS} sessions of {person}", "close some of the others"
+            )
+
+    def add(self, person: str) -> None:
+        """One more."""
+        self._opened[person] += 1
+
+    def remove(self, person: str) -> None:
+        """One fewer."""
+        self._opened[person] -= 1
+        if self._opened[person] <= 0:
+            del self._opened[person]
 
 
 class Windows:

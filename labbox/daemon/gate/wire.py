@@ -42,7 +42,10 @@ _AUTH_REQUESTS: Final = 40  # of one login
 _EXCHANGES: Final = 100  # of keys at once; ten more each second
 MAX_OPENED: Final = 32  # channels of one connection at once, whether anything runs in them or not
 _PROVEN_KEYS: Final = 8  # of the box's own, signed for one request
+_LENGTH: Final = 4  # bytes of the length before a string (RFC 4251, 5)
 _VARIABLES: Final = 64  # of one channel
+_VARIABLE: Final = 1024  # bytes of one, with its name
+_TERMINAL: Final = 256  # bytes of the name of a kind of terminal
 
 
 class Connection(Packets, SSHServerConnection):
@@ -171,7 +174,10 @@ class Connection(Packets, SSHServerConnection):
     def create_server_channel(
         self, encoding: str | None = "", errors: str = "", window: int = 0, max_pktsize: int = 0
     ) -> SSHServerChannel[bytes]:
-        """As asyncssh's own, with a channel of this module; all are of bytes and without a line editor."""
+        """As asyncssh's own, with a channel of this module; all are of bytes and without a line editor.
+
+        As with OpenSSH's server, nothing may be sent in it until `widen` says so.
+        """
         max_pktsize = max_pktsize or self._max_pktsize
         self._update_recv_pktlen(max_pktsize)
         if len(self._channels) >= MAX_OPENED:
@@ -188,7 +194,7 @@ class Connection(Packets, SSHServerConnection):
             0,
             None,
             "strict",
-            window or self._window,
+            window,
             max_pktsize,
         )
         check_library(self, channel)
@@ -221,8 +227,25 @@ class Channel(PacketChannel, SSHServerChannel[bytes]):
             self.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(more))
 
     def _process_env_request(self, packet: SSHPacket) -> bool:
-        """A variable; of more than a few none is kept."""
-        return len(self._env) < _VARIABLES and super()._process_env_request(packet)
+        """A variable; of more than a few, or of long ones, none is kept."""
+        size = len(packet.get_remaining_payload())
+        return (
+            len(self._env) < _VARIABLES
+            and size <= _VARIABLE + 2 * _LENGTH
+            and super()._process_env_request(packet)
+        )
+
+    def _process_pty_req_request(self, packet: SSHPacket) -> bool:
+        """A terminal; its kind has a short name."""
+        kind = SSHPacket(packet.get_remaining_payload()).get_string()
+        return len(kind) <= _TERMINAL and super()._process_pty_req_request(packet)
+
+    def _start_session(self, command: str | None = None, subsystem: str | None = None) -> bool:
+        """Something is asked for: the session keeps of it what it needs, and nobody keeps it twice."""
+        try:
+            return super()._start_session(command, subsystem)
+        finally:
+            self._command = self._subsystem = None
 
     def write_error(self, data: memoryview) -> None:
         """Send on the error stream."""
