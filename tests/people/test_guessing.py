@@ -12,7 +12,6 @@ from labbox.daemon.people import guessing
 from labbox.daemon.people.guessing import Guessing, network_of
 from labbox.errors import LabboxError
 
-
 _MOST = 20  # seconds of a test whose turns never come
 
 

@@ -38,6 +38,7 @@ from labbox.daemon.containers.starting import remove, start, start_error, sweep_
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
+from labbox.nearby import unwrapped
 
 if TYPE_CHECKING:
     import docker
@@ -478,11 +479,9 @@ class Engine:
         if not self._job_networks:
             return False
         try:
-            parsed = ipaddress.ip_address(address.partition("%")[0])
+            parsed = unwrapped(address)
         except ValueError:
             return False
-        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-            parsed = parsed.ipv4_mapped
         return any(parsed in network for network in self._job_networks)
 
 

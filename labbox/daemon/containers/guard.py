@@ -11,17 +11,17 @@ import asyncio
 import base64
 import contextlib
 import hmac
-import ipaddress
 import socket
 from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from labbox.nearby import is_near, unwrapped
+
 _HEAD_BYTES: Final = 64 * 1024
 _HEAD_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 30.0
 _CHUNK: Final = 64 * 1024
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 
 Address = tuple[str, int]
 
@@ -44,7 +44,7 @@ class Guard:
         """`named` are places that whoever runs the box named, so they may be anywhere.
 
         `proxies`: the box's own, by the names of the usual variables. `private`: addresses of local networks
-        are open too (never this machine's). `token`: the password that its user gives.
+        are open too (never this machine's, nor its containers'). `token`: the password that its user gives.
         """
         self._named = {(host.lower(), port) for host, port in named}
         self._proxies = dict(proxies or {})
@@ -124,18 +124,10 @@ class Guard:
 
 def may_go_to(address: str, *, private: bool = False) -> bool:
     """Whether an address is another machine's: of the public network, or (`private`) of a local one too."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None:
-            return may_go_to(str(inner), private=private)
-    if found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified:
+    found = unwrapped(address)
+    if is_near(found) or (found.is_reserved and not found.is_global):
         return False
-    if found.is_reserved and not found.is_global:
-        return False
-    return (found.is_global or (private and found.is_private)) and not _is_ours(found)
+    return found.is_global or (private and found.is_private)
 
 
 def plain_origin(address: str) -> str:
@@ -144,15 +136,6 @@ def plain_origin(address: str) -> str:
     host = f"[{place.hostname}]" if ":" in (place.hostname or "") else place.hostname
     usual = {"http": 80, "https": 443}.get(place.scheme)
     return f"{place.scheme}://{host}" + (f":{place.port}" if place.port not in (None, usual) else "")
-
-
-def _is_ours(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether this machine answers there: only its own addresses can be bound."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((str(address), 0))
-        return True
-    return False
 
 
 def _is_ours_by_name(host: str) -> bool:

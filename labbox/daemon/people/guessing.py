@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from labbox.errors import LabboxError
+from labbox.nearby import unwrapped
 
 FREE_FAILURES: Final = 5  # wrong passwords of one address before it waits
 FIRST_WAIT: Final = 2.0  # seconds; doubles with each further one
@@ -36,14 +37,12 @@ _NAME: Final = 64  # characters of a name that are remembered
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: IPv4 whole, IPv6 by its first 64 bits."""
+    """What counts as one address: IPv4 whole, in an address of IPv6 too; IPv6 by its first 64 bits."""
     try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
+        parsed = unwrapped(address)
     except ValueError:
         return address
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
 

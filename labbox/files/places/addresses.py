@@ -8,17 +8,13 @@ and after one time, whatever was there: nothing, something else, or something th
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import Final, NamedTuple
 
+from labbox.nearby import is_near, unwrapped
+
 _STAGGER: Final = 0.25  # seconds before the next address is tried beside the last one
-_ROUTES: Final = Path("/proc/net/route")
-_BRIDGES: Final = ("docker", "br-", "veth", "labbox", "podman", "cni", "virbr", "lxc")
-_MAPPED: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 
 
 class Address(NamedTuple):
@@ -30,28 +26,13 @@ class Address(NamedTuple):
     @property
     def near(self) -> bool:
         """Whether it is the box itself, its containers, or of the link alone."""
-        return is_near(str(self.where[0]))
+        return is_near(unwrapped(str(self.where[0])))
 
 
 async def addresses_of(host: str, port: int) -> tuple[Address, ...]:
     """What a name leads to now; socket.gaierror, UnicodeError as `getaddrinfo` raises them."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(Address(one[0], one[4]) for one in found))
-
-
-def is_near(text: str) -> bool:
-    """Whether an address (not a name) is one of those that say nothing of what listens there."""
-    address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif any(address in network for network in _MAPPED):
-            return True
-    if address.is_loopback or address.is_link_local or address.is_unspecified or address.is_multicast:
-        return True
-    if str(address) == "255.255.255.255" or (address.version == 4 and int(address) >> 24 == 0):
-        return True
-    return _is_own(address) or _is_of_a_bridge(address)
 
 
 async def connect(addresses: Sequence[Address]) -> socket.socket:
@@ -85,28 +66,3 @@ async def _connect(address: Address, after: float) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Only what is the machine's own can be bound to."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((str(address), 0))
-        return True
-    return False
-
-
-def _is_of_a_bridge(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether the way to it ends at a bridge of containers or virtual machines here."""
-    if address.version != 4:
-        return False
-    try:
-        lines = _ROUTES.read_text("ascii").splitlines()[1:]
-    except OSError:
-        return False
-    for line in lines:
-        name, target, _gateway, _flags, _, _, _, mask, *_ = line.split()
-        network = socket.htonl(int(target, 16)), socket.htonl(int(mask, 16))
-        if network[1] and int(address) & network[1] == network[0] and name.startswith(_BRIDGES):
-            return True
-    return False

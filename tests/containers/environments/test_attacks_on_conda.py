@@ -15,7 +15,7 @@ from made_packages import add_package
 from rattler.index import index_fs
 
 from labbox.custom import IndexSettings, Settings
-from labbox.daemon.containers.guard import Guard, may_go_to
+from labbox.daemon.containers.guard import Guard
 from labbox.errors import LabboxError
 
 
@@ -188,27 +188,6 @@ async def test_the_guard_gives_the_password_of_the_boxs_proxy(own_service: tuple
     assert answer.endswith(b"secret")
     assert b"Proxy-Authorization: Basic YWRhOnBAc3M=" in asked[0]
     assert b"403" in await ask(guard, "GET http://localhost/x HTTP/1.1\r\n\r\n")
-
-
-@pytest.mark.parametrize(
-    ("address", "public", "local"),
-    [
-        ("1.1.1.1", True, True),
-        ("10.9.8.7", False, True),
-        ("127.0.0.1", False, False),
-        ("169.254.169.254", False, False),
-        ("0.0.0.0", False, False),
-        ("224.0.0.1", False, False),
-        ("::1", False, False),
-        ("fe80::1%eth0", False, False),
-        ("::ffff:127.0.0.1", False, False),
-        ("64:ff9b::7f00:1", False, False),
-        ("2606:4700::1111", True, True),
-    ],
-)
-def test_where_the_guard_may_go(address: str, public: bool, local: bool) -> None:
-    assert may_go_to(address) == public
-    assert may_go_to(address, private=True) == local
 
 
 @pytest.mark.attack("S2")
