@@ -8,11 +8,22 @@ _SCREENS: Final = "log in without a command: F3 shows a file, F4 edits it"
 _RUN: Final = "“ssh … job submit FOLDER” runs it, in a container of its own"
 _JOBS_STAY: Final = "a job goes on when you log out, and “ssh … job log N -f” shows it again"
 
+_YOUR_SIDE: Final = "it runs on your side: “ssh … file cat FILE | PROGRAM”"
+_EDITORS: Final = f"work on your side with sshfs, rsync or sftp; {_RUN}"
+
 _INSTEAD: Final[dict[str, str]] = {
     word: hint
     for words, hint in (
         ("ls ll dir", "“ssh … file ls” lists files"),
-        ("cat head tail less more view type", f"“scp …:FILE .” fetches a file; or {_SCREENS}"),
+        ("cat type", f"“ssh … file cat” prints files; “scp …:FILE .” fetches one; or {_SCREENS}"),
+        ("head", "“ssh … file head” prints the first lines of files, as in “ssh … file head -n 20 x.csv”"),
+        ("tail", f"“ssh … file tail” prints the last lines of files; {_JOBS_STAY}"),
+        ("less more view most bat", f"“ssh … file cat FILE | less” pages a file on your side; or {_SCREENS}"),
+        ("wc nl sort uniq cut awk gawk sed tr hexdump xxd od strings", _YOUR_SIDE),
+        (
+            "which whereis command hash whence",
+            "“ssh … templates” shows what runs here, and “ssh … help” the verbs",
+        ),
         ("vi vim nvim nano emacs ed joe micro", _SCREENS),
         ("rm rmdir del unlink shred", "“ssh … file rm” puts files into the trash"),
         ("cp", "“ssh … file cp” copies files"),
@@ -25,7 +36,8 @@ _INSTEAD: Final[dict[str, str]] = {
         ("diff cmp", "“ssh … file diff” compares files and folders"),
         ("md5sum sha1sum sha256sum sha512sum b2sum b3sum cksum sum", "“ssh … file sum” makes checksums"),
         ("cd pwd", "paths begin at your home, as in “ssh … file ls study”"),
-        ("du df quota free", "“ssh … usage” and “ssh … status” show what is used and what is free"),
+        ("du", "“ssh … file du” shows what folders hold; “ssh … usage” what you use"),
+        ("df quota free", "“ssh … usage” and “ssh … status” show what is used and what is free"),
         ("ps top htop jobs bg fg squeue qstat sacct bjobs", "“ssh … job list” shows your jobs"),
         ("sbatch srun salloc qsub bsub nohup at batch", "“ssh … job submit FOLDER” hands in a job"),
         ("kill pkill killall scancel qdel bkill", "“ssh … job cancel N” ends a job"),
@@ -44,7 +56,11 @@ _INSTEAD: Final[dict[str, str]] = {
         ("screen tmux byobu zellij mosh-server mosh et etterminal", _JOBS_STAY),
         ("sftp scp", "run it on your own computer, with this box as one side"),
         ("sudo su doas", "nobody becomes root here; administrators use “ssh … user”"),
-        ("chmod chown ln stat", "log in without a command: F9 shows what the file manager can do"),
+        ("chmod", "“ssh … file chmod” changes permissions"),
+        ("chown chgrp setfacl umask", "what you make is yours; “ssh … file chmod” says what others may"),
+        ("ln", "“ssh … file ln -s” makes links"),
+        ("stat getfacl readlink realpath tree", "“ssh … file ls -l” shows size, time and permissions"),
+        ("code-server code jupyter-lab jupyter-notebook rstudio", _EDITORS),
         ("echo printf test sleep env export alias source eval exec", _RUN),
     )
     for word in words.split()

@@ -130,7 +130,7 @@ def test_familiar_words_over_ssh(box: Attacked) -> None:
         ("ls", "file ls"),
         ("tar cf - x", "file pack"),
         ("rm x", "file rm"),
-        ("cat x", "scp"),
+        ("cat x", "file cat"),
     ):
         done = subprocess.run(box.ssh(word), capture_output=True, text=True, timeout=60)
         assert done.returncode != 0

@@ -203,6 +203,36 @@ def test_other_words_about_keys_add_none(command: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("head x", "file head"),
+        ("tail -f x", "file tail"),
+        ("cat x", "file cat"),
+        ("less x", "file cat FILE | less"),
+        ("du -sh x", "file du"),
+        ("chmod 644 x", "file chmod"),
+        ("ln -s x y", "file ln -s"),
+        ("stat x", "file ls -l"),
+        ("wc -l x", "file cat FILE | PROGRAM"),
+        ("which python3", "templates"),
+        ("sudo ls", "nobody becomes root here"),
+        ("/usr/bin/sudo -i", "nobody becomes root here"),
+    ],
+)
+def test_familiar_words_lead_to_the_verb_of_that_name(
+    line: str, hint: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wish = wish_of(line, None, pty=False)
+    if isinstance(wish, Refused):
+        said = wish.sentence
+    else:
+        assert isinstance(wish, Verb)
+        assert cli.run(list(wish.words)) == 2
+        said = capfd.readouterr().err
+    assert hint in said
+
+
+@pytest.mark.parametrize(
     "word", ["ls", "cat", "rm", "tar", "mosh-server", "/bin/ls", "tail", "sbatch", "vim", "R", "echo", "7z"]
 )
 def test_familiar_words_get_the_word_that_does_it(word: str, capfd: pytest.CaptureFixture[str]) -> None:

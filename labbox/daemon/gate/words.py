@@ -199,7 +199,9 @@ def _program(command: str, words: list[str]) -> Wish:
     name = words[0].rpartition("/")[2]
     if name in _SHELLS:
         return Refused(
-            "cannot open a shell: this box has none; log in without a command for its screens", command
+            instead(name)
+            or "cannot open a shell: this box has none; log in without a command for its screens",
+            command,
         )
     if not _VERB.fullmatch(
         words[0]
