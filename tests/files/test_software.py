@@ -541,7 +541,23 @@ def test_a_script_says_itself_what_it_needs(lab: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
-        ("renv.lock", json.dumps({"Packages": {"dplyr": {}, "MASS": {}}}), "apt.txt: r-cran-dplyr;"),
+        ("renv.lock", json.dumps({"Packages": {"dplyr": {}, "MASS": {}}}), "apt.txt: r-cran-dplyr"),
+        (
+            "renv.lock",
+            json.dumps(
+                {
+                    "Packages": {
+                        "DESeq2": {"Source": "Bioconductor"},
+                        "Dplyr": {"Source": "Repository"},
+                        "mypkg": {"Source": "GitHub"},
+                        "tidyr": {"Source": "GitHub"},
+                        "nowhere": {},
+                    }
+                }
+            ),
+            "apt.txt: r-bioc-deseq2 r-cran-dplyr; "
+            "Debian has none of mypkg from GitHub, tidyr from GitHub, nowhere: use an image that has it",
+        ),
         ("install.R", "install.packages(c('ggplot2', \"data.table\"))\n", "r-cran-ggplot2 r-cran-data.table"),
         (
             "DESCRIPTION",

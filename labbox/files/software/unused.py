@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Final
 
+from labbox.existing import of_r
 from labbox.files.software.reading import Reading, shown
 
 _R_HAS: Final = frozenset(
@@ -18,6 +19,8 @@ _R_HAS: Final = frozenset(
     }
 )  # fmt: skip
 _MOST_NAMED: Final = 12
+_RELEASED: Final = ("", "repository", "cran", "bioconductor")  # what renv.lock says of released packages
+_FROM: Final = " from "
 _R_NAME: Final = r"[A-Za-z][A-Za-z0-9.]{1,60}"
 _JULIA: Final = "use an image that has Julia and these packages: image = … in job.toml"
 _SIMPLE: Final = {
@@ -32,12 +35,20 @@ _SIMPLE: Final = {
 
 
 def _renv(text: str) -> list[str]:
+    """Names of packages; what is none of CRAN's nor Bioconductor's (GitHub, a folder) with its source."""
     try:
         document = json.loads(text, parse_int=str)
     except (ValueError, RecursionError):
         return []
     packages = document.get("Packages") if isinstance(document, dict) else None
-    return [one for one in packages if isinstance(one, str)] if isinstance(packages, dict) else []
+    if not isinstance(packages, dict):
+        return []
+    return [
+        f"{name}{_FROM}{source}" if isinstance(source, str) and source.lower() not in _RELEASED else name
+        for name, entry in packages.items()
+        if isinstance(name, str)
+        for source in [entry.get("Source", "") if isinstance(entry, dict) else ""]
+    ]
 
 
 def _install_r(text: str) -> list[str]:
@@ -83,13 +94,25 @@ def tell(name: str, content: bytes, packages: Collection[str], reading: Reading)
 
 
 def _tell_of_r(name: str, named: list[str], packages: Collection[str], reading: Reading) -> None:
-    wanted = list(dict.fromkeys(f"r-cran-{one.lower()}" for one in named if one.lower() not in _R_HAS))
-    missing = [one for one in wanted if one not in packages]
-    if not missing:
-        return
-    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-    hint = (
-        f"R packages come from Debian: write into apt.txt: {shown(' '.join(missing[:_MOST_NAMED]))}{more}; "
-        "what Debian lacks comes with an image"
-    )
-    reading.warn(name, None, f"{name} is not used", hint)
+    wanted = [one for one in dict.fromkeys(named) if one.partition(_FROM)[0].lower() not in _R_HAS]
+    known = {one: of_r(one) for one in wanted}
+    there = [package for package in known.values() if package is not None and package not in packages]
+    elsewhere = [
+        one
+        for one, package in known.items()
+        if package is None and f"r-cran-{one.partition(_FROM)[0].lower()}" not in packages
+    ]
+    hints = []
+    if there:
+        hints.append(f"R packages come from Debian: write into apt.txt: {_some(dict.fromkeys(there), ' ')}")
+    if elsewhere:
+        hints.append(
+            f"Debian has none of {_some(elsewhere, ', ')}: use an image that has it (image = … in job.toml)"
+        )
+    if hints:
+        reading.warn(name, None, f"{name} is not used", "; ".join(hints))
+
+
+def _some(names: Collection[str], between: str) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return shown(between.join(list(names)[:_MOST_NAMED])) + more
