@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from labbox.files import jobtoml
 from labbox.files.entries import Choice, choose
 from labbox.files.entries import TemplateView as TemplateView
+from labbox.files.firstline import obeyed
 from labbox.files.following import Meter
 from labbox.files.ignoring import Ignore, ignoring
 from labbox.files.jobtoml import JobFile
@@ -194,12 +195,13 @@ class _Looking:
             self._templates,
             image_made_by=self._made_by(understood.found.software.recipe),
         )
-        choice = self._as_saved(choice, code_at)
+        choice, shell = self._as_written(choice, code_at)
         self._findings += choice.findings
         self._check_code(code.listing, choice, code_at, prefix)
         found = self._with_script(understood.found, choice, code_at, prefix)
         self._findings += found.findings
         files = found.files
+        self._check_shell(choice, shell, found.software, job)
         beside, at_top = None, False
         if halves is not None:
             at_top = names_from(choice.command, self._top, halves, aside=(INPUT, OUTPUT))
@@ -229,13 +231,25 @@ class _Looking:
         if self._left:
             self._ok(f"left out: {_named(self._left)}")
 
-    def _as_saved(self, choice: Choice, code: int) -> Choice:
-        """The command of an entry as Windows saves it."""
+    def _as_written(self, choice: Choice, code: int) -> tuple[Choice, str]:
+        """The command that an entry's first line asks for, as Windows saves it; and its shell's package."""
         template = next((one for one in self._templates if one.name == choice.template), None)
         head = None if choice.entry is None else read_plain(code, choice.entry, 1 << 16)
         if choice.entry is None or template is None or head is None:
-            return choice
-        return choice._replace(command=as_saved(choice.command, choice.entry, head, template))
+            return choice, ""
+        asked = obeyed(choice.command, choice.entry, head, template)
+        said = (Finding(level="ok", text=visible_line(asked.said)),) if asked.said else ()
+        command = as_saved(asked.command, choice.entry, head)
+        return choice._replace(command=command, findings=(*choice.findings, *said)), asked.package
+
+    def _check_shell(self, choice: Choice, package: str, software: Software, job: JobFile) -> None:
+        """A shell that nothing brings."""
+        named = self._spec.image or job.image or software.recipe is not None
+        there = {package, "tcsh"} if package == "csh" else {package}  # tcsh brings both names
+        if package and not named and not there & set(software.packages):
+            entry = visible_line(choice.entry or "")
+            text = f"{entry} asks for {package}, which only apt.txt or an image brings"
+            self._warn(text, f"write {package} into apt.txt", entry)
 
     def _with_script(self, found: Found, choice: Choice, code: int, prefix: str) -> Found:
         """What the script that runs says of itself is asked for too."""

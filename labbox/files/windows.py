@@ -5,34 +5,67 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
-from labbox.files.entries import TemplateView
-
-_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_PLAINLY: Final = "p() {{ {reader} \"$1\" | tr -d '\\r'; }}; "
 # bash reads the text that comes out, knows the script by its own name, and gives its exit code.
-_BASH: Final = 'BASH_ARGV0=$1; source <({plainly} "$1")'
-_COPY: Final = 'copy="${{TMPDIR:-/tmp}}/$1" && {plainly} "$1" > "$copy" && shift && exec "$@" "$copy"'
+_BASH: Final = 'BASH_ARGV0=$1; source <(p "$1")'
+_EVAL: Final = 'eval "$(p "$0")"'
+_COPY: Final = 'copy="${TMPDIR:-/tmp}/%s$1" && p "$1" > "$copy" && shift && exec "$@" "$copy"'
+_EVALUATING: Final = ("sh", "dash", "ash", "ksh", "mksh", "zsh")
+# Octave would run the file of that name in its own folder.
+_RENAMED: Final = "read_"
+_READING_MARKS: Final = ("octave-cli", "octave", "julia")  # and carriage returns, but not UTF-16
+_COPIED: Final = ("rscript", "csh", "tcsh", "fish", "perl", "ruby", "node", "make", *_READING_MARKS)
+# Python reads marks and carriage returns itself. It is to find its modules, its own name and, in a traceback,
+# its lines, as ever.
+_PYTHON: Final = """\
+import linecache as _lines, os as _os, sys as _sys
+_sys.argv.pop(0)
+_sys.path[:] = [_one or _os.getcwd() for _one in _sys.path]
+__file__ = _sys.argv[0]
+with open(__file__, encoding="utf-16") as _file:
+    _text = _file.read()
+_lines.cache[__file__] = len(_text), None, _text.splitlines(True), __file__
+exec(compile(_text, __file__, "exec"))
+"""
 
 
 def is_marked(head: bytes) -> bool:
     """Whether a script's first bytes are as Windows' editors write them."""
-    return head.startswith((*_UTF16, codecs.BOM_UTF8)) or b"\r\n" in head
+    return head.startswith((*UTF16, codecs.BOM_UTF8)) or b"\r\n" in head
 
 
 def is_utf16(head: bytes) -> bool:
     """Whether a text begins as in UTF-16, with its mark or without: PowerShell's `>` writes it."""
     first, second = head[0:4:2], head[1:4:2]
-    return head.startswith(_UTF16) or (first == b"\0\0") != (second == b"\0\0")
+    return head.startswith(UTF16) or (first == b"\0\0") != (second == b"\0\0")
 
 
-def as_saved(words: tuple[str, ...], entry: str, head: bytes, template: TemplateView) -> tuple[str, ...]:
+def plain_text(head: bytes) -> str:
+    """What a script's first bytes say, in whichever way they were saved."""
+    codec = "utf-16" if head.startswith(UTF16) else "utf-8-sig"
+    return head.decode(codec, "replace").replace("\r\n", "\n")
+
+
+def as_saved(words: tuple[str, ...], entry: str, head: bytes) -> tuple[str, ...]:
     """The command that runs such an entry all the same; the same words where it runs as it is."""
     if not is_marked(head) or entry not in words:
         return words
-    plainly = "iconv -f UTF-16 -t UTF-8 <" if head.startswith(_UTF16) else "sed '1s/^\\xef\\xbb\\xbf//' <"
-    plainly = f"p() {{ {plainly} \"$1\" | tr -d '\\r'; }}; "
-    if template.runs("bash"):
-        return ("bash", "-c", plainly + _BASH.format(plainly="p"), "bash", entry)
-    if template.runs("Rscript"):
-        before = [word for word in words if word != entry]
-        return ("sh", "-c", plainly + _COPY.format(plainly="p"), "sh", entry, *before)
+    wide = head.startswith(UTF16)
+    program = words[0].rpartition("/")[2].rstrip("0123456789.").lower()
+    at = words.index(entry)
+    options, after = words[1:at], words[at + 1 :]
+    if program == "python":
+        return (words[0], *options, "-c", _PYTHON, entry, *after) if wide else words
+    if program in _READING_MARKS and not wide:
+        return words
+    reader = "iconv -f UTF-16 -t UTF-8 <" if wide else "sed '1s/^\\xef\\xbb\\xbf//' <"
+    plainly = _PLAINLY.format(reader=reader)
+    if program == "bash":
+        return (words[0], *options, "-c", plainly + _BASH, "bash", entry, *after)
+    if program in _EVALUATING:
+        return (words[0], *options, "-c", plainly + _EVAL, entry, *after)
+    if program in _COPIED:
+        copy = _COPY % (_RENAMED if program in _READING_MARKS else "")
+        return ("sh", "-c", plainly + copy, "sh", entry, words[0], *options, *after)
     return words

@@ -218,6 +218,101 @@ def test_a_script_with_windows_line_endings_is_read_as_it_is(lab: Any) -> None:
     assert "run.sh is read as Windows saves it" in texts(lab.inspect().findings)
 
 
+FIRST_LINES = {
+    "#!/bin/bash -e": ("bash", "-e", "run.sh"),
+    "#!/bin/bash -e -u": ("bash", "-e", "-u", "run.sh"),
+    "#! /usr/bin/env -S bash -eu": ("bash", "-eu", "run.sh"),
+    "#!/usr/bin/env bash -x": ("bash", "-x", "run.sh"),
+    "#!/bin/bash -l": ("bash", "run.sh"),
+    "#!/bin/bash --login -e": ("bash", "-e", "run.sh"),
+    "#!/bin/bash -le": ("bash", "-e", "run.sh"),
+    "#!/usr/local/bin/bash": ("bash", "run.sh"),
+    "#!/bin/sh -e": ("sh", "-e", "run.sh"),
+    "#!/bin/tcsh -f": ("tcsh", "-f", "run.sh"),
+    "#!/usr/bin/env zsh": ("zsh", "run.sh"),
+    "#!/usr/bin/env python3": ("python3", "run.sh"),
+    "#!/usr/bin/env -S LC_ALL=C bash": ("env", "LC_ALL=C", "bash", "run.sh"),
+    "#!/usr/bin/make -f": ("make", "-f", "run.sh"),
+    "#!": ("bash", "run.sh"),
+    "#!/usr/bin/env": ("bash", "run.sh"),
+    "#!/bin/bash 'open": ("bash", "'open", "run.sh"),
+    "echo #!/bin/zsh": ("bash", "run.sh"),
+}
+
+
+@pytest.mark.parametrize("line", FIRST_LINES)
+def test_the_first_line_of_a_script_is_obeyed(lab: Any, line: str) -> None:
+    lab.project({"run.sh": f"{line}\necho hello\n"})
+    found = lab.inspect()
+    assert found.command == FIRST_LINES[line]
+    assert ("as its first line says" in texts(found.findings)) == (found.command != ("bash", "run.sh"))
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "command"),
+    [
+        ("app.py", "#!/usr/bin/env -S python3 -W error", ("python", "-W", "error", "app.py")),
+        ("app.py", "#!/usr/bin/python3.9 -O", ("python", "-O", "app.py")),
+        ("app.py", "#!/usr/bin/env -S uv run --script", ("python", "app.py")),
+        ("app.py", "#!/usr/bin/env -S MPLBACKEND=Agg python3", ("python", "app.py")),
+        ("app.py", "#!/usr/bin/env ipython", ("ipython", "app.py")),
+        ("app.R", "#!/usr/bin/env -S Rscript --no-save", ("Rscript", "--no-save", "app.R")),
+        ("app.m", "#!/usr/bin/octave -qf", ("octave", "-qf", "app.m")),
+    ],
+)
+def test_the_first_lines_of_others_are_obeyed_too(
+    lab: Any, file: str, line: str, command: tuple[str, ...]
+) -> None:
+    lab.project({file: f"{line}\n1\n"})
+    assert lab.inspect().command == command
+
+
+@pytest.mark.parametrize("first", ["#!/bin/sh", "#!/bin/sh -e"])
+@pytest.mark.parametrize(
+    "text",
+    ["if [[ $x == y ]]; then :; fi", "source ./x", "a=(1 2)", "set -euo pipefail", "cat <<< x", "a &> b"],
+)
+def test_what_is_written_for_bash_has_bash(lab: Any, first: str, text: str) -> None:
+    lab.project({"run.sh": f"{first}\n{text}\n"})
+    found = lab.inspect()
+    assert found.command == ("bash", *first.split()[1:], "run.sh")
+    assert "run.sh asks for sh and is written for bash: bash runs it" in texts(found.findings)
+
+
+@pytest.mark.parametrize(
+    "text", ["# a [[ b ]]", "echo 'source x'", "x=$(ls); [ a = b ]", "cat <<END\nx\nEND"]
+)
+def test_what_any_shell_reads_has_sh(lab: Any, text: str) -> None:
+    lab.project({"run.sh": f"#!/bin/sh\n{text}\n"})
+    assert lab.inspect().command == ("sh", "run.sh")
+
+
+def test_a_shell_that_nothing_brings_is_named(lab: Any) -> None:
+    lab.project({"run.sh": "#!/bin/csh\nset x=1\n"})
+    (warning,) = lab.warnings()
+    assert (warning.hint, warning.file) == ("write csh into apt.txt", "run.sh")
+    lab.project({"apt.txt": "tcsh\n"})
+    assert not lab.warnings()
+
+
+@pytest.mark.parametrize(
+    ("line", "begins"),
+    [
+        ("#!/bin/bash -e", ("bash", "-e", "-c")),
+        ("#!/bin/sh", ("sh", "-c")),
+        ("#!/usr/bin/perl -w", ("sh", "-c")),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_first_lines_are_obeyed_as_windows_saves_them(
+    lab: Any, line: str, begins: tuple[str, ...], encoding: str
+) -> None:
+    lab.project({"run.sh": f"{line}\r\necho\r\n".encode(encoding)})
+    command = lab.inspect().command
+    assert command[: len(begins)] == begins
+    assert "run.sh" in command
+
+
 def test_a_script_that_is_not_executable_is_fine(lab: Any) -> None:
     (lab.project({"run.sh": "#!/bin/sh\necho\n"}) / "run.sh").chmod(0o644)
     assert not lab.warnings()

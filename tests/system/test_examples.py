@@ -74,3 +74,43 @@ def test_scripts_as_windows_saves_them_run(ada: Person, box: Box, encoding: str)
         assert "ran ü" in done.stdout
         if name == "shell":
             assert "as run.sh" in done.stdout
+
+
+def test_other_scripts_as_powershell_saves_them_run(ada: Person, box: Box) -> None:
+    python = (
+        "import multiprocessing, pickle, sys, traceback\nimport helper\n"
+        "class Kept:\n    pass\nassert isinstance(pickle.loads(pickle.dumps(Kept())), Kept)\n"
+        "print('ran ü', __name__, __file__, sys.argv, helper.NAME)\n"
+        "raise SystemExit(7) if len(sys.argv) == 1 else ValueError\n"
+    )
+    octave = "function y = f(x)\n  y = 2 * x;\nend\nprintf('ran ü %d\\n', f(21));\nexit(7)\n"
+    posix = "#!/bin/sh -u\nif true; then\n  echo ran ü as $0 $-\nfi\nexit 7\n"
+    for name, template, text, says in (
+        ("app.py", "python", python, "ran ü __main__ app.py ['app.py'] mine"),
+        ("app.m", "octave", octave, "ran ü 42"),
+        ("run.sh", "shell", posix, "ran ü as run.sh u"),
+    ):
+        folder = box.put("ada", f"powershell-{name}", {"helper.py": "NAME = 'mine'\n"})
+        script = box.state / "homes" / "ada" / folder / name
+        script.write_bytes(text.replace("\n", "\r\n").encode("utf-16"))
+        (script.parent / "job.toml").write_text(f'template = "{template}"\n')
+        done = ada.run("job", "submit", folder, "--follow", timeout=280)
+        assert done.returncode == 7, done.stdout + done.stderr
+        assert says in done.stdout
+
+
+def test_the_first_line_of_a_script_is_obeyed(ada: Person) -> None:
+    for number, (text, code, says) in enumerate(
+        (
+            ("#!/bin/bash -e\nfalse\necho went on\n", 1, ""),
+            ("#!/usr/bin/env -S bash -eu\necho $NAUGHT\necho went on\n", 1, ""),
+            ("#!/usr/bin/env python3\nimport sys\nprint('python', sys.argv)\n", 0, "python ['run.sh']"),
+            ("#!/usr/bin/perl -w\nprint qq(perl $0\\n);\n", 0, "perl run.sh"),
+            ("#!/bin/tcsh\nset x=1; echo $x\n", 127, "write tcsh into apt.txt"),
+        )
+    ):
+        ada.project(f"first-{number}", {"run.sh": text})
+        done = ada.run("job", "submit", f"first-{number}", "--follow", timeout=280)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert says in done.stdout + done.stderr
+        assert "went on" not in done.stdout
