@@ -110,14 +110,20 @@ def _cells(strip: Strip) -> list[_Cell] | None:
     """What each cell holds; None where that is not sure."""
     cells: list[_Cell] = []
     for text, style, control in strip:
-        if control or not _is_plain(text) or (style is not None and style._link):  # noqa: SLF001 - no call
+        part = None if control else _part(text, style)
+        if part is None:
             return None
-        if text.isspace():
-            cells += [(text[0], style)] * len(text)  # one for all its cells
-        else:
-            made = {character: (character, style) for character in set(text)}
-            cells += map(made.__getitem__, text)
+        cells += part
     return cells
+
+
+@lru_cache(1024)
+def _part(text: str, style: Style | None) -> list[_Cell] | None:
+    """Of one stretch; nobody changes it. What scrolls is the same text in another line."""
+    if not _is_plain(text) or (style is not None and style._link):  # noqa: SLF001 - no call
+        return None
+    made = {character: (character, style) for character in set(text)}  # one for all cells that hold the same
+    return list(map(made.__getitem__, text))
 
 
 def _is_plain(text: str) -> bool:

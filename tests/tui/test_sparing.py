@@ -14,6 +14,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
+from labbox.tui import sparing
 from labbox.tui.sparing import Sparing
 
 WIDTH, HEIGHT, MIDDLE = 24, 4, 11
@@ -105,3 +106,19 @@ def test_anything_else_that_is_written_is_no_longer_known() -> None:
         assert isinstance(spared, ChopsUpdate)
         texts.append(spared.render_segments(terminal))
     assert "hello" in texts[0] and texts[1] == "" and "hello" in texts[2]
+
+
+def test_what_scrolls_is_taken_apart_once() -> None:
+    sparing._part.cache_clear()
+    terminal = Sparing()
+    lines = [strip([(f"file-{number:02}", STYLES[0]), ("12.3 K", STYLES[1])], WIDTH) for number in range(40)]
+    made = 0
+    for first in range(40 - HEIGHT):
+        chops: list[dict[int, Strip | None]] = [{0: strip} for strip in lines[first : first + HEIGHT]]
+        spans = [(y, 0, WIDTH) for y in range(HEIGHT)]
+        update = terminal.lean(ChopsUpdate(chops, spans, [[WIDTH]] * HEIGHT))
+        assert isinstance(update, ChopsUpdate)
+        update.render_segments(console())
+        if first == 0:
+            made = sparing._part.cache_info().misses
+    assert sparing._part.cache_info().misses - made == 40 - HEIGHT - 1  # each step's new name
