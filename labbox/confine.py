@@ -40,6 +40,8 @@ _CONTROLLERS: Final = (
     "cpu",
 )  # `cpu` with its default weight: each login has an equal share
 
+_REFUSED: Final = seccomp.Filter(seccomp.SESSION, guarded=True)
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -233,9 +235,15 @@ def drop_root(request: SpawnRequest) -> None:
         raise PermissionError("cannot give up root")
 
 
+def prepare() -> None:
+    """What every child would make for itself."""
+    with suppress(KeyError):  # a machine without a filter
+        seccomp.made(_REFUSED, os.uname().machine)
+
+
 def refuse_calls() -> None:
     """The system calls that no login and no worker needs, namespaces of their own among them."""
-    seccomp.install(_libc, seccomp.Filter(seccomp.SESSION, guarded=True))
+    seccomp.install(_libc, _REFUSED)
 
 
 def expect_to_be_ended_first() -> None:

@@ -44,6 +44,7 @@ LONGEST: Final = 16 * 1024  # characters of a location: a path of 4,096 bytes wi
 NAME_BYTES: Final = 255  # of one name, on every file system that matters here
 
 _ELSEWHERE: Final = ("sftp://", "shared:", "project:", "job:")
+_INNER: Final = re.compile(r"!(?:/|$)")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9-]*):")
 _AUTHORITY: Final = re.compile(
     r"(?:(?P<user>[^@/:\s]+)@)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[^@/:\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?"
@@ -310,7 +311,7 @@ def _sftp(text: str, rest: str) -> Location:
 
 def _made(kind: Kind, host: str, path: str) -> Location:
     inner: str | None = None
-    for cut in re.finditer(r"!(?:/|$)", path):
+    for cut in _INNER.finditer(path):
         if archive_ending(path[: cut.start()].rpartition("/")[2]):
             inner = _normal("/" + path[cut.end() :], path)[1:]
             path = path[: cut.start()]

@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 # <linux/seccomp.h>, <linux/filter.h>, <linux/prctl.h>
@@ -128,6 +129,12 @@ def _guards(column: int) -> Iterable[tuple[int, int, int, int]]:
     )
 
 
+@cache
+def made(wanted: Filter, machine: str) -> bytes:
+    """Its code, made once: whoever forks processes asks for it before."""
+    return wanted.code(machine)
+
+
 def install(libc: ctypes.CDLL, wanted: Filter) -> bool:
     """From here on, for good; False where the kernel or the machine is not known to do it.
 
@@ -136,7 +143,7 @@ def install(libc: ctypes.CDLL, wanted: Filter) -> bool:
     name = os.uname().machine
     if name not in _MACHINES:
         return False
-    code = wanted.code(name)
+    code = made(wanted, name)
     program = ctypes.byref(_Program(len(code) // 8, code))
     # Up to Linux 5.15 a filter slows a process down against Spectre unless it says that it need not.
     call = ctypes.c_long(_MACHINES[name][1])

@@ -43,6 +43,7 @@ from labbox.confine import (
     enter_namespace,
     expect_to_be_ended_first,
     mounts_of_its_own,
+    prepare,
     private_mounts,
     refuse_calls,
     set_limits,
@@ -159,6 +160,7 @@ def listen(path: Path, runners: Mapping[str, Runner] = RUNNERS, preloads: Sequen
 def _prepare(preloads: Sequence[str]) -> None:
     """Import what the children will need, and have what is there stay as it is."""
     _trust_only_our_folders()
+    prepare()
     for name in preloads:
         module, _, function = name.partition(":")
         loaded = import_module(module)
@@ -214,6 +216,7 @@ class Spawner:
 
     def run(self) -> None:
         """Serve until the daemon has gone."""
+        os.environ.clear()  # nobody is to have it, and no child to empty it for itself
         wake, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)

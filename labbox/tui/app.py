@@ -170,8 +170,9 @@ class LabboxApp(App[int]):
     def begin(self) -> None:
         """Ask for the first page at once, beside the making of the first screen."""
         self.settings = load_settings()
-        if self._own_theme:
-            self.theme = look.theme_for(os.environ, self.settings.theme)
+        theme = look.theme_for(os.environ, self.settings.theme)
+        if self._own_theme and theme != self.theme:
+            self.theme = theme
         self.graphics.wanted = self.graphics.wanted or self.settings.graphics
         limit = PAGE if self.start == "jobs" else 1  # the file manager wants no more than where events stand
         self.first_page = asyncio.ensure_future(

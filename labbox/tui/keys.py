@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Final, NamedTuple
 
 from textual.binding import Binding
@@ -408,6 +409,12 @@ def chords(screen: str) -> dict[str, dict[str, Action]]:
             if then:
                 found.setdefault(first, {})[then] = action
     return found
+
+
+@cache
+def means(screen: str, key: str) -> str:
+    """The action of a key on a screen; nothing where it has none."""
+    return {binding.key: binding.action for binding in bindings(screen)}.get(key, "")
 
 
 def bindings(screen: str) -> list[Binding]:

@@ -28,11 +28,14 @@ from labbox.protocol import JobPage
 from labbox.tui import look
 from labbox.tui.app import LabboxApp
 from labbox.tui.graphics import Graphics
+from labbox.tui.widgets.bars import TitleBar
+from labbox.tui.widgets.transfers import TransferStrip
 
 if TYPE_CHECKING:
     from labbox.client import Client
 
 _ENVIRONMENT: Final = {"TERM": "xterm-256color"}  # of the terminal that most people have
+_ASKED_FOR: Final = (TitleBar, TransferStrip)  # by every session; Textual keeps how it looks for a kind
 _SIZE: Final = (80, 24)  # columns and rows until the session's are known
 _PATIENCE: Final = 30.0  # seconds for painting unseen
 
@@ -47,6 +50,8 @@ class Prepared:
             self._app = _Sleeper()
             self._running = self._loop.create_task(self._app.run_async())
             self._loop.run_until_complete(self._painted())
+            asyncio.set_event_loop(None)  # for what that makes at first
+            self._asked_for_colours = Console(force_terminal=True)
             self._streams = sys.stdout, sys.stderr  # Textual's, for what must not reach the screen
         self._loop.let_go()
 
@@ -61,7 +66,8 @@ class Prepared:
         return (
             "NO_COLOR" not in os.environ
             and look.theme_for(os.environ) == self._app.theme
-            and Console(force_terminal=True).color_system == self._app.console.color_system
+            and self._asked_for_colours._detect_color_system()  # noqa: SLF001 - of today's environment
+            == self._app.console._color_system  # noqa: SLF001
         )
 
     def run(self, client: Client) -> int:
@@ -112,6 +118,8 @@ class _Sleeper(LabboxApp):
     async def painted(self) -> None:
         """Return when the first screen has been painted."""
         await self._shown.wait()
+        for kind in _ASKED_FOR:
+            self.screen.query(kind)
         done = asyncio.Event()
         self.screen.call_after_refresh(done.set)
         await done.wait()

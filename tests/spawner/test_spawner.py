@@ -310,6 +310,10 @@ for name in ("root", "cwd", "exe", "ns/pid"):
         process, text = await run("import os; print(os.getpid()); code = 3")
         assert (text, await process.wait()) == ("2\n", 3)
 
+    async def test_what_every_child_needs_is_made_before_the_fork(self, run: Run) -> None:
+        _process, text = await run("from labbox import seccomp; print(seccomp.made.cache_info()[:2])")
+        assert text == "(1, 1)\n"  # asked for once by the spawner, which made it, and once by the child
+
     async def test_passwd_and_group_have_the_user(self, run: Run, ada: Any) -> None:
         _process, text = await run(
             kind="exec",

@@ -117,8 +117,7 @@ class Pane(LeavesOnce[None], Alike):
 
     def notices_key(self) -> str:
         """What shows the notices here: their letter, or the menu where that letter means something else."""
-        means = {binding.key: binding.action for binding in keys.bindings(self.KEYS)}
-        return "n" if means.get("n") == "app.notices" else "F9 Box"
+        return "n" if keys.means(self.KEYS, "n") == "app.notices" else "F9 Box"
 
     async def ask(self, call: Callable[[], T]) -> T:
         """The result of a client call, made in a thread."""
