@@ -8,8 +8,8 @@
             print(record.text, end="")
         job = await box.wait_job(job.id, timeout=3600)
 
-There is no second copy of the calls: each runs in a thread with a connection of its own, with the words,
-answers and errors of `Client`. What gives an iterator there is an async iterator here.
+A program writes its calls from those of `Client`: each runs in a thread with a connection of its own, with
+the words, answers and errors of `Client`. What gives an iterator there is an async iterator here.
 
 On cancellation the call's connection is closed, and its thread ends at once instead of waiting for an answer.
 What the box was asked by then it may still do: a cancelled `submit_job` may have handed in its job.
@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import typing
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Final, Self
 
 from labbox.client import Client, route_to
+from labbox.client.awaited import AwaitedCalls
 from labbox.client.transport import Route, Transport
 
 CALLS_AT_ONCE: Final = 8  # further ones wait for a free connection; streams have theirs besides
@@ -42,7 +42,7 @@ def connect(where: str | None = None, act_as: str | None = None) -> AsyncClient:
     return AsyncClient(route_to(where), act_as)
 
 
-class AsyncClient:
+class AsyncClient(AwaitedCalls):
     """A box, as its callers see it; made by `connect`. For one event loop."""
 
     def __init__(self, route: Route, act_as: str | None = None) -> None:
@@ -71,17 +71,7 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        call = getattr(Client, name, None)
-        if name.startswith("_") or not callable(call):
-            raise AttributeError(f"a client has no call {name!r}")
-        wrapped = self._stream if _gives_iterator(call) else self._call
-        return functools.update_wrapper(functools.partial(wrapped, name), call)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *(name for name in dir(Client) if not name.startswith("_"))})
-
-    async def _call(self, name: str, *words: Any, **named: Any) -> Any:
+    async def _call(self, name: str, /, *words: Any, **named: Any) -> Any:
         async with self._places:
             worker = self._take()
             try:
@@ -96,7 +86,7 @@ class AsyncClient:
             self._give_back(worker)
             return answer
 
-    async def _stream(self, name: str, *words: Any, **named: Any) -> AsyncIterator[Any]:
+    async def _stream(self, name: str, /, *words: Any, **named: Any) -> AsyncIterator[Any]:
         worker = self._take()
         try:
             items = getattr(worker.client, name)(*words, **named)
@@ -136,7 +126,6 @@ class _Worker:
         self._thread.shutdown(wait=False)
 
 
-@functools.cache
-def _gives_iterator(call: Callable[..., Any]) -> bool:
-    names = {"Client": Client}
-    return typing.get_origin(typing.get_type_hints(call, localns=names).get("return")) is Iterator
+for _name, _call in vars(AwaitedCalls).items():
+    if not _name.startswith("_"):
+        _call.__doc__ = getattr(Client, _name).__doc__

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
+import runpy
 import threading
 import time
-from collections.abc import Iterator
+import typing
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -168,22 +171,35 @@ def test_results_come_whole_or_not_at_all(
 # ── asyncio ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_asyncio_has_every_call(served: Served) -> None:
+def test_asyncio_has_every_call_with_its_types(served: Served) -> None:
     box = aio.connect(str(served.socket), act_as="ada")
-    streams = {"events", "job_log", "iter_jobs", "iter_audit", "iter_users"}
+    names = {"Client": labbox.client.Client}
     for name, call in vars_of(labbox.client.Client):
         if name in {"close", "where"}:
             continue
-        assert getattr(box, name).__doc__ == call.__doc__
-        assert aio._gives_iterator(call) is (name in streams)
-        assert name in dir(box)
-    with pytest.raises(AttributeError, match="no call 'submit'"):
-        _ = box.submit
-    with pytest.raises(AttributeError):
-        _ = box._transport
+        mine = getattr(AsyncClient, name)
+        assert mine.__doc__ == call.__doc__
+        wanted, found = typing.get_type_hints(call, localns=names), typing.get_type_hints(mine)
+        wanted.pop("self", None)
+        if typing.get_origin(wanted["return"]) is Iterator:
+            wanted["return"] = AsyncIterator[typing.get_args(wanted["return"])[0]]  # type: ignore[misc]
+        assert found == wanted, name
+        assert inspect.iscoroutinefunction(mine) is (typing.get_origin(found["return"]) is not AsyncIterator)
+        theirs = list(inspect.signature(call).parameters.values())
+        assert [(one.name, one.default) for one in theirs] == [
+            (one.name, one.default) for one in inspect.signature(mine).parameters.values()
+        ]
+    with pytest.raises(AttributeError, match="no attribute 'submit'"):
+        _ = box.submit  # type: ignore[attr-defined]
 
 
-def vars_of(kind: type) -> Iterator[tuple[str, object]]:
+def test_the_awaited_calls_are_as_the_program_writes_them() -> None:
+    written = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "write_aio.py"))
+    there = Path(labbox.client.__file__).with_name("awaited.py").read_text(encoding="utf-8")
+    assert there == written["text"](), "run: python docs/write_aio.py"
+
+
+def vars_of(kind: type) -> Iterator[tuple[str, typing.Any]]:
     for name in dir(kind):
         if not name.startswith("_"):
             yield name, getattr(kind, name)
