@@ -8,7 +8,6 @@ out: letters of one script, capitals at the beginning, few accents side by side.
 from __future__ import annotations
 
 import codecs
-import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -21,8 +20,6 @@ _SINGLE: Final = (
     "cp437", "cp850", "cp1252", "cp866", "cp1251", "koi8_r", "cp852", "cp1250", "cp737", "cp1253",
     "cp862", "cp1255", "cp720", "cp1256", "cp857", "cp1254",
 )  # fmt: skip
-_OFTEN: Final = frozenset("äöüßéèàáåçñóøêâôãõışğоеаинтсрвлкмдαοειτνσηρπκλυςμάόέίήויהלאתרנמבשםןاليمونرتبةعدس")
-_SIGNS: Final = frozenset("°µ§²³–—’‘“”„…·×№«»€")
 
 
 def warm() -> None:
@@ -50,7 +47,7 @@ def guess(names: Iterable[bytes]) -> str:
     found, most = "cp437", -2.0
     for codec in _SINGLE:
         text = _text(sample, codec)
-        points = -2.0 if text is None else _likelihood(text)
+        points = -2.0 if text is None else charsets.likelihood(text)
         if points > most + _BETTER:
             found, most = codec, points
     return best if pairs[best] >= max(most, _USUAL_PAIR) else found
@@ -61,39 +58,3 @@ def _text(sample: bytes, codec: str) -> str | None:
         return sample.decode(codec)
     except UnicodeDecodeError:
         return None
-
-
-def _likelihood(text: str) -> float:
-    """How much words look like words, at most 1."""
-    points, count = 0.0, 0
-    before = "\n"
-    for at, one in enumerate(text):
-        if not one.isascii():
-            count += 1
-            points += _points(before, one, text[at + 1 : at + 2])
-        before = one
-    return points / max(1, count)
-
-
-def _points(before: str, one: str, behind: str) -> float:
-    if not one.isalpha():
-        joined = before.isalpha() and behind.isalpha()
-        return 0.3 if one in _SIGNS and not joined else -1.0
-    script = _script(one)
-    points = 1.0 if one.lower() in _OFTEN else 0.7
-    if before.isalpha():
-        if _script(before) != script:
-            points -= 1.0
-        elif one.isupper() and before.islower():
-            points -= 0.8
-        elif script == "LATIN" and not before.isascii():
-            points -= 0.4
-        elif one.isupper():
-            points -= 0.3
-    if script == "LATIN" and one.isupper() and behind.isalpha() and before.isalpha() and behind.islower():
-        points -= 0.3
-    return points
-
-
-def _script(one: str) -> str:
-    return "LATIN" if one.isascii() else unicodedata.name(one, "").partition(" ")[0]

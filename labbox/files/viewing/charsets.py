@@ -1,13 +1,15 @@
 """In which of the older encodings a text is that is no UTF-8. Runs in a confined child.
 
 Encodings of two bytes a character are told by how usual the characters are that come out; those of one byte
-by charset-normalizer, which looks at how words of a language are put together.
+by charset-normalizer, which looks at how words of a language are put together; rarer ones by how likely what
+comes out are words at all.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import BinaryIO, Final
 
@@ -16,9 +18,14 @@ from labbox.files.viewing.encodings import BY_CODEC, LATIN1, Encoding, guess
 from labbox.files.viewing.source import Source
 
 SAMPLE: Final = 64 << 10  # bytes that are looked at
+_OFTEN: Final = frozenset("äöüßéèàáåçñóøêâôãõışğоеаинтсрвлкмдαοειτνσηρπκλυςμάόέίήויהלאתרנמבשםןاليمونرتبةعدس")
+_SIGNS: Final = frozenset("°µ§²³–—’‘“”„…·×№«»€")
+_FINALS: Final = frozenset("ךםןףץ")  # Hebrew letters as they stand at the end of a word
 _LEAST: Final = 0.5  # how usual the characters must be on the whole
 PAIRS: Final = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
-_SINGLE: Final = ("cp1252", "cp1251", "koi8_r", "cp866", "cp1250", "cp1253")
+_SINGLE: Final = ("cp1252", "cp1251", "koi8_r", "cp866", "cp1250", "cp1253", "cp1256", "mac_roman")
+_RARER: Final = ("cp1255", "cp1256", "mac_roman", "cp1254")  # which charset-normalizer takes for others
+_CLEARLY: Final = 0.02
 
 # The characters that are met most, with those of people's tables: names, sexes, ages, dates, units.
 _JAPANESE: Final = frozenset(
@@ -90,7 +97,12 @@ def detect(sample: bytes) -> Encoding:
     best = max(scores, key=scores.__getitem__)
     if scores[best] >= _LEAST:
         return BY_CODEC[best]
-    return BY_CODEC[_of_one_byte(odd)]
+    found = _of_one_byte(odd)
+    most = likelihood(BY_CODEC[found].decode(odd)) + _CLEARLY
+    for codec in _RARER:
+        if (points := likelihood(BY_CODEC[codec].decode(odd))) > most:
+            found, most = codec, points
+    return BY_CODEC[found]
 
 
 def usualness(data: bytes, codec: str) -> float:
@@ -128,3 +140,41 @@ def _of_one_byte(data: bytes) -> str:
     if best.encoding == "cp1250" and LATIN1.decode(data) == str(best):
         return LATIN1.codec
     return str(best.encoding)
+
+
+def likelihood(text: str) -> float:
+    """How much words look like words, at most 1."""
+    points, count = 0.0, 0
+    before = "\n"
+    for at, one in enumerate(text):
+        if not one.isascii():
+            count += 1
+            points += _points(before, one, text[at + 1 : at + 2])
+        before = one
+    return points / max(1, count)
+
+
+def _points(before: str, one: str, behind: str) -> float:
+    if not one.isalpha():
+        joined = before.isalpha() and behind.isalpha()
+        return 0.3 if one in _SIGNS and not joined else -1.0
+    script = _script(one)
+    points = 1.0 if one.lower() in _OFTEN else 0.7
+    if before.isalpha():
+        if _script(before) != script:
+            points -= 1.0
+        elif one.isupper() and before.islower():
+            points -= 0.8
+        elif script == "LATIN" and not before.isascii():
+            points -= 0.4
+        elif one.isupper():
+            points -= 0.3
+    if script == "LATIN" and one.isupper() and behind.isalpha() and before.isalpha() and behind.islower():
+        points -= 0.3
+    if one in _FINALS and behind.isalpha():
+        points -= 1.0
+    return points
+
+
+def _script(one: str) -> str:
+    return "LATIN" if one.isascii() else unicodedata.name(one, "").partition(" ")[0]

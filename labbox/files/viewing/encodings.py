@@ -17,8 +17,8 @@ class Encoding(NamedTuple):
 
     def decode(self, data: bytes) -> str:
         """The characters; undecodable bytes as lone surrogates, which `labbox.text` makes visible."""
-        if self.unit == 2 and len(data) % 2:
-            return data[:-1].decode(self.codec, self.errors) + "\ufffd"
+        if over := len(data) % self.unit:
+            return data[:-over].decode(self.codec, self.errors) + "\ufffd"
         return data.decode(self.codec, self.errors)
 
     def encode(self, text: str) -> bytes:
@@ -34,6 +34,8 @@ class Encoding(NamedTuple):
 
     def cut(self, data: bytes, at: int) -> int:
         """The first place from `at` on where a character begins."""
+        if self.unit == 4:
+            return at + -at % 4
         if self.unit == 2:
             at += at % 2
             low = data[at : at + 2]
@@ -49,6 +51,9 @@ class Encoding(NamedTuple):
 UTF8: Final = Encoding("UTF-8", "utf-8", "surrogateescape", 1, b"\n", b"\xef\xbb\xbf")
 UTF16_LE: Final = Encoding("UTF-16 LE", "utf-16-le", "surrogatepass", 2, b"\n\0", b"\xff\xfe")
 UTF16_BE: Final = Encoding("UTF-16 BE", "utf-16-be", "surrogatepass", 2, b"\0\n", b"\xfe\xff")
+# Not each four bytes are a character: what is none is shown as a question.
+UTF32_LE: Final = Encoding("UTF-32 LE", "utf-32-le", "replace", 4, b"\n\0\0\0", b"\xff\xfe\0\0")
+UTF32_BE: Final = Encoding("UTF-32 BE", "utf-32-be", "replace", 4, b"\0\0\0\n", b"\0\0\xfe\xff")
 LATIN1: Final = Encoding("Latin-1", "cp1252", "surrogateescape", 1, b"\n")  # as Windows fills it
 OLDER: Final = tuple(
     Encoding(name, codec, "surrogateescape", 1, b"\n")
@@ -63,15 +68,21 @@ OLDER: Final = tuple(
         ("Cyrillic (DOS)", "cp866"),
         ("Central European", "cp1250"),
         ("Greek", "cp1253"),
+        ("Hebrew", "cp1255"),
+        ("Arabic", "cp1256"),
+        ("Turkish", "cp1254"),
+        ("Mac Roman", "mac_roman"),
+        ("Thai", "cp874"),
     )
 )  # found by `charsets`, or chosen; a newline is one byte in all of them, and never part of a character
-ALL: Final = (LATIN1, UTF16_LE, UTF16_BE, UTF8, *OLDER)
+WIDE: Final = (UTF32_LE, UTF32_BE, UTF16_LE, UTF16_BE)  # in the order of their marks: one begins with another
+ALL: Final = (LATIN1, UTF16_LE, UTF16_BE, UTF8, *OLDER, UTF32_LE, UTF32_BE)
 BY_CODEC: Final = {encoding.codec: encoding for encoding in ALL}
 
 
 def guess(head: bytes, whole: bool = False) -> Encoding:
     """The encoding of a text that begins so; `whole`: nothing follows `head`."""
-    for encoding in (UTF16_LE, UTF16_BE):
+    for encoding in WIDE:
         if head.startswith(encoding.mark):
             return encoding
     zeros_odd, zeros_even = head[1::2].count(0), head[::2].count(0)

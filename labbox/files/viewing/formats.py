@@ -7,7 +7,7 @@ import struct
 from enum import StrEnum
 from typing import Final
 
-from labbox.files.viewing.encodings import UTF16_BE, UTF16_LE, guess
+from labbox.files.viewing.encodings import WIDE, guess
 from labbox.locations import archive_ending
 from labbox.model import Value
 
@@ -187,7 +187,7 @@ def _text_format(head: bytes, low: str, size: int) -> Format:
 
 
 def _binary(head: bytes) -> bool:
-    if head.startswith((UTF16_LE.mark, UTF16_BE.mark)) or guess(head) in (UTF16_LE, UTF16_BE):
+    if guess(head) in WIDE:
         return False
     odd = len(head) - len(head.translate(None, _CONTROLS))
     return b"\0" in head or odd * 10 > len(head)

@@ -105,8 +105,8 @@ class _Lines:
     def __iter__(self) -> Iterator[str]:
         encoding = self._encoding
         while data := self._next(_LINE):
-            if encoding.unit == 2 and len(data) % 2:  # readline stops within the newline's two bytes
-                data += self._file.read(1)
+            if over := -len(data) % encoding.unit:  # readline stops within the newline's bytes
+                data += self._file.read(over)
             start, self.at = self.at, self.at + len(data)
             if start == 0 and encoding.mark:
                 data = data.removeprefix(encoding.mark)

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from labbox.errors import LabboxError
 from labbox.files.places.local import LocalPlace
-from labbox.files.viewing.encodings import LATIN1, UTF8, UTF16_BE, UTF16_LE, Encoding, guess
+from labbox.files.viewing.encodings import (
+    LATIN1,
+    UTF8,
+    UTF16_BE,
+    UTF16_LE,
+    UTF32_BE,
+    UTF32_LE,
+    Encoding,
+    guess,
+)
 from labbox.files.viewing.index import STEP, LineIndex
 from labbox.files.viewing.source import Change, Source
 from labbox.files.viewing.stretches import BREAK, Stretches
@@ -68,7 +77,9 @@ async def test_a_file_of_gigabytes_opens_jumps_and_reads_kilobytes(tmp_path: Pat
     assert read < 2 << 20
 
 
-@pytest.mark.parametrize("encoding", [UTF8, LATIN1, UTF16_LE, UTF16_BE], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "encoding", [UTF8, LATIN1, UTF16_LE, UTF16_BE, UTF32_LE, UTF32_BE], ids=lambda each: each.name
+)
 async def test_every_line_is_found_in_every_encoding(
     tmp_path: Path, opened: Open, encoding: Encoding
 ) -> None:
@@ -155,7 +166,9 @@ async def test_lines_of_utf16_are_counted(tmp_path: Path, opened: Open) -> None:
     assert (await source.read(offset, 100)).decode("utf-16-le") == "three"
 
 
-@pytest.mark.parametrize("encoding", [UTF8, LATIN1, UTF16_LE, UTF16_BE], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "encoding", [UTF8, LATIN1, UTF16_LE, UTF16_BE, UTF32_LE, UTF32_BE], ids=lambda each: each.name
+)
 async def test_lines_of_returns_alone_are_lines(tmp_path: Path, opened: Open, encoding: Encoding) -> None:
     path = tmp_path / "old.m"
     path.write_bytes(encoding.mark + encoding.encode("x = 1\r\ry = 'ü'\rz = 3"))
@@ -211,6 +224,8 @@ async def test_links_lead_to_their_file_and_pipes_are_refused(tmp_path: Path, op
         ("grün".encode()[:-2], UTF8),
         ("grün".encode("latin-1"), LATIN1),
         ("grün".encode("utf-16"), UTF16_LE),
+        ("grün".encode("utf-32"), UTF32_LE),
+        ("\ufeff时间,b\n1,2\n".encode("utf-32-be"), UTF32_BE),
         ("grün hier".encode("utf-16-be"), UTF16_BE),
     ],
 )

@@ -189,7 +189,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("name", TABLES)
 async def test_tables_as_instruments_write_them(
     tmp_path: Path, opened: Open, name: str, encoding: str
@@ -240,6 +240,15 @@ async def test_a_long_table_of_returns_alone_is_counted(tmp_path: Path, opened: 
         ("cp1252", "Zeit (µs);T (°C)\n1;2\n"),
         ("cp1252", "prénom;âge\nRené;23\n"),
         ("cp1253", "Χρόνος;Θερμοκρασία\n1;2\n"),
+        ("cp1255", "זמן,טמפרטורה\n1,2\n"),
+        ("cp1255", "שם,גיל\nדוד,23\n"),
+        ("cp1256", "الوقت,الحرارة\n1,2\n"),
+        ("cp1256", "الاسم;العمر\nمحمد;23\n"),
+        ("mac_roman", "Größe;Gewicht\n1;2\n"),
+        ("mac_roman", "prénom;âge\nRené;23\n"),
+        ("cp1254", "Ölçüm;Sıcaklık\nAyşe;23\n"),
+        ("cp1251", "время;температура;количество\n1;2;3\n"),
+        ("cp1250", "Červený řádek;množství\n1;2\n"),
     ],
 )
 async def test_the_encoding_of_a_table_is_detected_and_can_be_chosen(
@@ -610,6 +619,8 @@ PICKLE = b"\x80\x04\x95" + bytes(20)
         ("a.bin", bytes(100), View.HEX, "data of a kind that is not known here"),
         ("run", b"#!/bin/sh\necho\n", View.TEXT, "script for /bin/sh"),
         ("a.txt", "grün".encode("utf-16"), View.TEXT, "text, UTF-16 LE"),
+        ("a.txt", "grün".encode("utf-32"), View.TEXT, "text, UTF-32 LE"),
+        ("a.csv", "\ufeffa,b\n1,2\n".encode("utf-32-be"), View.TABLE, "table"),
         ("a.csv", b"a,b\n", View.TABLE, "table"),
         ("a.csv", b"\0\1\2\3", View.HEX, "data of a kind that is not known here"),
         ("README.md", b"# x\n", View.MARKDOWN, "Markdown"),
