@@ -392,7 +392,7 @@ def diff(
 ) -> int:
     """Compare two folders or files; ends with 1 where they differ, with 2 where one is not there.
 
-    Each line: + what TARGET lacks, - what SOURCE lacks, ~ what is different, and how.
+    Each line: - what SOURCE alone has, + what TARGET alone has, ~ what is different, and how.
     """
     here, there = location(session, source), location(session, target)
     if session.act_as is None and not (options["queue"] or options["after"] or options["wait"]):

@@ -246,7 +246,9 @@ def test_diff_and_sync(ada: Person, home: Path) -> None:
     put(home, "d/gone", "gone")
     put(home, "d/other", "longer there")
     lines = ok(ada.run("file", "diff", "s", "d"), 1).splitlines()
-    assert sorted(line[:2] for line in lines) == ["+ ", "- ", "~ "] and "+ s/new" in lines
+    assert sorted(line[:2] for line in lines) == ["+ ", "- ", "~ "]
+    assert {"- s/new", "+ d/gone"} <= set(lines)  # signed as `diff -u` does, each a path that is there
+    assert any(line.startswith("~ s/other\t") for line in lines)
     assert ok(ada.run("file", "sync", "s", "d", "--mirror")).startswith("synchronised ")
     assert not (home / "d/gone").exists() and (home / "d/other").read_text() == "here"
     assert ok(ada.run("file", "diff", "s", "d", "--content")) == ""

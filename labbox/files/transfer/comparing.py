@@ -21,7 +21,7 @@ from labbox.text import format_bytes, visible_line
 
 
 class Mark(StrEnum):
-    """How something differs, as the first letter of a line."""
+    """How something differs, as the first letter of a line that says what a synchronisation does."""
 
     NEW = "+"  # the target lacks it
     GONE = "-"  # the source lacks it
@@ -43,6 +43,14 @@ class Difference(NamedTuple):
         path = visible_line(self.path)
         return f"{self.mark} {path}\t{self.why}" if self.why else f"{self.mark} {path}"
 
+    def compared(self, other: str) -> str:
+        """The line of a comparison, signed as `diff -u` does; what the target alone has stands in `other`."""
+        if self.mark is Mark.NEW:
+            return self._replace(mark=Mark.GONE).line
+        if self.mark is Mark.GONE:
+            return self._replace(mark=Mark.NEW, path="/".join((other, *self.path.split("/")[1:]))).line
+        return self.line
+
 
 async def compare(one: Run) -> None:
     """Write a line for each difference."""
@@ -50,7 +58,7 @@ async def compare(one: Run) -> None:
     target = await spot(one.places, target_of(one.spec))
     one.reporter.unit = "files"
     async for found in differences(source, target, one.spec, one.selection, one.tick, one.reporter.fail, one):
-        one.reporter.line(found.line)
+        one.reporter.line(found.compared(name_of(target.location)))
 
 
 async def differences(
