@@ -122,7 +122,7 @@ class LocalTarget:
         """Set mode and time of a folder."""
         folder = self._chain.at(parts)
         with explained("change", "/".join(parts)):
-            os.fchmod(folder, _with_mask(0o777) if mode is None else mode)
+            os.fchmod(folder, with_mask(0o777) if mode is None else mode)
             if mtime is not None:
                 with suppress(OverflowError):
                     os.utime(folder, ns=(mtime, mtime))
@@ -149,7 +149,7 @@ class _LocalWriting:
         with explained("write", "/".join(self._parts)):
             try:
                 os.ftruncate(self._descriptor, size)
-                os.fchmod(self._descriptor, _with_mask(0o666) if mode is None else mode)
+                os.fchmod(self._descriptor, with_mask(0o666) if mode is None else mode)
                 with suppress(OverflowError):
                     os.utime(self._descriptor, ns=(mtime, mtime))
             finally:
@@ -220,7 +220,7 @@ class PlaceTarget:
 
     def settle(self, parts: Parts, mode: int | None, mtime: int | None) -> None:
         """Set mode and time of a folder."""
-        wanted = _with_mask(0o777) if mode is None else mode
+        wanted = with_mask(0o777) if mode is None else mode
         self.call(self._place.change(self._at(parts), Attributes(mode=wanted, mtime=mtime)))
 
     def close(self) -> None:
@@ -249,7 +249,7 @@ class _PlaceWriting:
             self._target.call(self._handle.flush())
         finally:
             self._target.call(self._handle.close())
-        mode = _with_mask(0o666) if mode is None else mode
+        mode = with_mask(0o666) if mode is None else mode
         self._target.call(self._place.change(self._path, Attributes(mode=mode, mtime=mtime)))
 
     def drop(self) -> None:
@@ -259,7 +259,7 @@ class _PlaceWriting:
             self._target.call(self._place.remove(self._path))
 
 
-def _with_mask(mode: int) -> int:
+def with_mask(mode: int) -> int:
     """What a new file gets where an archive says nothing."""
     return mode & ~_mask()
 

@@ -31,13 +31,20 @@ class ArchivePlace(Place):
     """What is in an archive, read from the place that the archive lies in."""
 
     def __init__(
-        self, made: Reader, source: Source, handle: Handle, threads: Threads, index: Index, label: str
+        self,
+        made: Reader,
+        source: Source,
+        handle: Handle,
+        threads: Threads,
+        index: Index,
+        label: str,
+        mtime: int,
     ) -> None:
         """See `open_on`."""
         self.traits = Traits(writable=False, modes=True, mtime_step=made.mtime_step, name_bytes=255)
         self.index: Final = index
         self._reader, self._source, self._handle, self._threads = made, source, handle, threads
-        self._walker = Walker(index, label, id(self))
+        self._walker = Walker(index, label, id(self), mtime)
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
@@ -51,7 +58,8 @@ class ArchivePlace(Place):
         threads = Threads(3)
         try:
             made = await threads.read(reader, source, path, limits)
-            one = cls(made, source, handle, threads, Index(path, limits), path)
+            mtime = (await handle.entry()).mtime
+            one = cls(made, source, handle, threads, Index(path, limits), path, mtime)
             one._listing = asyncio.create_task(threads.read(one._fill))
             try:
                 await one._started()

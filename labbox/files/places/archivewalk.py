@@ -15,9 +15,9 @@ _HOPS: Final = 40  # links on the way, as the kernel counts
 class Walker:
     """Goes through an index; what is not there yet may come."""
 
-    def __init__(self, index: Index, label: str, mark: int) -> None:
-        """`mark` tells files with several names from those of other archives."""
-        self._index, self._label, self._mark = index, label, mark
+    def __init__(self, index: Index, label: str, mark: int, mtime: int) -> None:
+        """`mark` tells files with several names from those of other archives; `mtime`: the archive's own."""
+        self._index, self._label, self._mark, self._mtime = index, label, mark, mtime
 
     def walk(
         self, doing: str, path: str, wanted: tuple[str, ...], follow: bool
@@ -68,7 +68,7 @@ class Walker:
         """`above`: the folder that it stands in, without links."""
         member, kind = node.member, node.kind
         if member is None:
-            return Entry(name, EntryKind.FOLDER, folder=True)
+            return Entry(name, EntryKind.FOLDER, mtime=self._mtime, folder=True)
         is_file = kind is EntryKind.FILE
         return Entry(
             name,

@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from labbox.errors import LabboxError
+from labbox.files.archives.folders import with_mask
 from labbox.files.places.base import Attributes, Entry, EntryKind
 from labbox.files.transfer.asked import Spot, open_folder, open_parent
 from labbox.files.transfer.bundles import Bundles, Small
@@ -309,6 +310,8 @@ class PlaceTree:
     async def _keep(self, entry: Entry, source: Spot, target: Spot) -> None:
         """The attributes of a folder that we made; the bit that hands its group on stays, for projects."""
         wanted = await self._files.attributes(entry, source)
+        if entry.mode is None and target.place.traits.modes:
+            wanted = msgspec.structs.replace(wanted, mode=with_mask(0o777))
         if wanted.mode is not None:
             there = await target.place.entry(target.path)
             wanted = msgspec.structs.replace(wanted, mode=wanted.mode | ((there.mode or 0) & stat.S_ISGID))

@@ -3,6 +3,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -152,6 +154,48 @@ def test_what_is_no_archive_or_cannot_be_packed(desk: Desk) -> None:
     assert leftovers(desk.home) == []
     with pytest.raises(LabboxError, match="ending"):
         desk.do("pack", "~/broken.zip", "~/x.rar")
+
+
+class _Dos(zipfile.ZipInfo):
+    """An entry of a program of Windows, which says no mode."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, (2020, 5, 17, 12, 0, 0))
+        self.create_system = 0
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".zip", "-dos.zip", "-dot.tar"])
+def test_folders_that_an_archive_says_nothing_of_get_a_usual_mode_and_its_time(
+    desk: Desk, ending: str
+) -> None:
+    """Its root, and folders that only the names of others tell of; a root that is told of is as told."""
+    study(desk)
+    path = desk.home / f"a{ending}"
+    if ".tar" in ending:
+        with tarfile.open(path, "w:gz" if ending.endswith("gz") else "w") as archive:
+            if ending == "-dot.tar":
+                root = tarfile.TarInfo(".")
+                root.type, root.mode, root.mtime = tarfile.DIRTYPE, 0o750, 1_400_000_000
+                archive.addfile(root)
+            archive.add(desk.home / "study/data.csv", "deep/er/data.csv")
+    else:
+        with zipfile.ZipFile(path, "w") as made:
+            made.writestr(_Dos("deep/er/data.csv") if "dos" in ending else "deep/er/data.csv", "x")
+    os.utime(path, (1_500_000_000, 1_500_000_000))
+    assert desk.do("copy", f"~/{path.name}!", "~/o3", exact=True).failed == 0
+    found = {
+        name: (stat.S_IMODE(one.st_mode), int(one.st_mtime))
+        for name in ("o3", "o3/deep", "o3/deep/er")
+        for one in [(desk.home / name).stat()]
+    }
+    usual = (0o777 & ~_umask(), 1_500_000_000)
+    says = (0o750, 1_400_000_000) if ending == "-dot.tar" else usual
+    assert found == {"o3": says, "o3/deep": usual, "o3/deep/er": usual}
+
+
+def _umask() -> int:
+    os.umask(mask := os.umask(0o022))
+    return mask
 
 
 def test_files_are_copied_out_of_an_archive(desk: Desk) -> None:
