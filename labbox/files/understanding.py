@@ -12,6 +12,7 @@ from labbox.files.bounded import At, bounded
 from labbox.files.following import Tick
 from labbox.files.jobtoml import JobFile
 from labbox.files.reading import names_in, read_plain
+from labbox.files.software import unused
 from labbox.files.software.asked import MAX_REQUIREMENTS, ProjectFile, Requirements, Software
 from labbox.files.software.finding import Found, find_software, in_utf8, understand
 from labbox.files.software.reading import Reading
@@ -23,7 +24,7 @@ _ENDINGS: Final = (".txt", ".toml", ".yml", ".yaml", ".lock", ".in")
 _NAMES: Final = frozenset(
     {
         "pipfile", "setup.py", "setup.cfg", ".python-version", "postbuild", "description", "install.r",
-        "binder", ".binder", "requirements", "src",
+        "binder", ".binder", "requirements", "packrat", "src",
     }
 )  # fmt: skip
 
@@ -96,7 +97,13 @@ def _anything(top: int, code: int | None) -> bool:
 def may_speak(name: str) -> bool:
     """Whether a name is one of a file that describes software or a job."""
     lower = name.lower()
-    return lower == jobtoml.NAME or lower.endswith(_ENDINGS) or lower in _NAMES or "dockerfile" in lower
+    return (
+        lower == jobtoml.NAME
+        or lower.endswith(_ENDINGS)
+        or lower in _NAMES
+        or "dockerfile" in lower
+        or unused.seems(name)
+    )
 
 
 def _understood(top: int, code: int | None, places: frozenset[str], at: At) -> Understood:

@@ -585,6 +585,105 @@ def test_what_is_not_used_is_named_with_the_way_that_works(lab: Any, name: str, 
     assert says in warning.hint + warning.text
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("REQUIREMENTS.TXT", "requirements.txt"),
+        ("requirments.txt", "requirements.txt"),
+        ("requierments.txt", "requirements.txt"),
+        ("requirements.txt.txt", "requirements.txt"),
+        ("requirements (1).txt", "requirements.txt"),
+        ("requirements - Copy.txt", "requirements.txt"),
+        ("Environment.yml", "environment.yml"),
+        ("enviroment.yml", "environment.yml"),
+        ("enviornment.yaml", "environment.yaml"),
+        ("environments.yml", "environment.yml"),
+        ("environment.yml.txt", "environment.yml"),
+        ("environment_dev.yaml", "environment.yml"),
+        ("environment-linux.yml", "environment.yml"),
+        ("my_env.yml", "environment.yml"),
+        ("anaconda-project.yml", "environment.yml"),
+        ("Apt.txt", "apt.txt"),
+        ("Aptfile", "apt.txt"),
+        ("apt-packages.txt", "apt.txt"),
+        ("dockerfile", "Dockerfile"),
+        ("Dockerfile.txt", "Dockerfile"),
+        ("PipFile", "Pipfile"),
+        ("requirements.lock", "requirements.txt"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "code/"])
+def test_names_that_are_nearly_right_are_told_with_the_right_one(
+    lab: Any, name: str, meant: str, prefix: str
+) -> None:
+    lab.project({f"{prefix}app.py": "1", f"{prefix}{name}": "six\n"})
+    (warning,) = lab.warnings()
+    assert (warning.file, "not used" in warning.text) == (f"{prefix}{name}", True)
+    assert warning.hint == f"rename it to {meant}"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("conda-linux-64.lock", "@EXPLICIT\n", "environment.yml"),
+        ("spec-file.txt", "@EXPLICIT\nhttps://x/y.conda\n", "environment.yml"),
+        ("meta.yaml", "package:\n", "environment.yml"),
+        ("requirements-dev.txt", "six\n", "requirements.txt: -r requirements-dev.txt"),
+        ("requirements_linux.txt", "six\n", "-r requirements_linux.txt"),
+        ("requirements/analysis.txt", "six\n", "-r requirements/analysis.txt"),
+        (".tool-versions", "python 3.11.4\n", "runtime.txt"),
+        ("packrat/packrat.lock", "PackratFormat: 1.4\n\nPackage: dplyr\nSource: CRAN\n", "r-cran-dplyr"),
+        ("requirements.R", "install.packages('dplyr')\n", "r-cran-dplyr"),
+        ("install_packages.R", "x <- c('dplyr', 'tidyr')\nfor (p in x) install.packages(p)", "r-cran-tidyr"),
+        ("install.R", "pacman::p_load(dplyr, tidyr)  # x\n", "r-cran-dplyr r-cran-tidyr"),
+        ("JuliaProject.toml", "[deps]\nCSV = '1'\n", "Julia"),
+        ("flake.nix", "{}\n", "image"),
+        ("Singularity.def", "Bootstrap: docker\n", "image"),
+        ("pyproject.toml", "[tool.pixi.dependencies]\nsix = '*'\n", "pixi workspace export"),
+        ("pyproject.toml", "[project]\nname='x'\n[tool.pixi.pypi-dependencies]\nsix='*'\n", "pixi workspace"),
+        ("pyproject.toml", "[tool.hatch.envs.default]\ndependencies = ['six']\n", "[project] dependencies"),
+        ("uv.lock", lock("uv.lock"), "pyproject.toml"),
+        ("poetry.lock", lock("poetry.lock"), "pyproject.toml"),
+    ],
+)  # fmt: skip
+def test_neighbours_of_files_that_are_used_are_told(lab: Any, name: str, text: str, says: str) -> None:
+    lab.project({**APP, name: text})
+    (warning,) = lab.warnings()
+    assert (warning.file, "not used" in warning.text) == (name, True)
+    assert says in warning.hint
+
+
+def test_what_is_told_beside_a_file_that_is_used(lab: Any) -> None:
+    more = {
+        "requirements_linux.txt": "tqdm\n",
+        "requirements-dev.txt": "pytest\n",
+        "requirements.in": "six\n",
+    }
+    lab.project({**APP, "requirements.txt": "six\n", **more})
+    (warning,) = lab.warnings()
+    assert warning.hint == "write into requirements.txt: -r requirements_linux.txt"
+    lab.project({"requirements.txt": "six\n-r requirements_linux.txt\n"})
+    assert not lab.warnings()
+    lab.project({"uv.lock": lock("uv.lock"), "Requirements.txt": "six\n"})
+    assert {one.file: one.hint for one in lab.warnings()} == {
+        "uv.lock": "remove requirements.txt if uv.lock is meant, or remove that",
+        "Requirements.txt": "put what is missing into requirements.txt, and remove it",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app.txt", "cat.txt", "project.toml", "env.txt", "runtimes.txt", "data.lock", "results.yml",
+        "setup.R.txt", "packages.csv", "conda.txt", "spec-list.txt", "config.yml", "environment.csv",
+        "profile", "description.txt",
+    ],
+)  # fmt: skip
+def test_other_files_are_no_reason_to_warn(lab: Any, name: str) -> None:
+    lab.project({**APP, name: "six\n"})
+    assert not lab.warnings()
+
+
 def test_r_packages_that_apt_txt_names_are_no_reason_to_warn(lab: Any) -> None:
     lab.project({**APP, "install.R": "install.packages('dplyr')\n", "apt.txt": "r-cran-dplyr\n"})
     assert not lab.warnings()

@@ -60,16 +60,16 @@ _VARIANTS: Final[dict[str, FileKind]] = {
     "requirements/prod.txt": "requirements",
     "requirements/production.txt": "requirements",
 }
-_MISTAKEN: Final = {
-    "requirement.txt": "requirements.txt",
-    "Requirements.txt": "requirements.txt",
-    "requirements.txt.txt": "requirements.txt",
-    "dockerfile": "Dockerfile",
-    "Dockerfile.txt": "Dockerfile",
-    "packages.txt": "apt.txt",
-}
 _BINDERS: Final = ("binder", ".binder")  # as repo2docker has it: what stands there is meant, and nothing else
 _OF_BINDER: Final = ("requirements", "conda", "apt", "runtime")
+_ASIDE: Final = (*(f"{one}/" for one in _BINDERS), "requirements/", "packrat/")  # folders of such files
+_PROPER: Final[dict[FileKind, str]] = {
+    "requirements": "requirements.txt",
+    "conda": "environment.yml",
+    "apt": "apt.txt",
+}
+_OF_PIP: Final[tuple[FileKind, ...]] = ("requirements", "pyproject", "pipfile-lock", "pipfile", "pylock")
+_MOST_TOLD: Final = 8  # files of one folder
 _ONCE: Final = ("requirements", "pyproject", "conda", "apt", "dockerfile")  # where two of a kind are refused
 _MOST_NAMES: Final = 1_000
 _MOST_LINKS: Final = 8  # one after another
@@ -95,7 +95,6 @@ def find_software(top: int, code: int | None, places: frozenset[str], at: At) ->
     files: list[ProjectFile] = []
     for descriptor, prefix in folders:
         files += _named(descriptor, prefix, _KINDS, reading)
-        _mistaken(descriptor, prefix, reading)
     files = _binder(folders, files, reading)
     for descriptor, prefix in folders:
         known = {file.kind for file in files}
@@ -106,8 +105,9 @@ def find_software(top: int, code: int | None, places: frozenset[str], at: At) ->
     _twice(files, reading)
     software = understand(files, reading, places)
     software = replace(software, roots=_roots(code if code is not None else top, files))
+    _locks_left(files, reading)
     for descriptor, prefix in folders:
-        _unused(descriptor, prefix, software, reading)
+        _unused(descriptor, prefix, files, software, reading)
     findings = list(reading.findings)
     used = [file for file in files if file.name in reading.used]
     if used and not any(one.level == "error" for one in findings):
@@ -248,12 +248,56 @@ def _is_importable(folder: int, name: str) -> bool:
     return False
 
 
-def _unused(descriptor: int, prefix: str, software: Software, reading: Reading) -> None:
-    for folder in ("", *(f"{one}/" for one in _BINDERS)):
-        for name in unused.NAMES:
-            content = _read(descriptor, folder + name, prefix + folder + name, reading, warn=True)
+def _unused(
+    descriptor: int, prefix: str, files: list[ProjectFile], software: Software, reading: Reading
+) -> None:
+    """Tell of files that look as if they said what is needed, and are not used."""
+    used = [file for file in files if file.name in reading.used]
+    taken = {_PROPER.get(file.kind, file.name): file.name for file in used}
+    of_pip = [file.name for file in used if file.kind in ("requirements", "pyproject")]
+    taken |= {"pip": of_pip[0]} if of_pip else {}
+    known = {file.name for file in files} | reading.used | set(_VARIANTS)
+    for folder in ("", *_ASIDE):
+        told = 0
+        for name in sorted(_in_folder(descriptor, folder))[:_MOST_NAMES]:
+            whole = prefix + folder + name
+            if (
+                whole in known
+                or folder + name in _VARIANTS
+                or told >= _MOST_TOLD
+                or not unused.seems(folder + name)
+            ):
+                continue
+            content = _read(descriptor, folder + name, whole, reading, warn=True)
             if content is not None:
-                unused.tell(prefix + folder + name, content, software.packages, reading)
+                told += 1
+                unused.tell(whole, content, software.packages, taken, reading)
+
+
+def _in_folder(descriptor: int, folder: str) -> list[str]:
+    if not folder:
+        return names_in(descriptor)
+    with suppress(OSError):
+        below = os.open(folder, _FLAGS | os.O_DIRECTORY, dir_fd=descriptor)
+        try:
+            return names_in(below)
+        finally:
+            os.close(below)
+    return []
+
+
+def _locks_left(files: list[ProjectFile], reading: Reading) -> None:
+    """Tell of locks that another file goes before, or that stand without the file that they settle."""
+    used = next((one.name for one in files if one.name in reading.used and one.kind in _OF_PIP), "")
+    for file in files:
+        if file.kind not in (*_LOCKS, "pipfile-lock") or file.name in reading.used:
+            continue
+        if used:
+            text = f"{file.name} is not used: {used} says what the project needs"
+            reading.warn(file.name, None, text, f"remove {used} if {file.name} is meant, or remove that")
+        else:
+            hint = "put the pyproject.toml with its dependencies beside it, or write a requirements.txt"
+            reading.warn(file.name, None, f"{file.name} is not used: it settles a pyproject.toml", hint)
 
 
 def _read(descriptor: int, name: str, shown: str, reading: Reading, *, warn: bool = False) -> bytes | None:
@@ -349,18 +393,3 @@ def _twice(files: list[ProjectFile], reading: Reading) -> None:
                     file=file.name,
                 )
             )
-
-
-def _mistaken(descriptor: int, prefix: str, reading: Reading) -> None:
-    for name, meant in _MISTAKEN.items():
-        if _stands(descriptor, name) and not _stands(descriptor, meant):
-            text = f"{prefix}{name} is not used: labbox looks for {meant}"
-            reading.warn(prefix + name, None, text, f"rename it to {meant}")
-
-
-def _stands(descriptor: int, name: str) -> bool:
-    """Whether a plain file of that name stands in the folder and can be read."""
-    try:
-        return read_plain(descriptor, name, 0) is not None
-    except PermissionError:
-        return False

@@ -16,6 +16,17 @@ _OF_DEVELOPMENT: Final = frozenset(
         "format", "typing", "types", "type-check", "mypy", "ci", "release", "build", "pre-commit",
     }
 )  # fmt: skip
+_LIST_THEM: Final = "list what the run needs in [project] dependencies, or in a requirements.txt"
+_PIXI: Final = "write an environment.yml with: pixi workspace export conda-environment environment.yml"
+_TABLES: Final = (
+    (("pixi", "dependencies"), _PIXI),
+    (("pixi", "pypi-dependencies"), _PIXI),
+    (("pixi", "feature"), _PIXI),
+    (("conda-lock", "dependencies"), "list them in an environment.yml"),
+    (("hatch", "envs", "default", "dependencies"), _LIST_THEM),
+    (("flit", "metadata", "requires"), _LIST_THEM),
+    (("rye", "dependencies"), _LIST_THEM),
+)
 _ELSEWHERE: Final = ("git", "url", "path", "file", "workspace", "hg", "svn")
 
 
@@ -27,6 +38,7 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
     project = document.get("project")
     tool = document.get("tool")
     if not isinstance(project, dict):
+        _tables(tool, name, reading)
         if isinstance(tool, dict) and "poetry" in tool:
             reading.error(
                 name,
@@ -61,9 +73,21 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
     before = len(reader.asked)
     reader.project(name, lines, extras, called if isinstance(called, str) else "")
     _left_out(document, extras, name, reading, reader)
+    _tables(tool, name, reading)
     _sources(tool, name, reading, reader)
     requires = _requires(project)
     return requires if dependencies or requires or len(reader.asked) > before else None
+
+
+def _tables(tool: Any, name: str, reading: Reading) -> None:
+    """Name the tables of other tools that list packages."""
+    for words, hint in _TABLES:
+        table: Any = tool
+        for word in words:
+            table = table.get(word) if isinstance(table, dict) else None
+        if table:
+            text = f"[tool.{'.'.join(words)}] in {name} is not used"
+            reading.warn(name, None, text, hint)
 
 
 def _sources(tool: Any, name: str, reading: Reading, reader: RequirementsReader) -> None:
