@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -451,10 +452,19 @@ def _add_new(session: Session, owner: str, file: str) -> list[Key]:
     return added
 
 
+def _decoded(content: bytes) -> str:
+    """A key file's text; PowerShell's `>` writes UTF-16, and its pipes turn a mark into `?`."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if not wide and content[1:2] == b"\0":
+        return content.decode("utf-16-le")
+    return content.decode("utf-16" if wide else "utf-8")
+
+
 def _read_keys(file: str) -> list[str]:
     """The lines of a public key file that hold a key."""
     try:
-        text = sys.stdin.read(1 << 20) if file == "-" else Path(file).read_text("utf-8")
+        content = sys.stdin.buffer.read(1 << 20) if file == "-" else Path(file).read_bytes()
+        text = _decoded(content)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise LabboxError("invalid", f"cannot read the key file {file}: {reason}") from error

@@ -67,6 +67,14 @@ def test_a_key_that_is_piped_to_authorized_keys_is_added(box: Attacked, new_key:
     assert comes_in(box, new_key)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig"])
+def test_a_key_as_powershell_writes_it_is_added(box: Attacked, new_key: Path, encoding: str) -> None:
+    data = new_key.with_suffix(".pub").read_text().replace("\n", "\r\n").encode(encoding)
+    done = subprocess.run(box.ssh("cat >> ~/.ssh/authorized_keys"), input=data, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert comes_in(box, new_key)
+
+
 def test_an_invited_person_copies_a_key_with_the_code(box: Attacked, new_key: Path, tmp_path: Path) -> None:
     with box.client() as client:
         code = client.invite_user("eve").code
