@@ -70,7 +70,10 @@ _CALLED = (
     '  File "/usr/lib/python3.11/subprocess.py", line 1955, in _execute_child\n'
     "    raise child_exception_type(errno_num, err_msg, err_filename)\n"
 )
+_OUT = "it may write to /output alone, and beside its code: what is written there comes back"
 LACKS = {
+    "OSError: [Errno 30] Read-only file system: '../a.csv'": _OUT,
+    "mkdir: cannot create directory ‘/input/x’: Read-only file system": _OUT,
     "run.sh: line 3: samtools: command not found": "write samtools into apt.txt",
     "/code/run.sh: 2: dot: not found": "write graphviz into apt.txt",
     "/usr/bin/env: ‘node’: No such file or directory": "write nodejs into apt.txt",

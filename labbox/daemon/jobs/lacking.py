@@ -261,6 +261,10 @@ def _of_octave(name: str) -> str:
     return f"the Octave package {name} is not there: write {package} into apt.txt"
 
 
+def _read_only(_: str) -> str:
+    return "it may write to /output alone, and beside its code: what is written there comes back"
+
+
 _SAID: Final[tuple[tuple[re.Pattern[bytes], Callable[[str], str]], ...]] = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
@@ -282,6 +286,7 @@ _SAID: Final[tuple[tuple[re.Pattern[bytes], Callable[[str], str]], ...]] = tuple
             + rb")'",
             _program,
         ),
+        (rb"(Read-only file system)", _read_only),
         (rb"exec: \"(" + _NAME + rb")\": executable file not found", _program),
     )
 )
