@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from labbox.files.jobtoml import JobFile
@@ -19,6 +19,9 @@ _NOT_CODE: Final = ("setup.py", "conftest.py", "__init__.py")
 _MAKEFILES: Final = ("Makefile", "makefile", "GNUmakefile")
 _SNAKEFILE: Final = "Snakefile"
 _DOCUMENTS: Final = (".ipynb", ".Rmd", ".qmd")
+_WORKFLOW: Final = "write snakemake into requirements.txt, and give a command: -- snakemake --cores all"
+_KERNEL: Final = re.compile(rb'"kernelspec"\s*:\s*\{([^{}]{0,2000})\}')
+_KERNEL_SAYS: Final = re.compile(rb'"(?:language|name)"\s*:\s*"(ir|[rR]|julia|octave|matlab|bash)\b')
 
 
 class TemplateView(Value):
@@ -60,11 +63,13 @@ def choose(
     templates: Sequence[TemplateView],
     *,
     image_made_by: str | None = None,
+    language_of: Callable[[str], str] = lambda _: "",
 ) -> Choice:
     """Decide what runs: a command that was given, else the one entry that a template knows.
 
     `top` is the folder with the code, `below` those directly in it; `prefix` goes before names that people
     see. `image_made_by` is a Dockerfile that says what runs: the command is the image's then, and empty here.
+    `language_of` tells a notebook's language, as `language` does.
     """
     asked = spec.template or job.template
     known = {template.name: template for template in templates}
@@ -87,7 +92,7 @@ def choose(
     if not found and asked is None and (made := next((n for n in _MAKEFILES if n in names), None)):
         return Choice(None, ("make",), None, (_ok(f"runs make, which reads {made}"),))
     if not found:
-        return Choice(None, (), asked, (_nothing(top, below, prefix, templates),))
+        return Choice(None, (), asked, (_nothing(top, below, prefix, templates, language_of),))
     if len(found) > 1:
         return Choice(None, (), None, (_several(found, prefix),))
     wanted, entry = found[0]
@@ -209,12 +214,20 @@ def _several(found: Sequence[tuple[TemplateView, str]], prefix: str) -> Finding:
     return Finding(level="error", text=f"cannot tell what to run: {named} could both start", hint=hint)
 
 
-def _nothing(top: Folder, below: Sequence[Folder], prefix: str, templates: Sequence[TemplateView]) -> Finding:
+def _nothing(
+    top: Folder,
+    below: Sequence[Folder],
+    prefix: str,
+    templates: Sequence[TemplateView],
+    language_of: Callable[[str], str],
+) -> Finding:
     names = sorted(file.name for file in top.files)
     entries = list(dict.fromkeys(name for template in templates for name in template.entries[:1]))
     where = prefix.rstrip("/") or "the folder"
     text = f"cannot find anything to run: {where} holds none of {', '.join(entries)}"
-    return Finding(level="error", text=text, hint=_way_out(names, entries, below, prefix, templates))
+    return Finding(
+        level="error", text=text, hint=_way_out(names, entries, below, prefix, templates, language_of)
+    )
 
 
 def _way_out(
@@ -223,6 +236,7 @@ def _way_out(
     below: Sequence[Folder],
     prefix: str,
     templates: Sequence[TemplateView],
+    language_of: Callable[[str], str],
 ) -> str:
     folded = {entry.lower(): entry for entry in entries}
     for name in names:
@@ -231,20 +245,83 @@ def _way_out(
     for folder in below:
         if any(file.name in entries for file in folder.files):
             return f"hand in the folder inside it: {shown(prefix + folder.path)}"
-    return _document(names) or _of_scripts(names, templates)
+    return (
+        _document(names, language_of)
+        or _without_scripts(names, below, templates)
+        or _of_scripts(names, templates)
+    )
 
 
-def _document(names: Sequence[str]) -> str:
-    """What runs a notebook, a document of R or a workflow, and keeps what comes out."""
+def language(notebook: bytes) -> str:
+    """A notebook's language where it is not Python: "r", "julia", …; a kernel's own name tells nothing."""
+    kernels = _KERNEL.findall(notebook)  # cells may show one; the notebook's own stands last
+    said = _KERNEL_SAYS.search(kernels[-1]) if kernels else None
+    if said is None:
+        return ""
+    name = said[1].decode("ascii").lower()
+    return "r" if name == "ir" else name
+
+
+def _without_scripts(names: Sequence[str], below: Sequence[Folder], templates: Sequence[TemplateView]) -> str:
+    """What runs where no script stands at the top: a paper, or what stands in a folder of the code."""
+    if any(
+        template.ending() and name.endswith(template.ending()) for template in templates for name in names
+    ):
+        return ""
+    for name in names:
+        quoted = shlex.quote(visible_line(name))
+        if name.endswith(".mlx"):
+            return f"save {quoted} in MATLAB as a plain code file, and name it app.m"
+        if name.endswith(".tex"):
+            return (
+                "write latexmk and texlive-latex-extra into apt.txt, and give a command: "
+                f"-- latexmk -pdf -output-directory=/output {quoted}"
+            )
+    inside = {f"{folder.path}/{file.name}" for folder in below for file in folder.files}
+    if any(path.endswith(f"/{_SNAKEFILE}") and path.startswith(("workflow/", ".")) for path in inside):
+        return _WORKFLOW
+    known = {template.name: template for template in templates}
+    for template in templates:
+        works = _standing(template, known, JobSpec(), JobFile())
+        if not template.ending() or works is None or not works.command:
+            continue
+        scripts = sorted(one for one in inside if one.endswith(template.ending()))
+        if package := next((one for one in scripts if one.endswith("/__main__.py")), None):
+            module = visible_line(package.removesuffix("/__main__.py"))
+            return f"give a command: -- {_words((works.command[0], '-m', module))}"
+        mains = [one for one in scripts if re.fullmatch(r".*/(main|run|app)\.\w+", one, re.IGNORECASE)]
+        chosen = mains or [one for one in scripts if one.rpartition("/")[2] not in _NOT_CODE]
+        if len(mains) == 1 or len(chosen) == 1:
+            words = tuple(word.replace(ENTRY, visible_line(chosen[0])) for word in works.command)
+            return f"give a command: -- {_words(words)}"
+    return ""
+
+
+def _notebook(name: str, spoken: str) -> str:
+    quoted = shlex.quote(visible_line(name))
+    if spoken == "r":
+        script = f"jupyter nbconvert --to script {quoted}"
+        return f"{quoted} is in R: where you have it, {script} makes a script; name that app.R"
+    if spoken:
+        return f"{quoted} is in {spoken}: name an image that has its kernel, and give a command"
+    return (
+        "write nbconvert and ipykernel into requirements.txt, and give a command: "
+        "-- jupyter nbconvert --to notebook --execute "
+        f"--ExecutePreprocessor.kernel_name=python3 --output-dir /output {quoted}"
+    )
+
+
+def _document(names: Sequence[str], language_of: Callable[[str], str]) -> str:
+    """What runs a notebook, a document of R or LaTeX or a workflow, and keeps what comes out."""
     for name in names:
         quoted = shlex.quote(visible_line(name))
         if name == _SNAKEFILE:
-            return "write snakemake into requirements.txt, and give a command: -- snakemake --cores all"
+            return _WORKFLOW
         if name.endswith(".ipynb"):
-            return (
-                "write nbconvert and ipykernel into requirements.txt, and give a command: "
-                f"-- jupyter nbconvert --to notebook --execute --output-dir /output {quoted}"
-            )
+            return _notebook(name, language_of(name))
+        if name.endswith(".qmd"):
+            made = f"quarto convert {quoted}, where you have it, makes a notebook"
+            return f"{made}; or name an image that has quarto"
         if name.endswith(".Rmd"):
             call = shlex.quote(f'rmarkdown::render("{visible_line(name)}", output_dir="/output")')
             return f"write r-cran-rmarkdown into apt.txt, and give a command: -- Rscript -e {call}"

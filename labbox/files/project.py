@@ -19,8 +19,8 @@ from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from labbox.files import jobtoml
-from labbox.files.entries import Choice, choose
+from labbox.files import batchlines, jobtoml
+from labbox.files.entries import Choice, choose, language
 from labbox.files.entries import TemplateView as TemplateView
 from labbox.files.firstline import obeyed
 from labbox.files.following import Meter
@@ -35,7 +35,7 @@ from labbox.files.software.finding import Found
 from labbox.files.software.scripts import BEGINS
 from labbox.files.tree import Half
 from labbox.files.understanding import understand_folder, understand_script
-from labbox.files.windows import as_saved, is_marked, is_utf16
+from labbox.files.windows import as_saved, is_marked, is_utf16, plain_text
 from labbox.model import MIB, JobSpec, Resources, Value
 from labbox.protocol import Finding, Inspection
 from labbox.text import format_bytes, visible_line
@@ -52,6 +52,8 @@ _PROGRAMS: Final = (
     ".py", ".m", ".jl", ".sh", ".R", ".r", ".Rmd", ".ipynb", ".qmd", ".pl", ".smk", ".c", ".cpp", ".h",
     ".f90", "Makefile", "Snakefile",
 )  # fmt: skip
+_READING_ENDS: Final = (".py", ".m", ".jl")  # what runs these reads carriage returns as it does newlines
+_NOTEBOOK: Final = 4 * MIB  # bytes of a notebook that are looked at
 _MOST_PROGRAMS: Final = 1000  # files of code of which the first bytes are looked at
 _MOST_NAMED: Final = 6  # names in a sentence
 _MAX_NAME: Final = 64  # letters of a job's name that comes from its folder
@@ -194,6 +196,7 @@ class _Looking:
             job,
             self._templates,
             image_made_by=self._made_by(understood.found.software.recipe),
+            language_of=lambda name: language(read_plain(code_at, name, _NOTEBOOK) or b""),
         )
         choice, shell = self._as_written(choice, code_at)
         self._findings += choice.findings
@@ -391,10 +394,12 @@ class _Looking:
             return
         if not head.strip():
             self._warn(f"{name} is empty", "write into it what should run", name)
+        if (said := batchlines.told(plain_text(head))) is not None:
+            self._warn(f"{name}: {said[0]}", said[1], name)
         first, newline, _ = head.partition(b"\n")
         if is_marked(head) and name.endswith((".sh", ".R")):
             self._ok(f"{name} is read as Windows saves it")
-        elif newline and b"\r\n" in head and first.startswith(b"#!"):
+        elif newline and b"\r\n" in head and first.startswith(b"#!") and not name.endswith(_READING_ENDS):
             hint = f"convert it: sed -i 's/\\r$//' {name}"
             self._warn(f"{name} has Windows line endings, at which shells fail", hint, name)
 
@@ -405,6 +410,8 @@ class _Looking:
         for path in islice(programs, _MOST_PROGRAMS):
             head = read_plain(code, path, 4) or b""
             made_plain = path == choice.entry and path.endswith((".sh", ".R")) and is_marked(head)
+            if path.endswith(".sh") and path != choice.entry:
+                self._check_ends(code, path, prefix)
             if not is_utf16(head) or made_plain:
                 continue
             name = visible_line(prefix + path)
@@ -417,6 +424,14 @@ class _Looking:
                 self._error(f"cannot run {name}: it {why}", hint, name)
             else:
                 self._warn(f"{name} {why}", hint, name)
+
+    def _check_ends(self, code: int, path: str, prefix: str) -> None:
+        """A shell script that another one calls: nothing makes a plain copy of it."""
+        head = read_plain(code, path, _SCRIPT) or b""
+        if b"\r\n" in head:
+            name = visible_line(prefix + path)
+            hint = f"convert it: sed -i 's/\\r$//' {name}"
+            self._warn(f"{name} has Windows line endings, at which shells fail", hint, name)
 
     def _look(
         self,

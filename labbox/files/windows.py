@@ -10,24 +10,10 @@ _PLAINLY: Final = "p() {{ {reader} \"$1\" | tr -d '\\r'; }}; "
 # bash reads the text that comes out, knows the script by its own name, and gives its exit code.
 _BASH: Final = 'BASH_ARGV0=$1; source <(p "$1")'
 _EVAL: Final = 'eval "$(p "$0")"'
-_COPY: Final = 'copy="${TMPDIR:-/tmp}/%s$1" && p "$1" > "$copy" && shift && exec "$@" "$copy"'
+_COPY: Final = 'copy="${TMPDIR:-/tmp}/$1" && p "$1" > "$copy" && shift && exec "$@" "$copy"'
 _EVALUATING: Final = ("sh", "dash", "ash", "ksh", "mksh", "zsh")
-# Octave would run the file of that name in its own folder.
-_RENAMED: Final = "read_"
-_READING_MARKS: Final = ("octave-cli", "octave", "julia")  # and carriage returns, but not UTF-16
-_COPIED: Final = ("rscript", "csh", "tcsh", "fish", "perl", "ruby", "node", "make", *_READING_MARKS)
-# Python reads marks and carriage returns itself. It is to find its modules, its own name and, in a traceback,
-# its lines, as ever.
-_PYTHON: Final = """\
-import linecache as _lines, os as _os, sys as _sys
-_sys.argv.pop(0)
-_sys.path[:] = [_one or _os.getcwd() for _one in _sys.path]
-__file__ = _sys.argv[0]
-with open(__file__, encoding="utf-16") as _file:
-    _text = _file.read()
-_lines.cache[__file__] = len(_text), None, _text.splitlines(True), __file__
-exec(compile(_text, __file__, "exec"))
-"""
+_READING_MARKS: Final = ("python", "octave-cli", "octave", "julia")  # and carriage returns
+_COPIED: Final = ("rscript", "csh", "tcsh", "fish", "perl", "ruby", "node", "make", "python")
 
 
 def is_marked(head: bytes) -> bool:
@@ -55,8 +41,6 @@ def as_saved(words: tuple[str, ...], entry: str, head: bytes) -> tuple[str, ...]
     program = words[0].rpartition("/")[2].rstrip("0123456789.").lower()
     at = words.index(entry)
     options, after = words[1:at], words[at + 1 :]
-    if program == "python":
-        return (words[0], *options, "-c", _PYTHON, entry, *after) if wide else words
     if program in _READING_MARKS and not wide:
         return words
     reader = "iconv -f UTF-16 -t UTF-8 <" if wide else "sed '1s/^\\xef\\xbb\\xbf//' <"
@@ -66,6 +50,5 @@ def as_saved(words: tuple[str, ...], entry: str, head: bytes) -> tuple[str, ...]
     if program in _EVALUATING:
         return (words[0], *options, "-c", plainly + _EVAL, entry, *after)
     if program in _COPIED:
-        copy = _COPY % (_RENAMED if program in _READING_MARKS else "")
-        return ("sh", "-c", plainly + copy, "sh", entry, words[0], *options, *after)
+        return ("sh", "-c", plainly + _COPY, "sh", entry, words[0], *options, *after)
     return words

@@ -13,6 +13,13 @@ from labbox.errors import LabboxError
 from labbox.files.project import Defaults, inspect
 from labbox.model import JobSpec, Sweep
 
+NBCONVERT = (
+    "jupyter nbconvert --to notebook --execute --ExecutePreprocessor.kernel_name=python3 --output-dir /output"
+)
+KERNEL = (
+    '{"cells": [{"source": ["\\"kernelspec\\": {}"]}], "metadata": {"kernelspec": '
+    '{"display_name": "x", "language": "%s", "name": "%s"}}}'
+)
 APP = {"code/app.py": "print(1)\n", "input/a.csv": "1,2\n"}
 
 
@@ -83,7 +90,20 @@ def test_two_names_of_one_template_are_no_conflict(lab: Any) -> None:
         ({"w.Rmd": "1"}, '-- Rscript -e \'rmarkdown::render("w.Rmd", output_dir="/output")\''),
         ({"Snakefile": "1", "x.py": "1"}, "-- snakemake --cores all"),
         ({"study-main/app.py": "1"}, "hand in the folder inside it: “study-main”"),
-        ({"work.ipynb": "{}"}, "jupyter nbconvert --to notebook --execute --output-dir /output work.ipynb"),
+        ({"work.ipynb": "{}"}, f"{NBCONVERT} work.ipynb"),
+        ({"work.ipynb": KERNEL % ("python", "my-env")}, f"{NBCONVERT} work.ipynb"),
+        ({"work.ipynb": KERNEL % ("R", "ir")}, "jupyter nbconvert --to script work.ipynb makes a script"),
+        ({"work.ipynb": KERNEL % ("julia", "julia-1.9")}, "is in julia: name an image that has its kernel"),
+        ({"w.qmd": "1"}, "quarto convert w.qmd"),
+        ({"main.tex": "1", "refs.bib": "1"}, "-- latexmk -pdf -output-directory=/output main.tex"),
+        ({"main.tex": "1", "a.py": "1", "b.py": "1"}, "give a command: -- python a.py"),
+        ({"w.mlx": "1"}, "save w.mlx in MATLAB as a plain code file, and name it app.m"),
+        ({"workflow/Snakefile": "1", "workflow/rules/a.smk": "1"}, "-- snakemake --cores all"),
+        ({"src/main.py": "1", "src/help.py": "1"}, "give a command: -- python src/main.py"),
+        ({"scripts/run.py": "1"}, "give a command: -- python scripts/run.py"),
+        ({"pkg/__main__.py": "1", "pkg/__init__.py": "1", "pkg/x.py": "1"}, "-- python -m pkg"),
+        ({"R/fit.R": "1"}, "give a command: -- Rscript R/fit.R"),
+        ({"a/x.py": "1", "b/y.py": "1"}, "name the file that runs"),
     ],
 )
 def test_nothing_to_run_says_what_to_do(lab: Any, files: dict[str, str], hint: str) -> None:
@@ -311,6 +331,19 @@ def test_first_lines_are_obeyed_as_windows_saves_them(
     command = lab.inspect().command
     assert command[: len(begins)] == begins
     assert "run.sh" in command
+
+
+def test_other_scripts_with_windows_line_endings_are_warned_of(lab: Any) -> None:
+    lab.project({"run.sh": "bash lib/other.sh\r\n", "lib/other.sh": "echo\r\n", "lib/good.sh": "echo\n"})
+    (warning,) = lab.warnings()
+    assert warning.file == "lib/other.sh"
+    assert "has Windows line endings" in warning.text
+
+
+def test_python_reads_windows_line_endings(lab: Any) -> None:
+    lab.project({"app.py": "#!/usr/bin/env python3\r\nprint(1)\r\n"})
+    assert not lab.warnings()
+    assert lab.inspect().command == ("python", "app.py")
 
 
 def test_a_script_that_is_not_executable_is_fine(lab: Any) -> None:
@@ -640,3 +673,33 @@ def test_a_dockerfiles_own_command_runs_where_the_box_builds_such_files(lab: Any
         (lab.home / "study/Dockerfile").write_text(text)
         found = inspect(lab.home / "study", JobSpec(), templates, allowed)
         assert [one.level for one in found.findings if one.level == "error"], text
+
+
+@pytest.mark.parametrize(
+    ("lines", "hint"),
+    [
+        (
+            "#SBATCH --array=1-10%2\n#SBATCH --mem=4G -c 2\n#SBATCH --time=1-00:00:00\n#SBATCH -J fit\n",
+            'array = "1-10%2"; memory = "4G"; cpus = 2; time = "1-00:00:00"; name = "fit"; '
+            "each job of the array finds its index in LABBOX_INDEX",
+        ),
+        ("#SBATCH --mem 4000\n#SBATCH -t 30\n", 'memory = "4000M"; time = "30min"'),
+        ("#SBATCH --gres=gpu:a100:2\n", "gpus = 2"),
+        ("#SBATCH --partition=long\n", "say in job.toml what the job needs"),
+        ("#PBS -l nodes=1:ppn=4\n", "say in job.toml what the job needs"),
+    ],
+)
+def test_lines_for_other_queues_are_told(lab: Any, lines: str, hint: str) -> None:
+    lab.project({"run.sh": f"#!/bin/bash\n{lines}echo\n"})
+    (warning,) = lab.warnings()
+    assert "lines are not followed" in warning.text
+    assert hint in warning.hint
+    if '"' in hint:
+        toml = warning.hint.removeprefix("write into job.toml: ").partition("; each job")[0]
+        lab.project({"job.toml": toml.replace("; ", "\n")})
+        assert not lab.errors()
+
+
+def test_what_is_like_lines_for_other_queues_is_not(lab: Any) -> None:
+    lab.project({"run.sh": "#!/bin/bash\n# SBATCH --mem=4G\n#SBATCH\necho '#SBATCH --mem=1G'\n"})
+    assert not lab.warnings()
