@@ -514,6 +514,77 @@ def test_the_python_that_a_file_asks_for(lab: Any, name: str, text: str) -> None
     assert (software.python, software.python_file) == ("3.10", name)
 
 
+@pytest.mark.parametrize(
+    ("text", "python", "told"),
+    [
+        ("# what the cluster has\n3.10.4\n", "3.10", False),
+        ("3.10  # as the cluster\n", "3.10", False),
+        ("3.10\n3.11\n", "3.10", True),
+        ("\n\n# a\ncpython-3.10.2\n", "3.10", False),
+        ("system\n", "", True),
+        ("# nothing\n", "", True),
+    ],
+)
+def test_a_python_version_with_comments_or_several_lines(
+    lab: Any, text: str, python: str, told: bool
+) -> None:
+    assert asked(lab, {".python-version": text}).python == python
+    assert bool(lab.warnings()) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("sudo apt install bc jq\n", ("bc", "jq")),
+        ("apt-get install -y --no-install-recommends bc \\\n  jq\n", ("bc", "jq")),
+        ("sudo apt-get -y install bc", ("bc",)),
+        ("RUN apt install bc", ("bc",)),
+        ("bc, jq\nffmpeg;\n", ("bc", "jq", "ffmpeg")),
+        ("- bc\n- jq\n", ("bc", "jq")),
+        ("apt\ninstall\n", ("apt", "install")),
+    ],
+)
+def test_apt_txt_as_people_type_it(lab: Any, text: str, wanted: tuple[str, ...]) -> None:
+    assert asked(lab, {"apt.txt": text}).packages == wanted
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("BC", "write bc:"),
+        ("bc>=1.0", "write bc:"),
+        ("Graphviz==2", "write graphviz:"),
+        ("./tool.deb", "image"),
+        ("ppa:some/where", "nothing else"),
+    ],
+)
+def test_what_is_no_package_in_apt_txt_has_its_line_and_the_mend(lab: Any, line: str, hint: str) -> None:
+    lab.project({**APP, "apt.txt": f"jq\n{line}\n"})
+    (error,) = lab.errors()
+    assert error.line == 2
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("value", ["file: needs.txt", "file: needs.txt, more/needs.txt", "\n  six\n  tqdm"])
+def test_setup_cfg_names_lines_or_files(lab: Any, value: str) -> None:
+    files = {"needs.txt": "six\n", "more/needs.txt": "tqdm\n"}
+    wanted = names(asked(lab, {"setup.cfg": f"[options]\ninstall_requires = {value}\n", **files}))
+    assert wanted == (["six"] if value == "file: needs.txt" else ["six", "tqdm"])
+    lab.project({"setup.cfg": "[options]\ninstall_requires = file: none.txt\n"})
+    (error,) = lab.errors()
+    assert "there is no file “none.txt”" in error.text
+
+
+def test_a_setup_py_that_adds_lists_is_read_and_another_is_not_claimed(lab: Any) -> None:
+    added = "from setuptools import setup\nbase = ['six']\nsetup(install_requires=base + ['idna'])\n"
+    assert names(asked(lab, {"setup.py": added})) == ["six", "idna"]
+    lab.project({"setup.py": added.replace("base + ['idna']", "open('x').read().split()")})
+    assert len(lab.warnings()) == 1
+    assert "setup.py describe" not in said(lab)
+    lab.project({"setup.py": "print(1)\n", "setup.cfg": "[flake8]\nmax-line-length = 99\n"})
+    assert "describe" not in said(lab)
+
+
 def test_code_in_src_is_imported_from_there(lab: Any) -> None:
     assert asked(lab, {"src/study/__init__.py": ""}).roots == ("src",)
     assert asked(lab, {"setup.py": SETUP_PY}).roots == ("src", "")

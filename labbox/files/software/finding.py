@@ -185,8 +185,14 @@ def _series(python: str) -> str:
 def _runtime(file: ProjectFile, reading: Reading) -> str:
     """The series of Python in a runtime.txt or .python-version; "" where it names another thing."""
     reading.begin(file.name, file.content)
-    text = (reading.text(file.name, file.content) or "").strip()
-    match = re.match(r"(?:python-?|cpython-?)?(3\.\d{1,2})(?:\.\d+)?\s*(?:$|\n)", text)
+    lines = [
+        line.split("#", 1)[0].strip() for line in (reading.text(file.name, file.content) or "").splitlines()
+    ]
+    named = [line for line in lines if line]
+    match = re.fullmatch(r"(?:python-?|cpython-?)?(3\.\d{1,2})(?:\.\d+)?", named[0]) if named else None
+    if match is not None and len(named) > 1:
+        text = f"{file.name} names several Pythons: {match[1]} is used"
+        reading.warn(file.name, None, text, "leave one of them")
     if match is None:
         reading.used.discard(file.name)
         hint = "write python-3.11 into it, or name an image in job.toml: image = …"

@@ -26,10 +26,14 @@ def read_setup_cfg(name: str, content: bytes, reading: Reading, reader: Requirem
     extras = (
         dict(parser.items("options.extras_require")) if parser.has_section("options.extras_require") else {}
     )
+    before = len(reader.asked)
     lines = _lines(parser.get("options", "install_requires", fallback=""))
     called = parser.get("metadata", "name", fallback="")
     reader.project(name, lines, {extra: _lines(text) for extra, text in extras.items()}, called)
-    return parser.get("options", "python_requires", fallback="")[:LONGEST]
+    requires = parser.get("options", "python_requires", fallback="")[:LONGEST]
+    if len(reader.asked) == before and not requires:
+        reading.used.discard(name)
+    return requires
 
 
 def read_setup_py(name: str, content: bytes, reading: Reading, reader: RequirementsReader) -> str:
@@ -48,6 +52,7 @@ def read_setup_py(name: str, content: bytes, reading: Reading, reader: Requireme
         elif isinstance(node, ast.Call) and _called(node) == "setup":
             call = node
     words = {word.arg: word.value for word in call.keywords if word.arg} if call is not None else {}
+    before = len(reader.asked)
     asked = _literal(words.get("install_requires"), known)
     if asked is None and "install_requires" in words:
         text = f"the dependencies in {name} are not used: they are made when it runs"
@@ -65,10 +70,16 @@ def read_setup_py(name: str, content: bytes, reading: Reading, reader: Requireme
     called = _literal(words.get("name"), known)
     reader.project(name, lines, named, called if isinstance(called, str) else "")
     requires = _literal(words.get("python_requires"), known)
+    if len(reader.asked) == before and not requires:
+        reading.used.discard(name)
     return requires[:LONGEST] if isinstance(requires, str) else ""
 
 
 def _lines(text: str) -> list[Entry]:
+    """The lines of an option; "file: a.txt, b.txt" stands for those of files, as setuptools has it."""
+    word, _, files = text.strip().partition(":")
+    if word == "file":
+        return [(f"-r {one}", 0) for one in files.replace(",", " ").split()[:20]]
     return [(line, 0) for line in text.replace(";\n", "\n").splitlines()]
 
 
@@ -83,11 +94,14 @@ def _called(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-def _literal(node: ast.expr | None, known: dict[str, ast.expr]) -> Any:
+def _literal(node: ast.expr | None, known: dict[str, ast.expr], depth: int = 8) -> Any:
     if isinstance(node, ast.Name):
         node = known.get(node.id)
     if node is None:
         return None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and depth > 0:
+        left, right = (_literal(one, known, depth - 1) for one in (node.left, node.right))
+        return left + right if isinstance(left, list) and isinstance(right, list) else None
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
