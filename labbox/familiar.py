@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Final
 
 _SCREENS: Final = "log in without a command: F3 shows a file, F4 edits it"
@@ -74,3 +76,13 @@ def instead(program: str) -> str | None:
     """What does here what a program does elsewhere, in a sentence; None for one that is not known."""
     hint = _INSTEAD.get(program.rpartition("/")[2])
     return None if hint is None else f"cannot run “{program}”: this box has no shell; {hint}"
+
+
+_OURS: Final = re.compile(
+    r"(?<![\w./-])labbox (?=(?:audit|events|file|host|job|project|status|user)\b|--help)"
+)
+
+
+def as_typed(text: str) -> str:
+    """The words of `labbox` in a sentence as somebody types them who has come over ssh."""
+    return _OURS.sub("ssh … ", text) if "LABBOX_ORIGIN" in os.environ else text

@@ -12,6 +12,7 @@ from labbox.cli.progress import Bar
 from labbox.cli.session import Session
 from labbox.client import Client
 from labbox.errors import LabboxError
+from labbox.familiar import as_typed
 from labbox.logtext import LogText
 from labbox.model import ACTIVE, CANCELLED_EXIT, WAITING, JobKind, JobState, Stream, state_word
 from labbox.protocol import Job
@@ -54,8 +55,9 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
     except KeyboardInterrupt:
         bar.close()
         print(
-            f"\njob {job.id} goes on without you; come back with `labbox job log -f {job.id}`, "
-            f"end it with `labbox job cancel {job.id}`",
+            f"\njob {job.id} goes on without you\n"
+            f"come back:  {as_typed(f'labbox job log -f {job.id}')}\n"
+            f"end it:     {as_typed(f'labbox job cancel {job.id}')}",
             file=sys.stderr,
         )
         return CANCELLED_EXIT

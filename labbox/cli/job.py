@@ -71,7 +71,10 @@ _some_ids = click.argument("ids", type=JOB, nargs=-1, shell_complete=complete_jo
 @click.option("--files", is_flag=True, help="Operations on files in place of runs.")
 @click.option("--any-kind", is_flag=True, help="Runs and operations on files.")
 @click.option(
-    "--kind", "wanted", type=click.Choice([RUNS, FILES, "any"]), help="The same in one word; runs, usually."
+    "--kind",
+    "wanted",
+    type=click.Choice([RUNS, FILES, "any"]),
+    help=f"The same in one word: {RUNS} is the default.",
 )
 @click.option("--before", type=JOB, metavar="ID", help="Jobs older than this one: the next page.")
 @shared_options

@@ -56,7 +56,8 @@ def remove(session: Session, name: str, delete_files: bool, yes: bool) -> None:
     if session.json:
         session.print_json({})
     else:
-        print(f"project {name} is removed")
+        kept = "" if delete_files else "; its folder stays on the disk, --delete-files would delete it"
+        print(f"project {name} is removed{kept}")
 
 
 @project.command()

@@ -12,7 +12,7 @@ import click
 from labbox import __version__
 from labbox.cli.session import Session, global_options
 from labbox.errors import LabboxError
-from labbox.familiar import instead
+from labbox.familiar import as_typed, instead
 from labbox.text import visible
 
 if TYPE_CHECKING:
@@ -161,5 +161,5 @@ def _sentence(message: str) -> str:
 def _say_error(message: str, hint: str) -> None:
     lines = [f"error: {visible(message)}"]
     if hint:
-        lines.append(f"hint: {visible(hint)}")
+        lines.append(f"hint: {visible(as_typed(hint))}")
     print("\n".join(lines), file=sys.stderr, flush=True)

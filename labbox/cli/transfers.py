@@ -17,6 +17,7 @@ from labbox.cli.places import results_of, within
 from labbox.cli.progress import Bar
 from labbox.cli.session import Session
 from labbox.errors import LabboxError
+from labbox.familiar import as_typed
 from labbox.files.sumlines import plain_sum_line
 from labbox.locations import parse, path_of
 from labbox.model import (
@@ -34,6 +35,7 @@ from labbox.protocol import Failure, Job, TransferSummary
 from labbox.text import format_bytes, visible, visible_line
 
 FAILURES_SHOWN: Final = 20
+_LASTING: Final = frozenset({"not_found", "invalid", "usage", "conflict"})  # would fail the same way again
 _DONE: Final = {
     TransferVerb.COPY: "copied",
     TransferVerb.MOVE: "moved",
@@ -98,8 +100,9 @@ def _follow(session: Session, job: Job, *, quiet: bool) -> Job | None:
             bar.close()
             if not _shall_end(job):
                 print(
-                    f"\njob {job.id} goes on without you; come back with `labbox job log -f {job.id}`, "
-                    f"end it with `labbox job cancel {job.id}`",
+                    f"\njob {job.id} goes on without you\n"
+                    f"come back:  {as_typed(f'labbox job log -f {job.id}')}\n"
+                    f"end it:     {as_typed(f'labbox job cancel {job.id}')}",
                     file=sys.stderr,
                 )
                 return None
@@ -177,8 +180,10 @@ def _say_end(job: Job, summary: TransferSummary) -> None:
     for failure in summary.failures[:1]:  # it has been said just above
         reason = reason.removesuffix(f": {visible_line(failure.text)}")
     print(f"job {job.id} {state_word(job.state, job.kind)}{reason}", file=sys.stderr)
-    if summary.failed:
-        print(f"hint: `labbox job retry {job.id}` tries again what failed", file=sys.stderr)
+    lasting = all(failure.code in _LASTING for failure in summary.failures)
+    if summary.failed and not (lasting and summary.failed <= len(summary.failures)):
+        again = as_typed(f"labbox job retry {job.id}")
+        print(f"hint: `{again}` tries again what failed", file=sys.stderr)
 
 
 def _code(spec: TransferSpec, job: Job, summary: TransferSummary) -> int:

@@ -116,7 +116,8 @@ def remove(session: Session, name: str, files: str, yes: bool) -> None:
     if session.json:
         session.print_json({})
     else:
-        print(f"{visible_line(name)} is removed")
+        kept = "; home and results stay on the disk" if files == "keep" else ""
+        print(f"{visible_line(name)} is removed{kept}")
 
 
 @user.command()

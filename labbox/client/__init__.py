@@ -29,7 +29,7 @@ from labbox.client.jobs import JobCalls
 from labbox.client.people import PeopleCalls
 from labbox.client.projects import ProjectCalls
 from labbox.client.results import Fetched, ResultCalls
-from labbox.client.transport import Route, SshRoute, Transport, UnixRoute
+from labbox.client.transport import RefusedError, Route, SshRoute, Transport, UnixRoute
 from labbox.client.waiting import WaitingCalls, WaitTimeoutError
 from labbox.errors import LabboxError
 
@@ -37,6 +37,7 @@ __all__ = [
     "Client",
     "Fetched",
     "LabboxError",
+    "RefusedError",
     "WaitTimeoutError",
     "connect",
     "default_socket",

@@ -64,7 +64,7 @@ class UnixRoute:
             raise LabboxError(
                 "unavailable",
                 f"cannot reach the box: there is no socket at {self.where}",
-                "start it with `labbox up`, or name its socket with --socket or LABBOX_SOCKET",
+                "./autoboot.sh starts it; --socket or LABBOX_SOCKET name another: STATE/api.sock",
             ) from error
         except (OSError, ValueError) as error:
             sock.close()
@@ -72,7 +72,7 @@ class UnixRoute:
             raise LabboxError(
                 "unavailable",
                 f"cannot reach the box at {self.where}: {reason or 'no answer in time'}",
-                "is it running? `labbox up` starts it",
+                "is it running? ./autoboot.sh status says so, ./autoboot.sh starts it",
             ) from error
         return sock
 
@@ -311,7 +311,7 @@ class Transport:
 
         Only a box that has answered before, and does not answer now, is waited for.
         """
-        refused = isinstance(error, _RefusedError)
+        refused = isinstance(error, RefusedError)
         hopeless = self._closed or not self._reached or time.monotonic() >= deadline
         if error.code != "unavailable" or refused or hopeless:
             return False
@@ -366,7 +366,7 @@ class Transport:
         return (None if self._closed else self.route.why_lost(sock)) or _lost(self.route.where)
 
 
-class _RefusedError(LabboxError):
+class RefusedError(LabboxError):
     """The box answered with a refusal; asking again would not help."""
 
 
@@ -392,13 +392,13 @@ def _lost(where: str) -> LabboxError:
     )
 
 
-def _refusal(status: int, body: bytes) -> _RefusedError:
+def _refusal(status: int, body: bytes) -> RefusedError:
     try:
         error = msgspec.json.decode(body, type=ErrorBody)
     except msgspec.DecodeError:
-        return _RefusedError("internal", f"cannot understand the box's answer (status {status})")
+        return RefusedError("internal", f"cannot understand the box's answer (status {status})")
     code = cast("Code", error.code) if error.code in _CODES else "internal"
-    return _RefusedError(code, error.message, error.hint)
+    return RefusedError(code, error.message, error.hint)
 
 
 def _split(response: http.client.HTTPResponse, lost: Callable[[], LabboxError]) -> Iterator[bytes]:

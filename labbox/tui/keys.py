@@ -331,6 +331,9 @@ _NAMES: Final = {
     "end": "End",
     "tab": "Tab",
     "left": "←",
+    "right": "→",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
     "up": "↑",
     "down": "↓",
 }

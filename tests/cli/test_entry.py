@@ -268,7 +268,7 @@ def test_following_draws_a_bar_that_makes_way_and_ctrl_c_detaches(
     )
     assert re.search(rb"running \[#+-+\] 40/100  2/s  30s left", shown)
     assert b"first \x1b[31mred" in shown
-    assert b"job 1 goes on without you; come back with `labbox job log -f 1`" in shown
+    assert b"come back:  labbox job log -f 1\r\n" in shown
     assert shown.endswith(b"[130]")
     assert served.jobs.jobs[1].state is JobState.RUNNING
 

@@ -41,7 +41,9 @@ def test_projects_are_made_listed_changed_and_removed(served: Served, box: Run) 
     with labbox.client.connect(str(served.socket), act_as="grace") as grace:
         assert grace.whoami().projects == {"atlas": str(served.folder / "projects/atlas")}
         assert grace.whoami().shared == str(served.folder / "shared")
-    assert box("project", "remove", "atlas").out == "project atlas is removed\n"
+    assert box("project", "remove", "atlas").out == (
+        "project atlas is removed; its folder stays on the disk, --delete-files would delete it\n"
+    )
     assert (served.folder / "projects/atlas").is_dir()
     box("project", "add", "mars")
     refused = box("project", "remove", "mars", "--delete-files")

@@ -226,7 +226,7 @@ def test_interrupting_a_follower_leaves_the_job(
     monkeypatch.setattr("labbox.cli.follow._copy_log", interrupted)
     done = labbox("job", "submit", "study", "--follow", "--as", "ada")
     assert done.code == 130
-    assert "job 1 goes on without you; come back with `labbox job log -f 1`" in done.err
+    assert "come back:  labbox job log -f 1\n" in done.err
     assert served.jobs.jobs[1].state is JobState.QUEUED
 
 
@@ -470,7 +470,9 @@ def test_people_are_added_changed_and_removed(
         "error: cannot remove zoe without a yes: this is no terminal\nhint: say --yes\n",
     )
     assert labbox("user", "show", "zoe").code == 0
-    assert labbox("user", "remove", "zoe", "--yes").out == "zoe is removed\n"
+    assert labbox("user", "remove", "zoe", "--yes").out == (
+        "zoe is removed; home and results stay on the disk\n"
+    )
     assert labbox("user", "show", "zoe").code == 1
 
 
@@ -510,7 +512,7 @@ def test_no_box_is_a_sentence(labbox: Run, tmp_path: Path) -> None:
     done = labbox("job", "list", "--socket", str(tmp_path / "api.sock"))
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: cannot reach the box: there is no socket at ")
-    assert "`labbox up`" in done.err
+    assert "./autoboot.sh starts it" in done.err
     assert labbox("status", "--socket", "http://example.org").code == 2
 
 

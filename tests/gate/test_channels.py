@@ -135,8 +135,17 @@ async def test_colours_are_told(box: Any) -> None:
         await here.until(b"on xterm-256color truecolor")
     async with screen(box.ssh("-t"), TERM="xterm-kitty") as here:
         await here.until(b"on xterm-kitty truecolor")
-    async with screen(box.ssh("-t"), TERM="../../evil") as here:
-        await here.until(b"on dumb -")
+
+
+@pytest.mark.parametrize("term", ["dumb", "../../evil"])
+async def test_a_terminal_that_cannot_draw_is_told_so(box: Any, term: str) -> None:
+    async with screen(box.ssh("-t"), TERM=term) as here:
+        await here.until("of the type “dumb”".encode())
+        await here.until("or use words: “ssh … job list”".encode())
+        assert await here.end() == 2
+    async with screen(box.ssh("-tt", "whoami"), TERM=term) as here:
+        await here.until(b"True")
+        assert await here.end() == 0
 
 
 def test_a_wish_for_no_colours_is_passed_on() -> None:

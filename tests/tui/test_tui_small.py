@@ -311,3 +311,16 @@ def test_a_tilde_before_a_name_is_asked_about(text: str) -> None:
             read(text, parse("~/papers"))
         assert "~/" in caught.value.hint and "./~" in caught.value.hint
         assert str(read("./~x", parse("~/papers"))) != str(read("~/x", parse("~/papers")))
+
+
+async def test_what_is_said_in_passing_covers_no_question(
+    box: Any, running: Any, wait: Any, shown: Any
+) -> None:
+    async with running(box, size=(80, 24)) as pilot:
+        await pilot.press("c")
+        await wait(pilot, lambda: "Cancel it" in shown(pilot))
+        for number in (7, 8):
+            pilot.app.say(f"cannot copy raw-{number}.bin: it is not there", f"Job {number} failed")
+        await wait(pilot, lambda: "Job 7 failed" in shown(pilot))
+        rack = pilot.app.screen.query_one("ToastRack").region  # what it holds is cut off at its edge
+        assert rack.bottom <= 1 < pilot.app.screen.query_one("#frame").region.y

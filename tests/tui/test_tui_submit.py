@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from labbox.errors import LabboxError
 from labbox.model import JobSpec
 from labbox.text import duration_text
 from labbox.tui.format import ranges, submit_words
+from labbox.tui.screens.folder import is_project
 from labbox.tui.screens.submit import found_lines
 from labbox.units import parse_duration
 
@@ -203,3 +205,24 @@ def test_the_header_of_a_log_can_be_resubmitted() -> None:
         "job submit 'my study' --memory 2G --array 1-3,7 --group sims --env 'A=x y' --hold -- a 'b c'"
     )
     assert ranges(()) == "" and ranges((5,)) == "5"
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("analysis.m",), True),
+        (("main.py", "helper.py"), True),
+        (("Makefile", "a.c"), True),
+        (("only.R", "data.csv"), True),
+        (("job.toml",), True),
+        (("a.py", "b.py"), False),
+        (("test_a.py", "setup.py", "README"), False),
+        (("data.csv",), False),
+    ],
+)
+def test_a_folder_is_marked_as_what_it_would_be_taken_for(
+    names: tuple[str, ...], wanted: bool, tmp_path: Path
+) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert is_project(tmp_path) is wanted

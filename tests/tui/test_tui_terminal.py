@@ -165,6 +165,19 @@ def test_sixteen_colours_use_the_terminals_own(terminal: Any) -> None:
     assert b"38;2;" not in shown.seen and b"38;5;" not in shown.seen
 
 
+@pytest.mark.parametrize("term", ["xterm", "linux"])
+@pytest.mark.parametrize("keys", ["\x1b[20~", "c", "\x10"])
+def test_what_stands_behind_a_question_stays_in_sixteen_colours(terminal: Any, term: str, keys: str) -> None:
+    shown = terminal(TERM=term, COLORTERM="")
+    before = shown.wait(lambda page: "reaction-t" in page and "F10Quit" in page).splitlines()
+    shown.press(keys)
+    page = shown.wait(
+        lambda page: page.splitlines() != before and any(corner in page for corner in ("─╮", "─┐"))
+    ).splitlines()
+    assert page[-1] == before[-1], "\n".join(page)
+    assert page[-3][:8] == before[-3][:8], "\n".join(page)
+
+
 def test_hostile_text_never_reaches_the_terminal(terminal: Any, fakes: Any) -> None:
     evil = "\\x1b]52;c;aGk=\\x07\\x9b31m\\x1b[2J\\u202e[/b][red]\\n\\r\\t\\x00" + "\\udcff"
     script = (

@@ -182,6 +182,12 @@ class Launcher:
             launch.mounts = (Mount(source=str(narrow), target=str(self._socket)),)
         match wish:
             case Screens():
+                if variables.get("TERM") == "dumb":
+                    raise LabboxError(
+                        "usage",
+                        "cannot draw the screens: your terminal is of the type “dumb”",
+                        "give another type, as in “TERM=xterm ssh …”, or use words: “ssh … job list”",
+                    )
                 launch.kind = "tui"
             case Verb(words):
                 launch.kind, launch.argv = "command", words

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 S = JobState
 
+_STEERS = frozenset({"pause", "resume", "hold", "release", "cancel", "kill"})  # no use for what has ended
 _STARTS = frozenset({"release", "resume", "retry", "edit"})  # what sets a job going, or changes what it does
 
 Act = Callable[["Connection", JobRow], list[JobRow]]
@@ -363,6 +364,8 @@ def _state_words(row: JobRow) -> str:
 
 def _hint(row: JobRow, verb: str) -> str:
     if row.state in FINAL:  # only one that succeeded cannot be tried again
+        if verb in _STEERS:
+            return ""
         return f"labbox job rerun {row.id} runs it again"
     if row.state is S.HELD:
         return f"labbox job release {row.id} lets it start"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,10 @@ from labbox.tui.widgets.dialog import Dialog
 from labbox.tui.widgets.table import Cell, Column, RowsTable
 
 MOST: Final = 2000  # folders shown of one folder
-_SIGNS: Final = ("app.py", "app.m", "app.R", "app.jl", "run.sh", "job.toml", "code")
+_SIGNS: Final = frozenset({"job.toml", "code", "run.sh", "Dockerfile", "Makefile", "makefile", "GNUmakefile"})
+_ENDINGS: Final = (".py", ".m", ".R", ".jl", ".sh")
+_NOT_CODE: Final = ("setup.py", "conftest.py", "__init__.py", "test_", ".")
+_LOOKED_AT: Final = 1000  # entries of a folder
 
 
 def folder_of(job: Job) -> Path:
@@ -46,8 +50,16 @@ def subfolders(folder: Path) -> list[tuple[str, bool]]:
 
 
 def is_project(folder: Path) -> bool:
-    """Whether something in the folder can be run, by its name."""
-    return any((folder / sign).exists() for sign in _SIGNS)
+    """Whether something in the folder would run, guessed by its names; `job check` knows."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, _LOOKED_AT)]
+    except OSError:
+        return False
+    if not _SIGNS.isdisjoint(names):
+        return True
+    scripts = [name for name in names if name.endswith(_ENDINGS) and not name.startswith(_NOT_CODE)]
+    return len(scripts) == 1 or any(name.rpartition(".")[0].lower() in ("app", "main") for name in scripts)
 
 
 class FolderDialog(Dialog[str]):
