@@ -169,12 +169,12 @@ def test_sixteen_colours_use_the_terminals_own(terminal: Any) -> None:
 @pytest.mark.parametrize("keys", ["\x1b[20~", "c", "\x10"])
 def test_what_stands_behind_a_question_stays_in_sixteen_colours(terminal: Any, term: str, keys: str) -> None:
     shown = terminal(TERM=term, COLORTERM="")
-    before = shown.wait(lambda page: "reaction-t" in page and "F10Quit" in page).splitlines()
+    before: list[str] = shown.wait(lambda page: "reaction-t" in page and "F10Quit" in page).splitlines()
     shown.press(keys)
 
     def as_before(page: str) -> bool:
         rows = page.splitlines()
-        return rows[-1] == before[-1] and rows[-3][:8] == before[-3][:8]
+        return (rows[-1], rows[-3][:8]) == (before[-1], before[-3][:8])
 
     shown.wait(lambda page: any(corner in page for corner in ("─╮", "─┐")) and as_before(page), seconds=10)
 
