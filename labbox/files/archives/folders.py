@@ -25,7 +25,9 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 
 
 class Writing(Protocol):
-    """A file that is being written."""
+    """A file that is being written; `replaced`: bytes of an earlier one of its name, which gave way."""
+
+    replaced: int | None
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of it."""
@@ -83,14 +85,17 @@ class LocalTarget:
         """Make a file."""
         above = self._chain.at(parts[:-1], make=True)
         with explained("make", "/".join(parts)):
+            replaced = None
             try:
                 made = os.open(parts[-1], _CREATE, 0o600, dir_fd=above)
             except FileExistsError:
-                if stat.S_ISDIR(os.stat(parts[-1], dir_fd=above, follow_symlinks=False).st_mode):
+                found = os.stat(parts[-1], dir_fd=above, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode):
                     raise
+                replaced = found.st_size
                 os.unlink(parts[-1], dir_fd=above)  # never written through: it may have other names
                 made = os.open(parts[-1], _CREATE, 0o600, dir_fd=above)
-        return _LocalWriting(made, above, parts)
+        return _LocalWriting(made, above, parts, replaced)
 
     def same(self, parts: Parts, other: Parts) -> bool:
         """Make another name of a file."""
@@ -135,7 +140,8 @@ class LocalTarget:
 class _LocalWriting:
     """A file of this machine that is being written."""
 
-    def __init__(self, descriptor: int, above: int, parts: Parts) -> None:
+    def __init__(self, descriptor: int, above: int, parts: Parts, replaced: int | None) -> None:
+        self.replaced = replaced
         self._descriptor, self._above, self._parts = descriptor, above, parts
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
@@ -191,14 +197,16 @@ class PlaceTarget:
         """Make a file."""
         self.folder(parts[:-1])
         path = self._at(parts)
+        replaced = None
         try:
             handle = self.call(self._place.open(path, write=True, create=True, exclusive=True))
         except LabboxError as error:
             if error.code != "conflict" or parts in self._made:
                 raise
+            replaced = self.call(self._place.entry(path)).size
             self.call(self._place.remove(path))
             handle = self.call(self._place.open(path, write=True, create=True, exclusive=True))
-        return _PlaceWriting(self, handle, self._place, path)
+        return _PlaceWriting(self, handle, self._place, path, replaced)
 
     def same(self, parts: Parts, other: Parts) -> bool:
         """Make another name of a file."""
@@ -237,7 +245,10 @@ class PlaceTarget:
 class _PlaceWriting:
     """A file of any place that is being written."""
 
-    def __init__(self, target: PlaceTarget, handle: Handle, place: Place, path: str) -> None:
+    def __init__(
+        self, target: PlaceTarget, handle: Handle, place: Place, path: str, replaced: int | None
+    ) -> None:
+        self.replaced = replaced
         self._target, self._handle, self._place, self._path = target, handle, place, path
 
     def write(self, offset: int, data: bytes | memoryview) -> None:

@@ -19,6 +19,10 @@ class Hooks(Protocol):
         """One entry is complete."""
         ...
 
+    def replaced(self, path: str, size: int | None) -> None:
+        """An entry gave way to a later one of its name; `size`: bytes of one that was told as complete."""
+        ...
+
     def moved(self, count: int) -> None:
         """So many more bytes are done; may wait (a pause) and may raise to end it all."""
         ...
@@ -53,6 +57,11 @@ class Quiet:
     def done(self, path: str, kind: EntryKind, size: int) -> None:
         """Count it."""
         self.counts[kind] = self.counts.get(kind, 0) + 1
+
+    def replaced(self, path: str, size: int | None) -> None:
+        """It does not count."""
+        if size is not None:
+            self.counts[EntryKind.FILE] -= 1
 
     def moved(self, count: int) -> None:
         """Count them."""

@@ -100,10 +100,12 @@ class Unpacking:
     def _file(self, member: Member, parts: Parts, path: str) -> None:
         self._size += _held(member)
         self._limits.check_size(self._reader.label, self._size, self._reader.size)
-        self._links.pop(parts, None)  # the last of a name counts
+        self._drop_link(parts, path)
         blocks = self._reader.blocks(member)
         first = next(blocks, None)  # what cannot be read is not even begun
         writing = self._target.file(parts)
+        if writing.replaced is not None:
+            self._hooks.replaced(path, writing.replaced)
         self._note_folders(parts[:-1])
         try:
             while first is not None:
@@ -125,7 +127,7 @@ class Unpacking:
                 path, f"it is another name of {shown(member.target or '')}, which is not in the archive"
             )
             return
-        self._links.pop(parts, None)
+        self._drop_link(parts, path)
         try:
             made = self._target.same(parts, other.parts)
         except LabboxError as error:
@@ -143,8 +145,14 @@ class Unpacking:
         if member.target is None or not leads_inside(parts[:-1], member.target):
             self._refuse(path, f"it is a link that leads out of the folder, to {shown(member.target or '')}")
             return
+        self._drop_link(parts, path)
         self._count_name(path + member.target)
         self._links[parts] = member.target, member.mtime
+
+    def _drop_link(self, parts: Parts, path: str) -> None:
+        """The last of a name counts."""
+        if self._links.pop(parts, None) is not None:
+            self._hooks.replaced(path, None)
 
     def _note_folders(self, parts: Parts) -> None:
         """Folders that only the names of others tell of get a mode in the end."""

@@ -12,6 +12,7 @@ from typing import Final
 from labbox.errors import LabboxError
 from labbox.files import archives
 from labbox.files.archives.reading import kinds
+from labbox.files.listing import shown
 from labbox.files.places.base import EntryKind
 from labbox.files.transfer.asked import (
     Spot,
@@ -55,6 +56,15 @@ class _Hooks:
         reporter.folders += kind is EntryKind.FOLDER
         reporter.links += kind is EntryKind.LINK
         reporter.size += size
+
+    def replaced(self, path: str, size: int | None) -> None:
+        """Take it back, and say so."""
+        if size is not None:
+            self._reporter.files -= 1
+            self._reporter.size -= size
+        self._reporter.not_kept(
+            f"{shown(path)} is in the archive more than once: the last one is there, those before it are not"
+        )
 
     def moved(self, count: int) -> None:
         """Report, pause, end."""

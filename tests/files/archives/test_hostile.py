@@ -468,6 +468,8 @@ async def test_names_of_tar_are_harmless_and_flagged(tmp_path: Path) -> None:
         "root" in text for text in hooks.lost
     )
     assert (tmp_path / "t/twice").read_bytes() == b"second"
+    there = [path for path in (tmp_path / "t").rglob("*") if path.is_file()]
+    assert hooks.counts[EntryKind.FILE] == len(there)  # what gave way does not count
     assert (tmp_path / "t/plain").read_bytes() == b"plain"
     gone = refusals(hooks)
     assert "(..)/(..)/up" in gone and long in gone and "out" in gone and len(gone) == 6

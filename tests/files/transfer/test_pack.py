@@ -198,6 +198,29 @@ def _umask() -> int:
     return mask
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("ending", [".zip", ".tar", ".tar.gz"])
+def test_entries_of_one_name_count_once_and_are_said(desk: Desk, ending: str) -> None:
+    texts = {"a.csv": ("first one", "second"), "sub/b.csv": ("1",)}
+    path = desk.home / f"x{ending}"
+    if ending == ".zip":
+        with zipfile.ZipFile(path, "w") as made:
+            for name, versions in texts.items():
+                for text in versions:
+                    made.writestr(name, text)
+    else:
+        with tarfile.open(path, "w:gz" if ending.endswith("gz") else "w") as archive:
+            for name, versions in texts.items():
+                for text in versions:
+                    (desk.home / "one").write_text(text)
+                    archive.add(desk.home / "one", name)
+    done = desk.do("unpack", f"~/x{ending}", "~/out")
+    assert (desk.home / "out/x/a.csv").read_text() == "second"
+    assert (done.files, done.size, done.failed) == (2, 7, 0)
+    (said,) = done.not_kept
+    assert said.startswith("“a.csv” is in the archive more than once: the last one is there")
+
+
 def test_files_are_copied_out_of_an_archive(desk: Desk) -> None:
     study(desk)
     with tarfile.open(desk.home / "a.tar.gz", "w:gz") as archive:
