@@ -107,7 +107,7 @@ _MACHINES: Final = {
 }
 _ELF_KINDS: Final = {1: "object file", 2: "program", 3: "program or shared library", 4: "core dump"}
 _CONTROLS: Final = bytes(byte for byte in range(32) if byte not in b"\t\n\v\f\r\x1b\b")
-_TABLES: Final = (".csv", ".tsv", ".tab")
+_TABLES: Final = (".csv", ".tsv", ".tab", ".lvm")
 _LOGS: Final = (".log", "log.txt", ".out", ".err")
 _DRAWN: Final = re.compile(rb"\x1b\[[0-9;:]{0,64}m|\r(?![\r\n]|\Z)|(?m:^labbox:progress)")
 _MARKDOWN: Final = (".md", ".markdown", ".mkd")

@@ -10,7 +10,7 @@ import codecs
 import csv
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import BinaryIO, Final, Literal
 
@@ -33,7 +33,10 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9
 _COMMA_DECIMAL: Final = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.]+(?:Z|[+-][0-9:]+)?)?", re.ASCII)
 _MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
-_REMARKS: Final = ("#", "%", "//")
+_REMARKS: Final = ("#", "%", "//", "**")  # the stars are EyeLink's
+_SPACE: Final = " "  # any number of them, where nothing else parts the columns
+# What parts the header of a file from the titles: LabVIEW's measurement files, sample sheets.
+_END_OF_HEADER: Final = re.compile(r"\s*(?:\*{3}End_of_Header\*{3}|\[Data\])[\s,;]*", re.IGNORECASE)
 _NAMED: Final = re.compile(r"\ufeff?\"?sep=(\\t|.)\"?[;,\t ]*", re.IGNORECASE)
 _MOST_ABOVE: Final = 300  # lines that may stand above a table
 _WATCHED: Final = apart.Limits(seconds=None, cpu_seconds=None)
@@ -142,7 +145,7 @@ class _Returns:
 
 
 def _read(lines: _Lines, delimiter: str) -> Iterator[list[str]]:
-    found = csv.reader(lines, delimiter=delimiter)
+    found = csv.reader(_stripped(lines, delimiter), delimiter=delimiter, skipinitialspace=delimiter == _SPACE)
     while True:
         try:
             row = next(found)
@@ -218,6 +221,9 @@ def _beginning(text: str) -> tuple[str, list[str]]:
     lines = lines[:-1] if len(lines) > 1 else lines  # the last one may be cut off
     named = _NAMED.fullmatch(lines[0]) if lines else None
     first = 1 if named else 0
+    ends = [at for at, line in enumerate(lines[:_MOST_ABOVE], 1) if _END_OF_HEADER.fullmatch(line)]
+    if not named and ends and ends[-1] < len(lines):
+        first = ends[-1]
     plain = [line for line in lines[first:] if not line.lstrip().startswith(_REMARKS)]
     delimiter = named[1].replace("\\t", "\t") if named else _delimiter("\n".join(plain))
     return delimiter, lines[: first + _above(lines[first : first + _MOST_ABOVE], delimiter)]
@@ -328,16 +334,33 @@ def _delimiter(text: str) -> str:
         score = widths.count(usual) / len(widths) * (1 + min(usual, 50) / 1000) if usual > 1 else 0.0
         if score > best_score:
             best, best_score = delimiter, score
-    return best
+    return _SPACE if not best_score and _is_spaced(sample) else best
 
 
 def _parse(sample: list[str], delimiter: str) -> Iterator[list[str]]:
-    found = csv.reader((line.replace("\0", "␀") for line in sample), delimiter=delimiter)
+    plain = (line.replace("\0", "␀") for line in sample)
+    found = csv.reader(_stripped(plain, delimiter), delimiter=delimiter, skipinitialspace=delimiter == _SPACE)
     while True:
         try:
             yield next(found)
         except (StopIteration, csv.Error):
             return
+
+
+def _stripped(lines: Iterable[str], delimiter: str) -> Iterable[str]:
+    """Lines for `csv`: spaces at an end part nothing."""
+    return (line.rstrip() + "\n" for line in lines) if delimiter == _SPACE else lines
+
+
+def _is_spaced(sample: list[str]) -> bool:
+    """Whether spaces part columns: rows of the same width that hold numbers, not the words of a text."""
+    titles, *rows = [row for row in _parse(sample, _SPACE) if row] or [[]]
+    widths = {len(row) for row in rows}
+    if len(widths) != 1 or max(widths) not in (len(titles), len(titles) + 1):
+        return False
+    if len(titles) < 2 and not sample[0].startswith('"'):  # R quotes what stands alone
+        return False
+    return all(2 * sum(_DECIMAL.fullmatch(cell) is not None for cell in row) >= len(row) for row in rows)
 
 
 def _kind(cells: list[str]) -> ColumnKind:

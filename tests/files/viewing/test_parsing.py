@@ -158,7 +158,30 @@ async def test_tables_as_programs_write_them(tmp_path: Path, opened: Open, data:
     assert (await tables.rows(source, shape, shape.body, 0, 1))[0][0] == cell
 
 
+LVM = (
+    "LabVIEW Measurement\t\nWriter_Version\t2\nSeparator\tTab\nMulti_Headings\tNo\nDate\t2026/11/30\n"
+    "***End_of_Header***\t\n\t\nChannels\t2\t\t\nSamples\t2\t2\t\nX0\t0.0\t0.0\t\nDelta_X\t0.1\t0.1\t\n"
+    "***End_of_Header***\t\t\t\nX_Value\tUntitled\tUntitled 1\n0.0\t1.5\t2.5\n0.1\t1.6\t2.6\n"
+)
+SHEET = (
+    "[Header]\nIEMFileVersion,4\nDate,11/30/2026\n\n[Reads]\n151\n\n[Data]\n"
+    "Sample_ID,Sample_Name,index\nS1,a,ACGT\nS2,b,TTGA\n"
+)
+EYELINK = (
+    "** CONVERTED FROM a.edf using edfapi, 4.2\n** DATE: Mon Nov 30\n** TYPE: EDF_FILE, EVENT, SAMPLE\n**\n"
+    "time\tx\ty\n1\t2\t3\n2\t3\t4\n"
+)
 TABLES = {
+    "LabVIEW": (LVM, "\t", ["X_Value", "Untitled", "Untitled 1"], "0.0", 12),
+    "sample sheet": (SHEET, ",", ["Sample_ID", "Sample_Name", "index"], "S1", 8),
+    "EyeLink": (EYELINK, "\t", ["time", "x", "y"], "1", 4),
+    "spaces": ("t v\n0.0 1\n0.5 2\n", " ", ["t", "v"], "0.0", 0),
+    "spaces, aligned": ("   t     v \n 0.0     1 \n 0.5    20 \n", " ", ["t", "v"], "0.0", 0),
+    "spaces, as R writes": ('"x" "y"\n"r 1" 0 1\n"r 2" 2 3\n', " ", ["x", "y", ""], "r 1", 0),
+    "spaces, remarks": ("# made by x y z\nt v\n0 1\n1 2\n", " ", ["t", "v"], "0", 1),
+    "sentences": ("what was said\nhello world\nwell then\n", ",", ["what was said"], "hello world", 0),
+    "dates": ("when\n2026-11-30 08:00\n2026-11-30 09:00\n", ",", ["when"], "2026-11-30 08:00", 0),
+    "sentences with numbers": ("note\nrun 5 was bad\nrun 6 went on\n", ",", ["note"], "run 5 was bad", 0),
     "sep": ("sep=;\r\na;b\r\n1,5;2\r\n", ";", ["a", "b"], "1,5", 1),
     "sep in quotes": ('"sep=|"\na,x|b\n1|2\n', "|", ["a,x", "b"], "1", 1),
     "sep tab": ("SEP=\t\na\tb\n1\t2\n", "\t", ["a", "b"], "1", 1),
@@ -622,6 +645,7 @@ PICKLE = b"\x80\x04\x95" + bytes(20)
         ("a.txt", "grün".encode("utf-32"), View.TEXT, "text, UTF-32 LE"),
         ("a.csv", "\ufeffa,b\n1,2\n".encode("utf-32-be"), View.TABLE, "table"),
         ("a.csv", b"a,b\n", View.TABLE, "table"),
+        ("a.lvm", b"LabVIEW Measurement\t\n", View.TABLE, "table"),
         ("a.csv", b"\0\1\2\3", View.HEX, "data of a kind that is not known here"),
         ("README.md", b"# x\n", View.MARKDOWN, "Markdown"),
         ("a.ipynb", b'{"cells": []}', View.NOTEBOOK, "Jupyter notebook"),
