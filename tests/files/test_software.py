@@ -490,7 +490,7 @@ def test_hashes_of_a_pipfile_lock_travel_with_their_package(lab: Any) -> None:
     wanted = asked(lab, {"Pipfile.lock": PIPFILE_LOCK}).requirements
     assert wanted is not None
     assert wanted.requirements[0].hashes == ("sha256:" + "0" * 64,)
-    assert wanted.requires_python == "==3.11.*"
+    assert wanted.requires_python == ""
 
 
 @pytest.mark.parametrize("name", ["env.yml", "env.yaml", "conda.yml", "binder/environment.yml"])
@@ -507,6 +507,8 @@ def test_other_names_of_environment_yml(lab: Any, name: str) -> None:
         ("runtime.txt", "python-3.10.12"),
         (".python-version", "3.10.4\n"),
         ("binder/runtime.txt", "python-3.10\n"),
+        ("Pipfile", "[packages]\nsix = '*'\n[requires]\npython_version = '3.10'\n"),
+        ("Pipfile.lock", json.dumps({"_meta": {"requires": {"python_version": "3.10"}}, "default": {}})),
     ],
 )
 def test_the_python_that_a_file_asks_for(lab: Any, name: str, text: str) -> None:

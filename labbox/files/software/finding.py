@@ -70,6 +70,7 @@ _PROPER: Final[dict[FileKind, str]] = {
 }
 _OF_PIP: Final[tuple[FileKind, ...]] = ("requirements", "pyproject", "pipfile-lock", "pipfile", "pylock")
 _MOST_TOLD: Final = 8  # files of one folder
+_PIPFILES: Final[tuple[FileKind, ...]] = ("pipfile-lock", "pipfile")
 _ONCE: Final = ("requirements", "pyproject", "conda", "apt", "dockerfile")  # where two of a kind are refused
 _MOST_NAMES: Final = 1_000
 _MOST_LINKS: Final = 8  # one after another
@@ -134,6 +135,11 @@ def understand(files: list[ProjectFile], reading: Reading, places: frozenset[str
     python = ""
     if (file := first.get("runtime")) is not None:
         python = _runtime(file, reading)
+    pipfile = next((one for one in files if one.kind in _PIPFILES and one.name in reading.used), None)
+    if pipfile is not None and requires:  # a wish as a runtime.txt has it, and with the same answer
+        if not python:
+            python, file = requires.removeprefix("==").removesuffix(".*"), pipfile
+        requires = ""
     asked: Requirements | None = reader.result(requires)
     if asked == Requirements(requirements=()):
         asked = None
