@@ -66,6 +66,10 @@ _OWN = (
 )
 _SOME = "write the Debian package that has it into apt.txt, or name an image that has it"
 _IMAGE = "name an image that has it (image = … in job.toml)"
+_VERSIONLESS = (
+    "; mylib is not installed, so nothing tells its version: the folder's own code runs as it stands; "
+    "write the version into it where importlib.metadata finds none, or list a package of an index"
+)
 _CALLED = (
     '  File "/usr/lib/python3.11/subprocess.py", line 1955, in _execute_child\n'
     "    raise child_exception_type(errno_num, err_msg, err_filename)\n"
@@ -92,6 +96,9 @@ LACKS = {
     "cannot run tcsh: there is no such program in the image": "write tcsh into apt.txt",
     _CALLED + "FileNotFoundError: [Errno 2] No such file or directory: 'xvfb-run'": "write xvfb into apt.txt",
     "ModuleNotFoundError: No module named 'sklearn.svm'": "write scikit-learn into requirements.txt",
+    "PackageNotFoundError: No package metadata was found for mylib": _VERSIONLESS,
+    "importlib_metadata.PackageNotFoundError: mylib": _VERSIONLESS,
+    "pkg_resources.DistributionNotFound: The 'mylib>=1' distribution was not found": _VERSIONLESS,
     "ModuleNotFoundError: No module named 'six'": "write six into requirements.txt",
     "ModuleNotFoundError: No module named 'utils'": f"the Python module utils is not there: {_OWN}",
     "ModuleNotFoundError: No module named 'my_lab.io'": f"the Python module my_lab is not there: {_OWN}",

@@ -243,6 +243,13 @@ def _module(name: str) -> str:
     return f"{missing}: write {package} into requirements.txt"
 
 
+def _metadata(name: str) -> str:
+    return (
+        f"{name} is not installed, so nothing tells its version: the folder's own code runs as it stands; "
+        "write the version into it where importlib.metadata finds none, or list a package of an index"
+    )
+
+
 def _of_r(name: str) -> str:
     package = of_r(name)
     if package is None:
@@ -270,6 +277,11 @@ _SAID: Final[tuple[tuple[re.Pattern[bytes], Callable[[str], str]], ...]] = tuple
     for pattern, words in (
         (rb"ModuleNotFoundError: No module named '(" + _MODULE_NAME + rb")'", _module),
         (rb"ImportError: No module named (" + _MODULE_NAME + rb")", _module),
+        (
+            rb"PackageNotFoundError: (?:No package metadata was found for )?(" + _NAME + rb")(?=\s|$)",
+            _metadata,
+        ),
+        (rb"DistributionNotFound: The '(" + _NAME + rb")[^'\n]{0,80}' distribution was not found", _metadata),
         (rb"(lib" + _NAME + rb"\.so(?:\.[0-9]{1,6}){0,4}): cannot open shared object file", _library),
         (rb"cannot find -l(" + _NAME + rb")", lambda name: _library(f"lib{name}.so")),
         (rb"there is no package called [^A-Za-z]{1,3}(" + _NAME + rb")", _of_r),
