@@ -15,7 +15,11 @@ from labbox.files.viewing import charsets
 
 _SAMPLE: Final = 16 << 10  # bytes of names that are looked at
 _USUAL_PAIR, _SURE_PAIR = 0.5, 0.8
-_BETTER: Final = 0.03  # a point by which a likelier encoding must beat one that stands before it
+_FEW: Final = 4  # characters that tell little: what stands first is then taken for likelier
+_BETTER, _BETTER_OF_FEW = (
+    0.03,
+    0.25,
+)  # a point by which a likelier encoding must beat one that stands before it
 _SINGLE: Final = (
     "cp437", "cp850", "cp1252", "cp866", "cp1251", "koi8_r", "cp852", "cp1250", "cp737", "cp1253",
     "cp862", "cp1255", "cp720", "cp1256", "cp857", "cp1254",
@@ -45,10 +49,12 @@ def guess(names: Iterable[bytes]) -> str:
     if pairs[best] >= _SURE_PAIR:
         return best
     found, most = "cp437", -2.0
+    few = sum(byte >= 0x80 for byte in sample) < _FEW
+    better = _BETTER_OF_FEW if few else _BETTER
     for codec in _SINGLE:
         text = _text(sample, codec)
         points = -2.0 if text is None else charsets.likelihood(text)
-        if points > most + _BETTER:
+        if points > most + better:
             found, most = codec, points
     return best if pairs[best] >= max(most, _USUAL_PAIR) else found
 

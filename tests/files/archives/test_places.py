@@ -224,6 +224,7 @@ def _zip_of_windows(path: Path, names: list[bytes]) -> None:
         ("cp1252", ["résumé.txt"]),
         ("cp850", ["Größe.csv", "smørrebrød.txt"]),
         ("cp437", ["Größe.csv"]),
+        ("cp1252", ["GRÖSSE.CSV"]),
         ("cp852", ["zażółć gęślą.txt"]),
         ("cp1250", ["Příliš žluťoučký.csv"]),
         ("cp737", ["Δεδομένα.csv"]),
