@@ -7,7 +7,6 @@ piece by piece and lets go of the lock for each: the loop waits for none of them
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import gc
@@ -20,12 +19,12 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from labbox.errors import LabboxError
+from labbox.files import confined
 
 _HEAD: Final = struct.Struct("<8sI")  # what it is, and how many columns follow; or the number of an error
 _COLUMN: Final = struct.Struct("<cQ")  # its type as `array` has it, B for a bytearray; its bytes
 _PIECE: Final = 1 << 18  # bytes that are taken with the lock held
 _PIPE: Final = 1 << 20  # bytes that the child may be ahead
-_PR_SET_PDEATHSIG: Final = 1
 
 Column: TypeAlias = "bytearray | array[int]"
 Send = Callable[..., None]
@@ -134,10 +133,7 @@ def _be_the_child(work: Callable[[Send], None], writing: int) -> None:
     code = 1
     try:
         gc.disable()  # looking through what is the parent's would copy it
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGWINCH, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        confined.begin()
 
         def send(what: str, *columns: Column | memoryview) -> None:
             _write(writing, _HEAD.pack(what.encode(), len(columns)))

@@ -7,7 +7,6 @@ in words, with the name of the file that it was at.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import mmap
 import os
@@ -22,12 +21,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from labbox.errors import Code, LabboxError
+from labbox.files import confined
 from labbox.files.confined import limit
 from labbox.files.following import Tick, no_tick
 from labbox.model import MIB, Value
 from labbox.text import format_bytes, visible_line
 
-_PR_SET_PDEATHSIG: Final = 1
 _NAME: Final = 512  # bytes of the name of a file that are told
 _LOOK_MS: Final = 100  # between two looks whether anybody still wants it
 _PIECE: Final = 1 << 18
@@ -116,10 +115,7 @@ def _be_the_child(work: Callable[[At], bytes], bounds: Bounds, place: mmap.mmap,
     """Do the work and end; nothing of the parent's is run, no handler, no exit function."""
     try:
         gc.disable()  # looking through what is the parent's would copy it
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGXCPU):
-            signal.signal(number, signal.SIG_DFL)
+        confined.begin()
         _lower(bounds)
 
         def at(name: str) -> None:

@@ -27,16 +27,22 @@ _SPARE_SECONDS: Final = 2  # between the signal of the processor limit and the e
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def begin() -> None:
+    """Right after the fork: the child ends with its parent, and none of the parent's handlers is run."""
+    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        with suppress(OSError, ValueError):  # some are the C library's own
+            signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # told by the call, as Python has it
+        signal.signal(number, signal.SIG_IGN)
+
+
 def leave_everything(*keep: int) -> tuple[int, ...]:
     """Right after the fork: no descriptor but `keep`, no terminal, no handlers. Returns their new numbers."""
-    _libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    begin()
     with suppress(OSError):
         os.setsid()  # signals of the terminal go to its foreground group
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals():
-        with suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     behind = 3 + len(keep)
     high = [fcntl.fcntl(one, fcntl.F_DUPFD, behind) for one in keep]  # none is where another will stand
     nothing = os.open(os.devnull, os.O_RDWR)

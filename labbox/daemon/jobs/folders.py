@@ -6,9 +6,9 @@ import asyncio
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
@@ -16,6 +16,7 @@ from labbox.custom import Configuration
 from labbox.daemon.containers.environments import Context, EnvFile
 from labbox.daemon.jobs import results
 from labbox.daemon.jobs.handed import Handed, Project
+from labbox.daemon.jobs.opening import opened
 from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
 from labbox.files import work
@@ -26,8 +27,6 @@ from labbox.files.tree import MANIFEST
 from labbox.locations import OPERATIONS
 from labbox.model import JobSpec, Progress, Resources
 from labbox.protocol import Inspection
-
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Workers(Protocol):
@@ -106,7 +105,7 @@ class WorkerFolders:
         loop = asyncio.get_running_loop()
         work_tree = await loop.run_in_executor(self._threads, self._empty_folder, account)
         try:
-            with _opened(self._repository(account, path)) as repository, _opened(work_tree) as files:
+            with opened(self._repository(account, path)) as repository, opened(work_tree) as files:
                 await self._workers.call(account, work.Export(commit=spec.commit), (repository, files))
                 return await self._hand_in(account, self._look(path, spec), room, (files,), report)
         finally:
@@ -171,7 +170,7 @@ class WorkerFolders:
         top = self._state / "snapshots" / account.name
         if not top.is_dir():
             return 0  # nothing was ever handed in
-        with _opened(top) as snapshots:
+        with opened(top) as snapshots:
             result = await self._workers.call(account, request, (snapshots,))
         if not isinstance(result, work.Pruned):
             raise _strange(result)
@@ -183,9 +182,9 @@ class WorkerFolders:
         places = [self._state / kind / account.name for kind in kinds]
         shared = [self._state / "shared", *_projects_of(self._state / "projects", account)]
         with ExitStack() as stack:
-            folders = [stack.enter_context(_opened(place)) for place in places if place.is_dir()]
+            folders = [stack.enter_context(opened(place)) for place in places if place.is_dir()]
             whole = len(folders)
-            folders += [stack.enter_context(_opened(place)) for place in shared if place.is_dir()]
+            folders += [stack.enter_context(opened(place)) for place in shared if place.is_dir()]
             if not folders:
                 return 0
             request = work.Measure(shared=len(folders) - whole)
@@ -205,7 +204,7 @@ class WorkerFolders:
         request = work.HandIn(look=look, room=room)
         loop = asyncio.get_running_loop()
         top = await loop.run_in_executor(self._threads, self._snapshots, account)
-        with _opened(top) as snapshots:
+        with opened(top) as snapshots:
             result = await self._workers.call(account, request, (snapshots, *folders), report)
         if not isinstance(result, work.HandedIn):
             raise _strange(result)
@@ -276,7 +275,7 @@ class _SnapshotContext:
         """Have a process of the person's write it into a file of ours, which the caller closes."""
         packed = cast(IO[bytes], tempfile.TemporaryFile())
         try:
-            with _opened(self._tree) as tree:
+            with opened(self._tree) as tree:
                 request = work.Pack(recipe=recipe, beside=dict(beside))
                 await self._workers.call(self._account, request, (tree, packed.fileno()))
             packed.seek(0)
@@ -306,18 +305,6 @@ def _touch(tree: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    try:
-        descriptor = os.open(path, _FOLDER)
-    except OSError as error:
-        raise LabboxError("not_found", f"cannot open {path.name}: {error.strerror}") from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _strange(result: work.Result) -> LabboxError:

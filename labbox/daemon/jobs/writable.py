@@ -18,6 +18,7 @@ from labbox.daemon.containers import layers
 from labbox.daemon.containers.layers import COPY, UPPER, Layer
 from labbox.daemon.jobs import results
 from labbox.daemon.jobs.handed import Handed, tree
+from labbox.daemon.jobs.opening import FOLDER, opened
 from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
 from labbox.files.leavings import Leavings
@@ -34,7 +35,6 @@ _MOST_COPIED: Final = GIB  # bytes of code that are copied for a run where there
 _MOST_FILES: Final = 10_000  # that come back
 CODE, BESIDE = "code", "project"  # the layers, and the folders in the results that they come back to
 PROJECT: Final = "/project"  # the whole folder, where more stands in it than code and input
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Overlays:
@@ -91,7 +91,7 @@ async def _copy(parts: Parts, account: Account, layer: Layer) -> None:
         return
     making = layer.changes / "making"
     await parts.in_thread(_empty, making, account)
-    with _opened(layer.tree) as source, _opened(making) as target:
+    with opened(layer.tree) as source, opened(making) as target:
         async with asyncio.timeout(_WORKER):
             await parts.folders.copy_tree(account, source, target, most_bytes=_MOST_COPIED)
     await parts.in_thread(making.rename, layer.written)
@@ -113,7 +113,7 @@ def open_written(spool: Path) -> Iterator[tuple[int, ...]]:
         found: list[int] = []
         for name in (f"{layer}/{side}" for layer in (CODE, BESIDE) for side in (UPPER, COPY)):
             try:
-                descriptor = os.open(spool / name, _FOLDER)
+                descriptor = os.open(spool / name, FOLDER)
             except FileNotFoundError:
                 continue
             stack.callback(os.close, descriptor)
@@ -155,7 +155,7 @@ async def _bring_back(
         return Leavings()
     await parts.in_thread(results.make_owned, target, account)
     try:
-        with _opened(written) as source, _opened(layer.tree) as snapshot, _opened(target) as there:
+        with opened(written) as source, opened(layer.tree) as snapshot, opened(target) as there:
             async with asyncio.timeout(_WORKER):
                 left = await parts.folders.bring_back(
                     account,
@@ -189,15 +189,3 @@ def _sentences(place: str, target: str, left: Leavings, most: int) -> list[str]:
 
 def _named(names: tuple[str, ...], count: int) -> str:
     return f" ({', '.join(names)}{', …' if count > len(names) else ''})" if names else ""
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    try:
-        descriptor = os.open(path, _FOLDER)
-    except OSError as error:
-        raise LabboxError("not_found", f"cannot open {path.name}: {error.strerror}") from error
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
