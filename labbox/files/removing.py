@@ -6,6 +6,7 @@ from.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -23,6 +24,9 @@ Enter = Callable[[int], list[str]]
 Leave = Callable[[int, str], None]
 """Told the open parent and the name of a folder with which all is done."""
 
+Opening = Callable[[int, str], int]
+"""Opens a folder by its name in an open one; OSError where it cannot be."""
+
 
 class Usage(Value):
     """What is below a folder: `size` in bytes on disk, each inode once; `closed` folders were not read."""
@@ -33,9 +37,14 @@ class Usage(Value):
 
 
 def usage_below(descriptor: int, tick: Tick, *, of: int | None = None) -> Usage:
-    """Count everything below an open folder, without leaving its file system; `of`: what is this uid's."""
+    """Count everything below an open folder, without leaving its file system; `of`: what is this uid's.
+
+    Folders that the caller has closed to itself hide nothing: each is open to its owner while it is counted
+    (where that is cut off, it stays so).
+    """
     counting = _Counting(os.fstat(descriptor).st_dev, tick, of)
-    visit(descriptor, counting.enter, lambda _parent, _name: None, counting.skip)
+    visit(descriptor, counting.enter, counting.leave, counting.skip, counting.open)
+    counting.close_again(descriptor)
     return Usage(files=counting.files, size=counting.size, closed=counting.closed)
 
 
@@ -66,13 +75,46 @@ class _Counting:
         self._of = of
         self._device, self._tick = device, tick
         self._linked: set[int] = set()
+        self._modes: dict[tuple[int, int], int] = {}  # of folders that are open for as long as it takes
+
+    def open(self, parent: int, name: str) -> int:
+        """Open a folder, whatever its owner has closed."""
+        with suppress(PermissionError):
+            return os.open(name, _FLAGS, dir_fd=parent)
+        found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        self._modes[found.st_dev, found.st_ino] = stat.S_IMODE(found.st_mode)
+        os.chmod(name, stat.S_IMODE(found.st_mode) | 0o500, dir_fd=parent)  # follows links, to its own alone
+        return os.open(name, _FLAGS, dir_fd=parent)
+
+    def leave(self, parent: int, name: str) -> None:
+        """All of a folder is counted."""
+        if self._modes:
+            with suppress(OSError):  # it is not there any more
+                folder = os.open(name, _FLAGS, dir_fd=parent)
+                try:
+                    self.close_again(folder)
+                finally:
+                    os.close(folder)
+
+    def close_again(self, folder: int) -> None:
+        """Give a folder back the mode that it had."""
+        mode = self._modes.pop(_identity(folder), None)
+        if mode is not None:
+            os.fchmod(folder, mode)
 
     def enter(self, folder: int) -> list[str]:
+        """Count what is in a folder, and name the folders in it."""
+        about = os.fstat(folder)
+        if about.st_mode & 0o500 != 0o500 and about.st_uid == os.geteuid():
+            self._modes[about.st_dev, about.st_ino] = stat.S_IMODE(about.st_mode)
+            os.fchmod(folder, stat.S_IMODE(about.st_mode) | 0o500)
         below: list[str] = []
         with os.scandir(folder) as entries:
             for entry in entries:
                 self._tick()
-                with suppress(FileNotFoundError):
+                with suppress(FileNotFoundError, PermissionError):
                     if self._count(entry.stat(follow_symlinks=False)):
                         below.append(entry.name)
         return below
@@ -113,6 +155,10 @@ def _empty(folder: int, tick: Tick) -> list[str]:
     return below
 
 
+def _open_plainly(parent: int, name: str) -> int:
+    return os.open(name, _FLAGS, dir_fd=parent)
+
+
 def _open_writable(parent: int, name: str) -> int:
     """Open a folder that is to be emptied, giving its owner the right to do so."""
     try:
@@ -130,8 +176,15 @@ def _identity(descriptor: int) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def visit(top: int, enter: Enter, leave: Leave, skip: Callable[[str], None] | None) -> None:
+def visit(
+    top: int,
+    enter: Enter,
+    leave: Leave,
+    skip: Callable[[str], None] | None,
+    opening: Opening | None = None,
+) -> None:
     """Enter every folder below `top`, depth first; without `skip`, folders are opened to be emptied."""
+    opening = opening or (_open_plainly if skip else _open_writable)
     present = os.dup(top)
     try:
         way = [(_identity(present), "", enter(present))]
@@ -140,7 +193,7 @@ def visit(top: int, enter: Enter, leave: Leave, skip: Callable[[str], None] | No
             if waiting:
                 child = waiting.pop()
                 try:
-                    below = os.open(child, _FLAGS, dir_fd=present) if skip else _open_writable(present, child)
+                    below = opening(present, child)
                 except OSError:
                     if skip is None:
                         raise

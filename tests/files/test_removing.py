@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,36 @@ def test_any_depth_is_counted_and_removed(tmp_path: Path, top: int) -> None:
     assert usage_below(top, lambda: None).files == 1
     remove_below(top, "down", lambda: None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.root
+@pytest.mark.attack("S10")
+@pytest.mark.parametrize("mode", [0o000, 0o100, 0o200, 0o300, 0o400, 0o444, 0o600, 0o644, 0o2070, 0o1000])
+@pytest.mark.parametrize("where", ["", "a", "a/b", "a/b/c"])
+def test_no_mode_of_a_folder_hides_what_its_owner_stores(
+    tmp_path: Path, mode: int, where: str, tried: Callable[..., None]
+) -> None:
+    tried()
+    home = tmp_path / "home"
+    (home / "a/b/c").mkdir(parents=True)
+    for name in ("one", "a/two", "a/b/three", "a/b/c/four"):
+        (home / name).write_bytes(b"x" * 100_000)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, 73123, 73123)
+    tmp_path.chmod(0o755)
+    (home / where).chmod(mode)
+    top = os.open(home, os.O_RDONLY)
+    try:
+        os.setegid(73123)
+        os.seteuid(73123)
+        found = usage_below(top, lambda: None)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.close(top)
+    assert (found.files, found.closed) == (4, 0)
+    assert found.size >= 400_000
+    assert (home / where).stat().st_mode & 0o7777 == mode
 
 
 def test_closed_folders_are_opened_to_be_removed(tmp_path: Path, top: int) -> None:
