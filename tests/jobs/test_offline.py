@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from pathlib import Path
 
@@ -149,13 +150,26 @@ def test_what_tells_of_nothing_lacking_is_left_as_it_is(said: str, tmp_path: Pat
     assert with_lack_named(ended(), tmp_path) == ended()
 
 
+def _debian_names() -> set[str]:
+    """The names of all packages of the Debian that this machine has."""
+
+    def known() -> set[str]:
+        done = subprocess.run(["apt-cache", "pkgnames"], capture_output=True, text=True, timeout=60)
+        return set(done.stdout.split())
+
+    if len(known()) < 50_000:  # its lists are not here yet
+        subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=True, timeout=110)
+    return known()
+
+
 def test_what_is_hinted_is_in_debian() -> None:
-    done = subprocess.run(["apt-cache", "pkgnames"], capture_output=True, text=True, timeout=60)
-    if done.returncode or len(names := set(done.stdout.split())) < 50_000:
-        pytest.skip("the lists of Debian's packages are not here: apt-get update")
+    names = _debian_names()
     hinted = {*lacking._PROGRAMS.values(), *lacking._LIBRARIES.values(), *lacking._SAME_NAME}
     hinted |= {f"r-cran-{name}" for name in existing._R_CRAN} | {
         f"r-bioc-{name}" for name in existing._R_BIOC
     }
     hinted |= {f"octave-{name}" for name in existing._OCTAVE}
-    assert hinted <= names
+    missing = hinted - names
+    if platform.freedesktop_os_release()["VERSION_CODENAME"] == "bookworm":  # what jobs run in
+        assert not missing
+    assert len(missing) <= len(hinted) / 20, missing
