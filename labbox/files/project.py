@@ -199,7 +199,9 @@ class _Looking:
             language_of=lambda name: language(read_plain(code_at, name, _NOTEBOOK) or b""),
         )
         choice, shell = self._as_written(choice, code_at)
+        choice, converted = self._in_plain(choice, code.listing, code_at, prefix)
         self._findings += choice.findings
+        self._check_encodings(code.listing, converted, code_at, prefix)
         self._check_code(code.listing, choice, code_at, prefix)
         found = self._with_script(understood.found, choice, code_at, prefix)
         self._findings += found.findings
@@ -385,7 +387,6 @@ class _Looking:
                     "move data to input/",
                     name,
                 )
-        self._check_encodings(listing, choice, code, prefix)
         if choice.entry is None:
             return
         name = prefix + choice.entry
@@ -397,33 +398,45 @@ class _Looking:
         if (said := batchlines.told(plain_text(head))) is not None:
             self._warn(f"{name}: {said[0]}", said[1], name)
         first, newline, _ = head.partition(b"\n")
-        if is_marked(head) and name.endswith((".sh", ".R")):
+        if is_marked(head) and name.endswith((".sh", ".R")) and not is_utf16(head):
             self._ok(f"{name} is read as Windows saves it")
         elif newline and b"\r\n" in head and first.startswith(b"#!") and not name.endswith(_READING_ENDS):
             hint = f"convert it: sed -i 's/\\r$//' {name}"
             self._warn(f"{name} has Windows line endings, at which shells fail", hint, name)
 
-    def _check_encodings(self, listing: Listing, choice: Choice, code: int, prefix: str) -> None:
-        """Programs in UTF-16, which none of those reads that run them; of some entries a copy is made."""
-        run = {choice.entry, *choice.command}
+    def _in_plain(
+        self, choice: Choice, listing: Listing, code: int, prefix: str
+    ) -> tuple[Choice, str | None]:
+        """With what runs of a program that somebody's own command names in UTF-16; and what is made plain."""
+        words = {word.removeprefix("./").removeprefix(prefix): word for word in choice.command}
+        files = (one.path for one in listing.files() if one.path in words and one.path.endswith(_PROGRAMS))
+        for path in files if choice.entry is None else (choice.entry,):
+            head = read_plain(code, path, 4) or b""
+            if is_utf16(head):
+                name = visible_line(prefix + path)
+                text = f"{name} is in UTF-16, as PowerShell's > writes it: what runs is made UTF-8"
+                if choice.entry is None:
+                    choice = choice._replace(command=as_saved(choice.command, words[path], head))
+                said = Finding(level="ok", text=text)
+                return choice._replace(findings=(*choice.findings, said)), path
+        return choice, choice.entry
+
+    def _check_encodings(self, listing: Listing, runs: str | None, code: int, prefix: str) -> None:
+        """Programs beside the one that runs: nothing makes a plain copy of them."""
         programs = (one.path for one in listing.files() if one.path.endswith(_PROGRAMS))
         for path in islice(programs, _MOST_PROGRAMS):
-            head = read_plain(code, path, 4) or b""
-            made_plain = path == choice.entry and path.endswith((".sh", ".R")) and is_marked(head)
-            if path.endswith(".sh") and path != choice.entry:
-                self._check_ends(code, path, prefix)
-            if not is_utf16(head) or made_plain:
+            if path == runs:
                 continue
             name = visible_line(prefix + path)
-            why = "is in UTF-16, as PowerShell's > writes it: what runs it reads UTF-8"
-            hint = (
-                f"save it as UTF-8: iconv -f UTF-16 -t UTF-8; in PowerShell:"
-                f" (Get-Content {name}) | Set-Content -Encoding utf8 {name}"
-            )
-            if path in run or prefix + path in run:
-                self._error(f"cannot run {name}: it {why}", hint, name)
-            else:
-                self._warn(f"{name} {why}", hint, name)
+            if is_utf16(read_plain(code, path, 4) or b""):
+                hint = (
+                    f"save it as UTF-8: iconv -f UTF-16 -t UTF-8; in PowerShell:"
+                    f" (Get-Content {name}) | Set-Content -Encoding utf8 {name}"
+                )
+                text = f"{name} is in UTF-16, as PowerShell's > writes it: what runs it reads UTF-8"
+                self._warn(text, hint, name)
+            elif path.endswith(".sh"):
+                self._check_ends(code, path, prefix)
 
     def _check_ends(self, code: int, path: str, prefix: str) -> None:
         """A shell script that another one calls: nothing makes a plain copy of it."""

@@ -473,28 +473,37 @@ def test_requirements_from_powershell_are_read(lab: Any) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("name", ["app.py", "app.m", "code/app.py"])
-def test_a_program_in_utf16_is_refused_with_the_way_out(lab: Any, name: str, encoding: str) -> None:
-    lab.project({name: "print(1)\r\n".encode(encoding)})
+@pytest.mark.parametrize("name", ["app.py", "app.m", "app.R", "run.sh", "code/app.py", "code/run.sh"])
+def test_a_program_in_utf16_runs_with_a_note(lab: Any, name: str, encoding: str) -> None:
+    lab.project({name: "x = 1\r\n".encode(encoding)})
     found = lab.plan()
-    assert found.plan is None
-    (error,) = [one for one in found.inspection.findings if one.level == "error"]
-    assert f"cannot run {name}: it is in UTF-16, as PowerShell's > writes it" in error.text
-    assert "iconv -f UTF-16 -t UTF-8" in error.hint
-    assert f"Set-Content -Encoding utf8 {name}" in error.hint
+    assert found.plan is not None, texts(found.inspection.findings)
+    assert "iconv -f UTF-16" in " ".join(found.plan.command)
+    assert f"{name} is in UTF-16, as PowerShell's > writes it: what runs is made UTF-8" in texts(
+        found.inspection.findings
+    )
+    assert not lab.warnings()
 
 
-def test_what_a_command_names_is_looked_at_and_modules_are_warned_of(lab: Any) -> None:
+@pytest.mark.parametrize("word", ["fit.py", "./fit.py", "code/fit.py"])
+def test_what_a_command_names_is_looked_at_and_modules_are_warned_of(lab: Any, word: str) -> None:
     powershell = "x = 1\r\n".encode("utf-16")
+    folder = "" if word != "code/fit.py" else "code/"
     lab.project(
-        {"job.toml": 'command = ["python", "fit.py"]\n', "fit.py": powershell, "more/help.py": powershell}
+        {
+            "job.toml": f'command = ["python", "{word}", "--table", "table.csv"]\n',
+            f"{folder}fit.py": powershell,
+            f"{folder}table.csv": powershell,
+            f"{folder}more/help.py": powershell,
+        }
     )
     found = lab.plan()
-    assert found.plan is None
-    levels = {one.file: one.level for one in found.inspection.findings if "UTF-16" in one.text}
-    assert levels == {"fit.py": "error", "more/help.py": "warning"}
-    lab.project({"job.toml": 'command = ["python", "fit.py"]\n', "fit.py": "x = 1\n"})
-    assert lab.plan().plan is not None
+    assert found.plan is not None
+    assert found.plan.command[-4:] == ("python", word, "--table", "table.csv")
+    levels = {one.file: one.level for one in found.inspection.findings if "UTF-16" in one.text and one.file}
+    assert levels == {f"{folder}more/help.py": "warning"}
+    lab.project({f"{folder}fit.py": "x = 1\n"})
+    assert lab.plan().plan.command == ("python", word, "--table", "table.csv")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

@@ -86,6 +86,29 @@ def test_a_script_of_sh_as_powershell_saves_it_runs(ada: Person, box: Box) -> No
     assert "ran ü as run.sh u" in done.stdout
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_programs_as_powershell_saves_them_run(ada: Person, box: Box, encoding: str) -> None:
+    python = (
+        "import sys\nfrom pathlib import Path\nimport beside\n"
+        "print('ran ü', beside.X, Path(__file__).with_name('notes.txt').exists(), sys.argv)\n"
+    )
+    for number, (name, text, command, says) in enumerate(
+        (
+            ("app.py", python, "", "ran ü 1 True ['app.py']"),
+            ("fit.py", python, 'command = ["python", "fit.py", "two"]\n', "ran ü 1 True ['fit.py', 'two']"),
+            ("app.m", "beside\n", "", "ran too"),
+        )
+    ):
+        files = {"notes.txt": "", "beside.py": "X = 1\n", "beside.m": "disp('ran too')\n"}
+        folder = box.put(
+            "ada", f"wide-{number}-{encoding}", files | ({"job.toml": command} if command else {})
+        )
+        (box.state / "homes" / "ada" / folder / name).write_bytes(text.replace("\n", "\r\n").encode(encoding))
+        done = ada.run("job", "submit", folder, "--follow", timeout=280)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert says in done.stdout
+
+
 def test_octave_ends_without_a_false_error(ada: Person) -> None:
     ada.project("octave-good", {"app.m": "disp('fine')\n"})
     done = ada.run("job", "submit", "octave-good", "--follow", timeout=280)
