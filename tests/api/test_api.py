@@ -182,6 +182,9 @@ def test_changes_leave_a_trail_with_who_and_whence(
 def test_bad_requests_get_a_sentence_each(served: Served) -> None:
     for method, path, body, status, words in (
         ("POST", "/v1/jobs", b"{", 422, "cannot read the request"),
+        ("POST", "/v1/jobs", b"[" * 10_000, 422, "cannot read the request"),
+        ("POST", "/v1/jobs", b'{"a":' * 10_000, 422, "cannot read the request"),
+        ("POST", "/v1/jobs", b'{"a":' * 100_000, 422, "cannot read the request"),
         ("POST", "/v1/jobs", b'{"cpus": "many"}', 422, "$.cpus"),
         ("POST", "/v1/jobs", b'{"cpu": 2}', 422, "unknown field `cpu`"),
         ("POST", "/v1/users", b'{"name": "eve", "root": true}', 422, "unknown field `root`"),

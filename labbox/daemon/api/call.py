@@ -76,7 +76,7 @@ class Call:
             if len(data) > SMALL_BODY:
                 _check_parts(data)
             strict = msgspec.json.decode(data or b"{}", type=_strict(kind))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:  # nested without end
             raise LabboxError(
                 "invalid",
                 f"cannot read the request: {str(error)[:_SHOWN]}",
