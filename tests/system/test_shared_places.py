@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from harness import Box, ssh_options
-from person import Person
+from harness import Box, Terminal, ssh_options
+from person import Person, wait_for
+
+from labbox.model import JobState
 
 pytestmark = [pytest.mark.root]
 
@@ -226,9 +228,54 @@ def by_sftp_rename(box: Box, mine: Path, _place: str, top: Path) -> Path:
     return top / "put"
 
 
+def in_panes(box: Box, mine: Path, place: str, key: bytes, title: str) -> None:
+    """What a key does with the folder in one pane, where the other stands in the place."""
+    home = box.state / "homes" / "ada"
+    folder = home / "pane"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    os.chown(folder, home.stat().st_uid, home.stat().st_uid)
+    at_home(box, mine, "pane/mine")
+    jobs = box.client("ada")
+    before = {job.id for job in jobs.list_jobs().jobs}
+    terminal = Terminal(box.ssh("ada", tty=True))
+    try:
+        terminal.wait_for("Modified", "Quit")
+        for target, shown in ((f"{place}/", f"▸{place}/"), ("~/pane", "▸~/pane")):
+            os.write(terminal.fd, b"\t")
+            terminal.drain()
+            terminal.reach(b"\x1bc", "Go to")
+            terminal.reach(f"{target}\r".encode(), shown)
+            terminal.drain()
+        os.write(terminal.fd, b"\x1b[B")
+        terminal.drain()
+        terminal.reach(key, title)
+        terminal.drain()
+        os.write(terminal.fd, b"\r")
+        wait_for(
+            lambda: any(
+                job.state is JobState.SUCCEEDED and job.id not in before for job in jobs.list_jobs().jobs
+            )
+        )
+    finally:
+        terminal.close()
+
+
+def by_f5(box: Box, mine: Path, place: str, top: Path) -> Path:
+    in_panes(box, mine, place, b"\x1b[15~", "Copy")
+    return top / "mine"
+
+
+def by_f6(box: Box, mine: Path, place: str, top: Path) -> Path:
+    in_panes(box, mine, place, b"\x1b[17~", "Move")
+    assert not (box.state / "homes" / "ada" / "pane" / "mine").exists()
+    return top / "mine"
+
+
 WAYS: tuple[Way, ...] = (
     by_copying, by_copying_a_file, by_moving, by_syncing, by_unpacking, by_packing, by_making_a_folder,
     by_rsync,    by_rsync_with_protected_words, by_scp, by_old_scp, by_sftp_keeping, by_sftp, by_sftp_rename,
+    by_f5, by_f6,
 )  # fmt: skip
 
 
