@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from labbox.daemon.jobs.ports import Reach
 from labbox.daemon.jobs.submit import PATIENCE
 from labbox.errors import LabboxError
 from labbox.model import Conflict, JobKind, JobSpec, JobState, ReasonCode, TransferVerb
@@ -127,6 +128,11 @@ async def test_job_toml_says_where_the_output_goes(lab: Lab) -> None:
     here = await submit(lab, "study")
     (deliver,) = (await show(lab, here.id)).before
     assert (await show(lab, deliver)).spec.transfer.target == "project:atlas/results"  # type: ignore[union-attr]
+    lab.folders.projects["wrong"] = msgspec.structs.replace(
+        lab.folders.projects["study"], asked=JobSpec(deliver="project:closed/results")
+    )
+    with pytest.raises(LabboxError, match="you are in no project of that name"):
+        await submit(lab, "wrong")
     there = await submit(lab)
     for number in (0, 1):
         worker = await lab.transfers.worker(number)
@@ -135,6 +141,24 @@ async def test_job_toml_says_where_the_output_goes(lab: Lab) -> None:
     await lab.ended(there.id)
     (deliver,) = (await show(lab, there.id)).before
     assert (await show(lab, deliver)).job.after == (there.id,)
+
+
+async def test_who_has_left_a_project_delivers_nothing_into_it(lab: Lab) -> None:
+    runs = [await submit(lab, "study", deliver=f"{place}/x") for place in ("project:atlas", "shared:")]
+    lab.transfers.at_once = True
+    for run in runs:
+        await lab.ended(run.id)
+    lab.transfers.folders = Reach()
+    for run, why in zip(runs, ("you are in no project of that name", "has no shared folder"), strict=True):
+        with pytest.raises(LabboxError, match=why):
+            await lab.jobs.rerun(lab.account("ada"), run.id, JobEdit(), "test")
+    lab.folders.projects["study"] = msgspec.structs.replace(
+        lab.folders.projects["study"], asked=JobSpec(deliver="project:atlas/results")
+    )
+    lab.transfers.at_once = False
+    fetched = await submit(lab)
+    await arrive(lab, fetched, worker=2)
+    assert "you are in no project of that name" in (await lab.ended(fetched.id)).reason.text
 
 
 async def test_another_run_takes_what_was_handed_in_and_a_fresh_one_fetches(lab: Lab) -> None:
@@ -168,6 +192,8 @@ async def test_a_look_at_a_folder_elsewhere_says_what_will_be_done(lab: Lab) -> 
         ({"array": (1, 1)}, "indexes must be different"),
         ({"deliver": "ftp:/x"}, "there is no kind of place"),
         ({"deliver": "job:1/output"}, "cannot deliver to job:1/output"),
+        ({"deliver": "project:closed/x"}, "cannot deliver to project:closed/x: you are in no project"),
+        ({"path": "study", "deliver": "project:closed/x"}, "you are in no project of that name"),
         ({"cpus": 1e6}, "it needs 1e"),
         ({"path": "sftp://"}, "cannot use the location"),
         ({"array": tuple(range(1001)), "deliver": "~/x"}, "cannot deliver the output of 1001 elements"),

@@ -93,6 +93,7 @@ async def chain(
     if source is None:
         raise AssertionError("only for folders elsewhere")
     run = msgspec.structs.replace(_run_order(parts, account, spec, source), alone=alone)
+    await submitting.check_delivery(parts, account, run.spec)
     await parts.storage.check(account)
     at, day = parts.clock.now(), parts.clock.day()
 
@@ -223,6 +224,7 @@ class Arrivals:
         finally:
             os.close(folder)
         order = submitting.complete(self._parts, account, spec, project)
+        await submitting.check_delivery(self._parts, account, order.spec)
         if order.elements != expand.elements(spec, self._parts.settings.max_array):
             raise LabboxError(
                 "invalid",

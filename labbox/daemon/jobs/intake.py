@@ -136,6 +136,7 @@ class Intake:
         return Taken(rows[0])
 
     async def _store(self, owner: Account, order: submitting.Order, *, by: str, origin: str) -> Taken:
+        await submitting.check_delivery(self._parts, owner, order.spec)
         at, day = self._parts.clock.now(), self._parts.clock.day()
         rows = await self._parts.store.write(
             lambda connection: submitting.store(

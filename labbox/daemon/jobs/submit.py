@@ -284,6 +284,27 @@ def with_delivery(spec: JobSpec) -> JobSpec:
     return msgspec.structs.replace(spec, deliver=str(target))
 
 
+async def check_delivery(parts: Parts, account: Account, spec: JobSpec) -> None:
+    """LabboxError where the output would go into a project of others, or where all share and nobody does."""
+    if spec.deliver is None:
+        return
+    target = parse(spec.deliver)
+    reach = await parts.transfers.reach(account)
+    if target.kind is Kind.PROJECT and target.host not in reach.projects:
+        yours = ", ".join(sorted(reach.projects))
+        raise LabboxError(
+            "not_found",
+            f"cannot deliver to {target.shown()}: you are in no project of that name",
+            f"yours: {yours}" if yours else "ask whoever runs the box to let you into it",
+        )
+    if target.kind is Kind.SHARED and not reach.shared:
+        raise LabboxError(
+            "not_found",
+            f"cannot deliver to {target.shown()}: this box has no shared folder",
+            "whoever runs the box can set one up",
+        )
+
+
 def store_delivery(
     connection: Connection,
     parts: Parts,
