@@ -77,7 +77,7 @@ async def test_a_debian_package_that_does_not_exist(box: Any) -> None:
     assert (caught.value.code, bool(caught.value.hint)) == ("invalid", True)
 
 
-@pytest.mark.parametrize("line", ["$(id)", "-o", "a;b", "A", "--help", "x|y", "ü"])
+@pytest.mark.parametrize("line", ["$(id)", "-o", "a`b`", "a&b", "a;$b", "A", "--help", "x|y", "ü"])
 def test_what_is_no_package_name_never_reaches_a_shell(line: str) -> None:
     with pytest.raises(LabboxError, match=r"line 2 of apt\.txt"):
         asked(("apt", f"ffmpeg\n{line}\n"))
