@@ -56,3 +56,30 @@ def test_a_missing_file_is_named_in_words(make_run: Callable[..., RunSpec], tmp_
     told = start_error(make_run("true"), LabboxError("invalid", words))
     assert "/bin/busybox is not there" in told.message
     assert "bind source" not in told.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "failed to start shim: mkdir /run/x/io.containerd.runtime.v2.task/moby/1f: file exists: unknown",
+        "id already in use",
+        "runc create failed: container with given ID already exists: unknown",
+    ],
+)
+def test_a_start_that_the_engine_was_killed_over_is_tried_again(
+    make_run: Callable[..., RunSpec], words: str
+) -> None:
+    told = start_error(make_run("true"), LabboxError("internal", words))
+    assert (told.code, "which was killed" in told.message) == ("unavailable", True)
+    other = start_error(make_run("true"), LabboxError("internal", "mkdir /x: file exists"))
+    assert other.code == "internal"
+
+
+async def test_what_runs_without_the_engines_knowledge_can_be_ended(
+    following: Any, make_run: Callable[..., RunSpec]
+) -> None:
+    run = make_run("sleep", "1000")
+    await following.engine.create_and_start(run)
+    following.engine._groups.end(run.name)
+    state = await following.engine.wait(run.name)
+    assert state.exit_code == 137

@@ -88,7 +88,7 @@ def put(box: Box, way: str, large: Path, folder: Path) -> None:
         for number in range(300):
             (folder / str(number)).write_bytes(data[number * MIB : (number + 1) * MIB])
         subprocess.run(
-            ["rsync", "-r", "--bwlimit=40m", "-e", shell, f"{folder}/", f"{there}many/"],
+            ["rsync", "-r", "--bwlimit=15m", "-e", shell, f"{folder}/", f"{there}many/"],
             capture_output=True,
             timeout=90,
             check=False,

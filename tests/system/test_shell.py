@@ -137,7 +137,7 @@ def test_the_verb_on_a_terminal_follows_the_window_too(ada: Person, login: Login
     refused = ada.run("job", "shell", number)
     assert refused.returncode == 1
     assert f"cannot open a shell in job {number}: it has ended already" in refused.stderr
-    assert f"hint: labbox job rerun {number} " in refused.stderr
+    assert f"hint: ssh … job rerun {number} " in refused.stderr
 
 
 def test_i_hands_lines_to_the_run_and_ends_its_input(ada: Person, login: Login) -> None:

@@ -7,9 +7,11 @@ drivers.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -66,6 +68,16 @@ class Groups:
             peak_memory=_number(self._folder("memory", name) / "memory.max_usage_in_bytes"),
             memory=_number(self._folder("memory", name) / "memory.usage_in_bytes"),
         )
+
+    def end(self, name: str) -> None:
+        """Kill what runs of a run of which the engine knows nothing."""
+        if not self.usable:
+            return
+        for hierarchy in self._hierarchies():
+            for file in self._folder(hierarchy, name).rglob("cgroup.procs"):
+                with contextlib.suppress(OSError):
+                    for pid in file.read_text().split():
+                        os.kill(int(pid), signal.SIGKILL)
 
     def remove(self, name: str) -> list[Path]:
         """Forget a run whose container is gone; what is still in use stays.

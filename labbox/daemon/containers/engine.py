@@ -34,7 +34,7 @@ from labbox.daemon.containers.run import (
     openings,
 )
 from labbox.daemon.containers.shell import Shell, open_shell
-from labbox.daemon.containers.starting import remove, start, start_error, sweep_volumes
+from labbox.daemon.containers.starting import is_held, remove, start, start_error, sweep_volumes
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
@@ -277,6 +277,8 @@ class Engine:
         except LabboxError as error:
             if error.code != "unavailable":
                 self._gpus.free(run.name)
+            if is_held(error):  # and may have begun: what comes next is another container
+                await asyncio.to_thread(self._groups.end, run.name)
             raise start_error(run, error) from error
         if run.hosts and not run.network:
             state = await self.inspect(run.name)

@@ -79,6 +79,11 @@ def sweep_volumes(api: docker.APIClient, label: str, containers: Collection[str]
             remove_volumes(api, name)
 
 
+_HELD: Final = re.compile(
+    r"start shim: mkdir .*: file exists|id already in use|container with (that|given) id already exists"
+    r"|task \S+: already exists",
+    re.IGNORECASE,
+)
 _MISSING: Final = re.compile(r"bind source path does not exist: (\S+)")
 
 
@@ -96,6 +101,11 @@ def _named(api: docker.APIClient, name: str) -> ContainerState:
             time.sleep(0.01)
 
 
+def is_held(error: LabboxError) -> bool:
+    """Whether an engine that was killed over a start does not know what became of it, and starts nothing."""
+    return _HELD.search(error.message) is not None
+
+
 def start_error(run: RunSpec, error: LabboxError) -> LabboxError:
     """The engine's words with what they mean for the person whose run it was."""
     if error.code == "not_found" and "image" in error.message.lower():
@@ -107,6 +117,12 @@ def start_error(run: RunSpec, error: LabboxError) -> LabboxError:
             "unavailable",
             f"cannot start {run.name}: the engine has no docker-init",
             "apt-get install tini on the box",
+        )
+    if is_held(error):
+        return LabboxError(
+            "unavailable",
+            f"cannot start {run.name}: the engine, which was killed, still holds the beginning of it",
+            "it is tried again by itself",
         )
     missing = _MISSING.search(error.message)
     if missing is not None:
