@@ -42,7 +42,7 @@ def refusal(state: Path) -> Callable[..., str]:
     def refused(*options: str, where: Path = state) -> str:
         words = ["up", "--state", str(where), "--ssh", "127.0.0.1:0", *options]
         done = subprocess.run(
-            [sys.executable, "-m", "labbox", *words], capture_output=True, text=True, timeout=30
+            [sys.executable, "-P", "-m", "labbox", *words], capture_output=True, text=True, timeout=30
         )
         assert done.returncode == 1, done
         assert done.stdout == ""

@@ -46,7 +46,7 @@ HEAVY = (
 
 def entry(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "labbox", *words],
+        [sys.executable, "-P", "-m", "labbox", *words],
         capture_output=True,
         text=True,
         timeout=30,
@@ -72,7 +72,7 @@ def test_job_list_takes_a_quarter_of_a_second_at_most(served: Served) -> None:
     """The best of several, and without the time in line for a processor: others use the same cores."""
     taken = []
     for _ in range(5):
-        code, seconds = own_seconds([sys.executable, "-m", "labbox", "job", "list"])
+        code, seconds = own_seconds([sys.executable, "-P", "-m", "labbox", "job", "list"])
         assert code == 0
         taken.append(seconds)
     assert min(taken) <= 0.25
@@ -151,7 +151,10 @@ def test_a_reader_who_leaves_is_no_error(served: Served, labbox: Run) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
-        [sys.executable, "-m", "labbox", "job", "list"], stdout=writer, stderr=subprocess.PIPE, timeout=30
+        [sys.executable, "-P", "-m", "labbox", "job", "list"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=30,
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
@@ -160,7 +163,10 @@ def test_a_reader_who_leaves_is_no_error(served: Served, labbox: Run) -> None:
 def test_a_full_disk_is_a_sentence(served: Served) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "labbox", "job", "list"], stdout=full, stderr=subprocess.PIPE, timeout=30
+            [sys.executable, "-P", "-m", "labbox", "job", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
         )
     assert done.returncode == 1
     assert done.stderr == b"error: cannot write the output: No space left on device\n"
@@ -169,7 +175,7 @@ def test_a_full_disk_is_a_sentence(served: Served) -> None:
 def test_api_carries_raw_bytes(served: Served) -> None:
     request = b"GET /v1/whoami HTTP/1.1\r\nHost: x\r\nLabbox-As: ada\r\nConnection: close\r\n\r\n"
     done = subprocess.run(
-        [sys.executable, "-m", "labbox", "api"], input=request, capture_output=True, timeout=30
+        [sys.executable, "-P", "-m", "labbox", "api"], input=request, capture_output=True, timeout=30
     )
     assert done.returncode == 0
     assert done.stdout.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -215,7 +221,7 @@ def on_a_terminal(words: list[str], until: Callable[[bytes], bool] | None = None
     child, terminal = pty.fork()
     if child == 0:
         os.environ["COLUMNS"] = str(columns)
-        os.execv(sys.executable, [sys.executable, "-m", "labbox", *words])
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "labbox", *words])
     shown = b""
     deadline = time.monotonic() + 60
     while True:

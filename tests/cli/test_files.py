@@ -520,7 +520,7 @@ def test_ctrl_c_asks_and_leaves_the_transfer_running(served: Served) -> None:
         )  # fmt: skip
 
     served.soon(play)
-    command = [sys.executable, "-m", "labbox", "file", "cp", "a", "b", "-T", "--as", "ada"]
+    command = [sys.executable, "-P", "-m", "labbox", "file", "cp", "a", "b", "-T", "--as", "ada"]
 
     def talk(wait: Any, say: Any) -> None:
         wait("412/1000 files")
@@ -611,7 +611,11 @@ def test_from_another_machine_the_same_words_go_by_ssh(
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "labbox", *words], env=env, capture_output=True, text=True, timeout=60
+            [sys.executable, "-P", "-m", "labbox", *words],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
 
     assert ok(run("file", "ls", "far", "--socket", where)) == "one file\n"

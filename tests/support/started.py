@@ -24,6 +24,7 @@ class Box:
             self.process = subprocess.Popen(
                 [
                     sys.executable,
+                    "-P",  # what is installed, not a checkout that people may not enter
                     "-m",
                     "labbox",
                     "up",

@@ -91,7 +91,8 @@ def test_a_job_without_results_and_a_file_that_cannot_be_read_are_named(
 def test_the_verb_does_the_same(ada: Person, away: str, tmp_path: Path) -> None:
     number = ran(ada, "verb", "ln -s missing /output/dangling; ln -s /etc /output/out\n")
     done = subprocess.run(
-        [sys.executable, "-m", "labbox", "--socket", away, "job", "fetch", str(number), tmp_path / "here"],
+        [sys.executable, "-P", "-m", "labbox", "--socket", away,
+         "job", "fetch", str(number), tmp_path / "here"],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "left out, since it leads out of the results: output/out\n")

@@ -102,13 +102,12 @@ class Environments:
         unfinished = await asyncio.to_thread(self._folders.open)
         if unfinished:
             await self._programs.helper({"action": "remove", "folders": unfinished}, seconds=_HELPER_LIMIT)
-        with contextlib.suppress(LabboxError):  # no engine now: nothing of ours can run there either
-            await throwaway.remove_left_behind(self._connection, self._box)
         try:
             async with asyncio.TaskGroup() as group:
                 self._plans.open(group)
                 self._makes.open(group)
                 self._interpreters.probes.open(group)
+                group.create_task(self._remove_left_behind())
                 self._open.set()
                 while True:
                     await self._published.wait()
@@ -116,6 +115,11 @@ class Environments:
                     await self._settle()
         finally:
             self._open.clear()
+
+    async def _remove_left_behind(self) -> None:
+        """Beside the first builds: an engine that imports a large image keeps whoever asks it waiting."""
+        with contextlib.suppress(LabboxError):  # no engine now: nothing of ours can run there either
+            await throwaway.remove_left_behind(self._connection, self._box)
 
     async def _settle(self) -> None:
         """Have what was made flushed, off the way of whoever waits for it."""

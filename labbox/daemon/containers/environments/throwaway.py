@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ _VOLUME: Final = 256 * MIB  # of each folder that an image declares as a volume
 _LONGEST_LINE: Final = 4096  # characters of a line that are kept
 _REMOVE_SECONDS: Final = 30.0
 LABEL: Final = "labbox.throwaway"
+_OURS: Final[set[str]] = set()  # the names of those that this process has begun and not yet removed
 
 
 class Bind(Value):
@@ -70,7 +72,22 @@ async def run(
     LabboxError "unavailable" where the engine does not answer or time is up.
     """
     name = name or f"labbox-throwaway-{os.urandom(6).hex()}"
-    await connection.call(lambda api: _create(api, name, owner, errand, env or {}))
+    _OURS.add(name)
+    try:
+        return await _run(connection, owner, errand, env or {}, say, name)
+    finally:
+        _OURS.discard(name)
+
+
+async def _run(
+    connection: Connection,
+    owner: str,
+    errand: Errand,
+    env: Mapping[str, str],
+    say: Callable[[str], None] | None,
+    name: str,
+) -> Outcome:
+    await connection.call(lambda api: _create(api, name, owner, errand, env))
     try:
         await connection.call(lambda api: api.start(name))
         lines: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -103,8 +120,12 @@ async def remove_left_behind(connection: Connection, owner: str) -> None:
     """Remove containers that an earlier daemon did not live to remove; `owner` names this box."""
 
     def work(api: docker.APIClient) -> None:
-        for container in api.containers(all=True, quiet=True, filters={"label": f"{LABEL}={owner}"}):
-            api.remove_container(container["Id"], force=True, v=True)
+        import docker.errors
+
+        for container in api.containers(all=True, filters={"label": f"{LABEL}={owner}"}):
+            if _OURS.isdisjoint(str(one).removeprefix("/") for one in container["Names"] or ()):
+                with contextlib.suppress(docker.errors.NotFound):  # ours, which has ended meanwhile
+                    api.remove_container(container["Id"], force=True, v=True)
 
     await connection.call(work)
 
