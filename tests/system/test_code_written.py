@@ -12,6 +12,8 @@ import pytest
 from harness import Box
 from person import Person
 
+from labbox.daemon.containers import layers
+
 pytestmark = [pytest.mark.engine, pytest.mark.root]
 
 SCRIPT = """\
@@ -57,17 +59,19 @@ def _results(box: Box, person: str, number: int, ada: Person) -> Path:
 
 def test_what_a_run_leaves_in_its_code_comes_back(ada: Person, box: Box) -> None:
     ada.project("writes", FILES)
+    # copied where the state folder cannot have overlays: a folder that was renamed looks new then
+    left = LEFT if layers.may_overlay(box.state) else LEFT | {"new.d/f.txt"}
     for _ in range(2):  # the snapshot is as it was: the second run finds it so
         done = ada.run("job", "submit", "writes", "--follow")
         assert done.returncode == 0, done.stdout + done.stderr
         number = ada.json("job", "list")["jobs"][0]["id"]
         folder = _results(box, "ada", number, ada)
-        assert _below(folder / "code") == LEFT
+        assert _below(folder / "code") == left
         assert (folder / "code/table.csv").read_text() == "old\nmore\n"
         assert (folder / "code/latest.csv").readlink() == Path("result.csv")
         assert _below(folder / "output") == {"out.txt"}
         said = ada.run("job", "log", str(number)).stdout
-        assert "is in code/ of its results: 8 files" in said and "result.csv" in said
+        assert f"is in code/ of its results: {len(left)} files" in said and "result.csv" in said
         owner = (folder / "code/result.csv").stat()
         assert owner.st_uid == (folder / "output").stat().st_uid != 0
         assert folder.stat().st_uid == 0
