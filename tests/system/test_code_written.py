@@ -200,7 +200,7 @@ def test_a_hundred_thousand_small_files_are_looked_through(ada: Person, box: Box
 
 def test_a_state_folder_without_overlays_copies_the_code(tmp_path: Path) -> None:
     """The upper side of an overlay may not be an overlay itself, as in a box that is a container."""
-    top = Path("/var/tmp") / f"labbox-over-{tmp_path.name}"
+    top = Path(os.environ.get("LABBOX_TEST_DATA", "/var/tmp")) / f"labbox-over-{tmp_path.name}"
     for name in ("lower", "upper", "work", "merged"):
         (top / name).mkdir(parents=True)
     top.chmod(0o755)
