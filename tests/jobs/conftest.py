@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from labbox.custom import Configuration, JobSettings, Settings
+from labbox.daemon.containers import layers
 from labbox.daemon.containers.cgroups import Consumed
 from labbox.daemon.containers.environments import Context, EnvFile, EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.run import RunSpec
@@ -591,6 +592,12 @@ def make_lab(state: Path, **settings: Any) -> Lab:
         clock=FakeClock(),
         settings=JobSettings(**given),
     )
+
+
+@pytest.fixture(autouse=True)
+def _overlays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs get overlays wherever the tests' own folder is: the fake engine mounts nothing."""
+    monkeypatch.setattr(layers, "may_overlay", lambda _folder: True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -200,10 +199,11 @@ def test_a_hundred_thousand_small_files_are_looked_through(ada: Person, box: Box
 
 def test_a_state_folder_without_overlays_copies_the_code(tmp_path: Path) -> None:
     """The upper side of an overlay may not be an overlay itself, as in a box that is a container."""
-    top = Path(os.environ.get("LABBOX_TEST_DATA", "/var/tmp")) / f"labbox-over-{tmp_path.name}"
+    top = Path("/var/tmp") / f"labbox-over-{tmp_path.name}"
+    top.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "labbox-test", top], check=True)
     for name in ("lower", "upper", "work", "merged"):
-        (top / name).mkdir(parents=True)
-    top.chmod(0o755)
+        (top / name).mkdir()
     mount = f"lowerdir={top}/lower,upperdir={top}/upper,workdir={top}/work"
     subprocess.run(["mount", "-t", "overlay", "overlay", "-o", mount, f"{top}/merged"], check=True)
     try:
@@ -220,8 +220,8 @@ def test_a_state_folder_without_overlays_copies_the_code(tmp_path: Path) -> None
         finally:
             running.stop()
     finally:
-        subprocess.run(["umount", f"{top}/merged"], check=True)
-        shutil.rmtree(top)
+        subprocess.run(["umount", f"{top}/merged", top], check=True)
+        top.rmdir()
 
 
 def _nothing_is_left(box: Box, number: int) -> None:
