@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -197,10 +198,9 @@ def test_a_hundred_thousand_small_files_are_looked_through(ada: Person, box: Box
     _nothing_is_left(box, number)
 
 
-def test_a_state_folder_without_overlays_copies_the_code(tmp_path: Path) -> None:
+def test_a_state_folder_without_overlays_copies_the_code() -> None:
     """The upper side of an overlay may not be an overlay itself, as in a box that is a container."""
-    top = Path("/var/tmp") / f"labbox-over-{tmp_path.name}"
-    top.mkdir()
+    top = Path(tempfile.mkdtemp(prefix="labbox-over-", dir="/var/tmp"))
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "labbox-test", top], check=True)
     for name in ("lower", "upper", "work", "merged"):
         (top / name).mkdir()
