@@ -62,6 +62,9 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
     answers = {answer for route in routes if (answer := answer_of(route)) is not None}
     kinds = sorted(bodies | answers | {ErrorBody}, key=lambda kind: kind.__name__)
     _, schemas = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    for schema in schemas.values():
+        if "description" in schema:  # Python takes the indentation out by itself from 3.13 on
+            schema["description"] = inspect.cleandoc(schema["description"])
     for kind in bodies:
         schemas[kind.__name__]["additionalProperties"] = False
     paths: dict[str, dict[str, Any]] = {}

@@ -159,8 +159,9 @@ _EVIL_FILES: dict[str, dict[str, str]] = {
         "labevil-1.0.data/purelib/labvictim.py": "owned = True\n",
     },
     "by .data/data": {
-        "labevil-1.0.data/data/lib/python3.11/site-packages/labvictim-1.0.dist-info/METADATA": _OTHER,
-        "labevil-1.0.data/data/lib/python3.11/site-packages/labvictim.py": "owned = True\n",
+        f"labevil-1.0.data/data/lib/python3.{minor}/site-packages/{name}": text
+        for minor in (11, 13)  # that of the image is one of them
+        for name, text in (("labvictim-1.0.dist-info/METADATA", _OTHER), ("labvictim.py", "owned = True\n"))
     },
     "other case": {"LABVICTIM-1.0.DIST-INFO/METADATA": _OTHER},
     "egg-info": {"labvictim.egg-info/PKG-INFO": _OTHER},
