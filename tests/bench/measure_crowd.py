@@ -52,7 +52,11 @@ def _crowd(box: Box, terminal: Terminal) -> tuple[float, int, list[float]]:
     silent: list[int] = []
     began = time.perf_counter()
     running = [
-        subprocess.Popen(box.ssh("ada", "job", "list"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            ["nice", "-n", "19", *box.ssh("ada", "job", "list")],  # elsewhere they have cores of their own
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         for _ in range(_CROWD)
     ]
 

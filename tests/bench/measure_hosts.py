@@ -4,8 +4,8 @@ The host is OpenSSH's sshd on loopback. Ours is the engine as a worker runs it, 
 time is that of the transfer with the login, the process started. `sftp`'s is the program's whole time: its
 start is small beside it. Peers take turns, the other one first each time, after a round that is not counted.
 
-Copies of the tree stay until all is measured: after 20,000 files were removed, ext4 without a journal spends
-up to ten seconds more on the next 20,000, on whichever side makes them, which hides what the two do.
+The tree and its copies stand on a disk made anew, and stay until all is measured: after 20,000 files were
+removed, ext4 spends up to ten seconds more on the next 20,000, on whichever side makes them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from harness import Sshd, Table, median, need, ssh_options, timed
+from harness import Sshd, Table, fresh_disk, median, need, ssh_options, timed
 
 _TURNS: Final = 3
 _FILES: Final = 20_000
@@ -50,29 +52,27 @@ asyncio.run(main())
 
 def measure(table: Table, _options: argparse.Namespace) -> None:
     need("sftp", "openssh-client")
+    with fresh_disk(16 << 30) as folder, _host(folder) as sshd:
+        _tree(folder)
+        for put, reach in ((True, 0.5), (False, 0.4)):
+            _compare(table, folder, sshd, "tree", f"a tree of {_FILES:,} small files", reach, put=put)
     with tempfile.TemporaryDirectory(prefix="labbox-bench-", dir="/var/tmp") as name:
         folder = Path(name)
-        key = folder / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-        sshd = Sshd(folder / "sshd", key)
-        try:
-            _tree(folder)
-            for put in (True, False):
-                _compare(
-                    table,
-                    folder,
-                    sshd,
-                    "tree",
-                    f"a tree of {_FILES:,} small files",
-                    0.5 if put else 0.4,
-                    put=put,
-                )
-            shutil.rmtree(folder / "tree")
+        with _host(folder) as sshd:
             _large(folder)
             for put in (True, False):
                 _compare(table, folder, sshd, "large", f"one file of {_LARGE >> 30} GiB", 1.3, put=put)
-        finally:
-            sshd.stop()
+
+
+@contextmanager
+def _host(folder: Path) -> Iterator[Sshd]:
+    key = folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    sshd = Sshd(folder / "sshd", key)
+    try:
+        yield sshd
+    finally:
+        sshd.stop()
 
 
 def _tree(folder: Path) -> None:

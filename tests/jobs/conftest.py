@@ -78,6 +78,7 @@ class FakeEngine:
         self.created: list[str] = []
         self.removed: list[str] = []
         self.refuse: LabboxError | None = None
+        self.dies: Callable[[RunSpec], None] | None = None  # over the next start: what was done by then
         self.looks = 0
         self._changed: list[Callable[[], None]] = []
         self._listeners: list[Callable[[str, ContainerState], None]] = []
@@ -112,6 +113,11 @@ class FakeEngine:
             run.spool.mkdir(parents=True, exist_ok=True)
             for name in ("stdout", "stderr"):
                 (run.spool / name).touch()
+            if self.dies is not None:
+                (begun, self.dies), state = (self.dies, None), ContainerState(status="created")
+                self.containers[run.name] = FakeContainer(run, state)
+                begun(run)
+                await asyncio.Event().wait()  # there is no answer
             state = ContainerState(status="running", started_at=datetime.now(UTC))
             self.containers[run.name] = FakeContainer(run, state)
             self._announce(run.name, state)

@@ -7,7 +7,10 @@ import contextlib
 import json
 from typing import Any
 
-from labbox.model import FINAL, JobState
+import msgspec
+import pytest
+
+from labbox.model import FINAL, JobSpec, JobState
 
 Lab = Any  # conftest's; a fixture gives it
 
@@ -56,8 +59,6 @@ class Fuse:
 
 async def _scenario(lab: Lab) -> None:
     """A job that ends at once, one that is ended from outside, one after it, one that is cancelled."""
-    from labbox.model import JobSpec
-
     quick = await lab.submit("echo", "hello")
     slow = await lab.submit("sleep", "1000")
     await lab.jobs.submit(lab.account("ada"), JobSpec(path="study", after=(slow.id,)), "test")
@@ -187,4 +188,55 @@ async def test_a_time_limit_counts_through_a_restart_and_a_clock_set_back(new_la
     lab.clock.extra = 601.0
     lab.jobs._runs[job.id].engine_changed()
     assert (await lab.ended(job.id)).state is S.TIMED_OUT
+    await lab.down()
+
+
+def _prints(run: Any) -> None:
+    (run.spool / "stdout").write_text("hello\n")
+
+
+def _writes_output(run: Any) -> None:
+    (run.output / "figure.png").write_text("half of it")
+
+
+def _writes_code(run: Any) -> None:
+    for layer in run.layers:
+        layer.written.joinpath("lines.txt").write_text("1")
+
+
+@pytest.mark.parametrize(
+    ("did", "attempts"), [(_prints, 2), (_writes_output, 2), (_writes_code, 1), (lambda _: None, 1)]
+)
+async def test_a_start_that_box_and_engine_were_killed_over_leaves_nothing_to_the_next(
+    new_lab: Any, did: Any, attempts: int
+) -> None:
+    """The engine says that the container was only made: its command may have begun all the same."""
+    lab = new_lab()
+    project = lab.folders.projects["study"]
+    handed = msgspec.structs.replace(project.handed, command=("echo", "hello"))
+    lab.folders.projects["study"] = msgspec.structs.replace(project, handed=handed)
+    (lab.state / "snapshots/ada/tree-1").mkdir(parents=True)
+    dead = asyncio.Event()
+
+    def dies(run: Any) -> None:
+        assert run.layers
+        did(run)
+        dead.set()
+
+    lab.engine.dies = dies
+    await lab.up()
+    job = await lab.jobs.submit(lab.account("ada"), JobSpec(path="study"), "test")
+    async with asyncio.timeout(20):
+        await dead.wait()
+    await lab.down()
+    name = f"labbox-box1-{job.id}-1"
+    assert lab.engine.containers[name].state.status == "created"
+    await lab.up()
+    ended = await lab.ended(job.id)
+    assert (ended.state, ended.attempt) == (S.SUCCEEDED, attempts)
+    assert name in lab.engine.removed
+    folder = lab.folder(ended)
+    assert (folder / "log.txt").read_text() == "hello\n"
+    assert list((folder / "output").iterdir()) == []
+    assert not (folder / "code").exists()
     await lab.down()

@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from labbox.model import Value
 
 ROOT: Final = Path("/sys/fs/cgroup")
 _SYSTEMCTL_SECONDS: Final = 10.0
+_END_SECONDS: Final = 2.0  # that killed processes may take to be gone
 
 
 class Consumed(Value):
@@ -69,34 +71,27 @@ class Groups:
             memory=_number(self._folder("memory", name) / "memory.usage_in_bytes"),
         )
 
-    def end(self, name: str) -> None:
-        """Kill what runs of a run of which the engine knows nothing."""
-        if not self.usable:
-            return
-        for hierarchy in self._hierarchies():
-            for file in self._folder(hierarchy, name).rglob("cgroup.procs"):
-                with contextlib.suppress(OSError):
-                    for pid in file.read_text().split():
-                        os.kill(int(pid), signal.SIGKILL)
-
     def remove(self, name: str) -> list[Path]:
-        """Forget a run whose container is gone; what is still in use stays.
+        """Forget a run whose container is gone, and end what still runs of it.
 
-        The folders that this process may not remove, as it sees the hierarchy read-only under systemd.
+        An engine that was killed over a start knows nothing of what it began. Returned are the folders that
+        this process may not remove, as it sees the hierarchy read-only under systemd.
         """
         if not self.usable:
             return []
-        if self._systemd:
-            subprocess.run(  # noqa: S603 - our own words; systemd removes a slice's groups with it
-                ["/usr/bin/systemctl", "stop", "--no-block", self._slice(name)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=_SYSTEMCTL_SECONDS,
-                check=False,
-            )
-            return []
-        return _refused(self._folder(hierarchy, name) for hierarchy in self._hierarchies())
+        folders = [self._folder(hierarchy, name) for hierarchy in self._hierarchies()]
+        if not self._systemd:
+            return _refused(folders)
+        _end(folders)
+        subprocess.run(  # noqa: S603 - our own words; systemd removes a slice's groups with it
+            ["/usr/bin/systemctl", "stop", "--no-block", self._slice(name)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_SYSTEMCTL_SECONDS,
+            check=False,
+        )
+        return []
 
     def sweep(self, keep: Collection[str]) -> list[Path]:
         """Remove what earlier daemons left behind, but for the runs named; else as `remove`."""
@@ -126,15 +121,48 @@ class Groups:
 
 
 def _refused(folders: Iterable[Path]) -> list[Path]:
-    """Remove groups; those that only a file system that cannot be written to keeps."""
-    refused = []
+    """Remove groups, ending what runs in them; those that a read-only hierarchy keeps, inner ones first."""
+    refused, busy = [], []
     for folder in folders:
         try:
             folder.rmdir()
         except OSError as error:
-            if error.errno == errno.EROFS and folder.exists():
-                refused.append(folder)
+            if error.errno == errno.EROFS:
+                refused += _inside(folder)
+            elif error.errno in (errno.EBUSY, errno.ENOTEMPTY):
+                busy.append(folder)
+    _end([*busy, *refused])
+    for inner in (inner for folder in busy for inner in _inside(folder)):
+        with contextlib.suppress(OSError):
+            inner.rmdir()
     return refused
+
+
+def _inside(folder: Path) -> list[Path]:
+    """A group with those in it, inner ones first; nothing where it is gone."""
+    found = [Path(path) for path, _, _ in os.walk(folder)]
+    return found[::-1]
+
+
+def _end(folders: Iterable[Path]) -> None:
+    """Kill all that runs in groups, and what that starts meanwhile; return when nothing is left, or soon."""
+    end = time.monotonic() + _END_SECONDS
+    files = [inner / "cgroup.procs" for folder in folders for inner in _inside(folder)]
+    while time.monotonic() < end:
+        pids = {int(pid) for file in files for pid in _lines(file)}
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().split()
+    except OSError:
+        return []
 
 
 def _number(path: Path) -> int | None:

@@ -34,7 +34,7 @@ from labbox.daemon.containers.run import (
     openings,
 )
 from labbox.daemon.containers.shell import Shell, open_shell
-from labbox.daemon.containers.starting import is_held, remove, start, start_error, sweep_volumes
+from labbox.daemon.containers.starting import remove, start, start_error, sweep_volumes
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
@@ -210,7 +210,8 @@ class Engine:
     async def _catch_up(self) -> None:
         """Take over what is there: counters, devices and open hosts of runs; tell how each one stands."""
         found = await self._list()
-        await self._remove_groups(await asyncio.to_thread(self._groups.sweep, found.keys()))
+        known = {*found, *self._memory}  # one may be made just now
+        await self._remove_groups(await asyncio.to_thread(self._groups.sweep, known))
         if not self._swept:  # nothing of this daemon's has been made yet
             await self.connection.call(lambda api: sweep_volumes(api, f"{BOX_LABEL}={self._box}", found))
             self._swept = True
@@ -277,8 +278,6 @@ class Engine:
         except LabboxError as error:
             if error.code != "unavailable":
                 self._gpus.free(run.name)
-            if is_held(error):  # and may have begun: what comes next is another container
-                await asyncio.to_thread(self._groups.end, run.name)
             raise start_error(run, error) from error
         if run.hosts and not run.network:
             state = await self.inspect(run.name)

@@ -88,11 +88,17 @@ class Porch:
         self._rates: OrderedDict[str, _Rate] = OrderedDict()
         self.turned_away: dict[str, int] = {}  # by source, since somebody last looked
         self.made_wait: dict[str, int] = {}
+        self.on_wait: Callable[[], None] = lambda: None  # called when one has to wait, or was sent away
 
     @property
     def waiting(self) -> int:
         """How many wait to begin."""
         return self._waiting_count
+
+    @property
+    def to_tell(self) -> bool:
+        """Whether a report has something to say."""
+        return bool(self.made_wait or self.turned_away)
 
     @property
     def inside(self) -> int:
@@ -112,6 +118,7 @@ class Porch:
             if self._ready(newcomer.source, now) and self._make_place(mine, now):
                 self._let_in(newcomer, now)
                 return
+        self.on_wait()
         if self._waiting_count > MAX_WAITING:
             source = max(self._waiting, key=lambda name: len(self._waiting[name]))
             last = self._waiting[source][-1]
@@ -201,6 +208,7 @@ class Porch:
         if loser is None:
             return False
         self._count_up(self.turned_away, loser.source)
+        self.on_wait()
         self._forget(loser)
         loser.end("cannot wait for you any longer: others want to log in")
         return True

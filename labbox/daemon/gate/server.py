@@ -64,6 +64,8 @@ class Gate:
             per_second=ssh.logins_per_second_per_address,
             knows=people.guessing.knows,
         )
+        self._somebody_waits = asyncio.Event()
+        self.porch.on_wait = self._somebody_waits.set
         self.connections = Connections(ssh.max_connections_per_user, ssh.max_connections_per_address)
         self.channels = Channels()
         self.seats = Seats(ssh.max_sessions_per_user)
@@ -210,11 +212,18 @@ class Gate:
     async def _let_in(self) -> None:
         """Let newcomers in who wait, as places come free with time; tell the log once a minute."""
         loop = asyncio.get_running_loop()
-        told = loop.time() - _TELL
+        porch, told = self.porch, loop.time() - _TELL
         while True:
-            await asyncio.sleep(_LOOK)
-            if self.porch.waiting:
-                self.porch.admit()
-            if loop.time() - told >= _TELL and (self.porch.made_wait or self.porch.turned_away):
+            if porch.waiting:
+                await asyncio.sleep(_LOOK)
+                porch.admit()
+            elif porch.to_tell:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(told + _TELL):
+                        await self._somebody_waits.wait()
+            else:
+                await self._somebody_waits.wait()
+            self._somebody_waits.clear()
+            if porch.to_tell and loop.time() - told >= _TELL:
                 told = loop.time()
-                self.complain(self.porch.report())
+                self.complain(porch.report())

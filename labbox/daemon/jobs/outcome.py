@@ -83,6 +83,12 @@ def gone() -> Outcome:
     return Outcome(state=JobState.LOST, reason=reason, ours=True)
 
 
+def begun() -> Outcome:
+    """The box or its engine was killed over the start, and nobody can say how far the command has come."""
+    reason = Reason(code=ReasonCode.GONE, text="the box or its engine was killed while it was being started")
+    return Outcome(state=JobState.LOST, reason=reason, ours=True)
+
+
 def cancelled(by: str) -> Outcome:
     """Somebody asked for the end."""
     return Outcome(state=JobState.CANCELLED, reason=cancelled_reason(by), exit_code=CANCELLED_EXIT)

@@ -31,7 +31,7 @@ from labbox.daemon.jobs.parts import Parts
 from labbox.daemon.jobs.ports import RunLog
 from labbox.daemon.jobs.trying import AGAIN, Try, no_folder
 from labbox.daemon.jobs.watching import watch_output
-from labbox.daemon.jobs.writable import bring_back, make_layers, open_written
+from labbox.daemon.jobs.writable import bring_back, make_layers, open_written, take_back
 from labbox.daemon.people.accounts import Account
 from labbox.daemon.store import attempts, jobs
 from labbox.errors import LabboxError
@@ -101,8 +101,12 @@ class Run(Try):
         )
         if found is None and self.row.state is not JobState.PREPARING:
             return outcomes.gone()
+        if found is not None and found.status == "created":
+            found = None
+            if await self._had_begun(folder):
+                return outcomes.begun()
         async with self._followed(self._log):
-            if found is None or found.status == "created":
+            if found is None:
                 if self._asked is not None:
                     return self._asked
                 refused = await self._bring_up(account, handed, folder, self._log)
@@ -117,6 +121,15 @@ class Run(Try):
             if handed.network or explained is not outcome:
                 return explained
             return await self._parts.in_thread(with_network_missed, outcome, self._spool)
+
+    async def _had_begun(self, folder: Path) -> bool:
+        """Let go of a container that box or engine was killed over: whether its command left anything.
+
+        It may have begun although the engine says that it was only made. What it wrote to its code goes with
+        it; what it printed, and its output, belong to an attempt of their own.
+        """
+        await self._patiently(lambda: self._parts.engine.remove(self.name))
+        return await self._parts.in_thread(take_back, self._spool, folder)
 
     async def _bring_up(self, account: Account, handed: Handed, folder: Path, log: RunLog) -> Outcome | None:
         """Make environment and container; an outcome where that cannot be done or is no longer wanted."""

@@ -106,6 +106,19 @@ def _empty(folder: Path, account: Account) -> None:
         os.chown(folder, account.uid, account.gid, follow_symlinks=False)
 
 
+def take_back(spool: Path, folder: Path) -> bool:
+    """Let what a run may write be as before its start; whether it had printed anything or has an output."""
+    for name in (CODE, BESIDE):
+        results.remove(spool, name)
+    printed = any((spool / name).exists() and (spool / name).lstat().st_size for name in ("stdout", "stderr"))
+    output = results.open_output(folder)
+    try:
+        with os.scandir(output) as found:
+            return printed or any(found)
+    finally:
+        os.close(output)
+
+
 @contextmanager
 def open_written(spool: Path) -> Iterator[tuple[int, ...]]:
     """Descriptors of all that a run writes beside its output; none where there is no such folder (yet)."""

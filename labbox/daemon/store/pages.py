@@ -95,7 +95,7 @@ def _walk(
 
 
 def _named(connection: Connection, part: str) -> list[int] | None:
-    """The jobs whose folded name has this part; None where they are not few."""
+    """The names that have this part, folded; None where they, or the jobs so named, are not few."""
     if len(part) < _TRIGRAM or "\0" in part:  # no index knows it: through the names, each once
         query, value = "SELECT id FROM names WHERE instr(folded, ?) > 0 LIMIT ?", part
     else:
@@ -104,27 +104,36 @@ def _named(connection: Connection, part: str) -> list[int] | None:
     names = [row["id"] for row in connection.execute(query, (value, _NAMES))]
     if len(names) == _NAMES:
         return None
-    marks = ",".join("?" * len(names))
-    query = f"SELECT id FROM jobs INDEXED BY jobs_named WHERE name_id IN ({marks}) LIMIT ?"  # noqa: S608 - marks only
-    found = [row["id"] for row in connection.execute(query, (*names, _NAMED))]
-    return None if len(found) == _NAMED else found
+    query = (
+        "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_named"  # noqa: S608 - marks only
+        f" WHERE name_id IN ({_marks(names)}) LIMIT ?)"
+    )
+    found = connection.execute(query, (*names, _NAMED)).fetchone()[0]
+    return None if found == _NAMED else names
 
 
 def _among(
     connection: Connection,
-    few: Sequence[int],
+    names: Sequence[int],
     asked: _Filter,
     states: Sequence[JobState],
     order: str,
     limit: int,
 ) -> list[int]:
-    """Those of a few jobs that pass."""
+    """Those of the few jobs with these names that pass."""
     where, values = asked
-    conditions = [f"id IN ({','.join('?' * len(few))})", *where]
+    conditions = [f"name_id IN ({_marks(names)})", *where]
     if states:
-        conditions.append(f"state IN ({','.join('?' * len(states))})")
-    query = f"SELECT id FROM jobs WHERE {' AND '.join(conditions)} ORDER BY id {order} LIMIT ?"  # noqa: S608 - constants
-    return [row["id"] for row in connection.execute(query, (*few, *values, *states, limit))]
+        conditions.append(f"state IN ({_marks(states)})")
+    query = (
+        f"SELECT id FROM jobs INDEXED BY jobs_named WHERE {' AND '.join(conditions)}"  # noqa: S608 - constants
+        f" ORDER BY id {order} LIMIT ?"
+    )
+    return [row["id"] for row in connection.execute(query, (*names, *values, *states, limit))]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
 
 
 def _index(

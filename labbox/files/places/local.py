@@ -54,12 +54,17 @@ class LocalPlace(Place):
 
     async def list(self, path: str, *, full: bool = True) -> AsyncIterator[list[Entry]]:
         """The entries of a folder in batches."""
-        scan = await self._read("open", path, lambda: self._scan(path, full), undo=Scan.close)
+        scan, batch = await self._read("open", path, lambda: self._begin(path, full), undo=_let_go)
         try:
-            while batch := await self._read("read", path, scan.batch):
+            while batch:
                 yield batch
+                if scan.ended:
+                    break
+                batch = await self._read("read", path, scan.batch)
         finally:
-            if self._threads.closed:
+            if scan.ended:
+                pass
+            elif self._threads.closed:
                 scan.close()
             else:
                 await self._threads.change(scan.close)
@@ -193,8 +198,14 @@ class LocalPlace(Place):
         finally:
             os.close(found)
 
-    def _scan(self, path: str, full: bool) -> Scan:
-        return Scan(self._folder(path), full=full)
+    def _begin(self, path: str, full: bool) -> tuple[Scan, list[Entry]]:
+        """A folder and the first of its entries: for most folders that is all."""
+        scan = Scan(self._folder(path), full=full)
+        try:
+            return scan, scan.batch()
+        except BaseException:
+            scan.close()
+            raise
 
     def _entry(self, path: str, follow: bool) -> Entry:
         name = path.rpartition("/")[2] if path not in ("/", "~") else ""
@@ -249,6 +260,10 @@ def _is_folder(spot: Spot) -> bool:
         return stat.S_ISDIR(os.stat(spot.name, dir_fd=spot.folder).st_mode)
     except OSError:  # it leads nowhere, or round in a circle
         return False
+
+
+def _let_go(begun: tuple[Scan, list[Entry]]) -> None:
+    begun[0].close()
 
 
 def _space(descriptor: int) -> Space:

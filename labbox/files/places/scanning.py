@@ -29,8 +29,13 @@ class Scan:
         self._most, self._seconds = FIRST, _FIRST_SECONDS
         self._open = True
 
+    @property
+    def ended(self) -> bool:
+        """Whether there is no more, and nothing to let go of."""
+        return not self._open
+
     def batch(self) -> list[Entry]:
-        """The next entries; none at the end."""
+        """The next entries; none at the end, where the folder is let go of."""
         with self._lock:
             if not self._open:
                 return []
@@ -43,16 +48,21 @@ class Scan:
                     found.append(made)
                     if len(found) >= self._most or (not len(found) & 15 and time.monotonic() > deadline):
                         break
+            else:
+                self._let_go()
             self._most, self._seconds = MOST, _SECONDS
             return found
 
     def close(self) -> None:
         """Let go of the folder, after a batch that is being read."""
         with self._lock:
-            if self._open:
-                self._open = False
-                self._entries.close()
-                os.close(self._folder)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._open:
+            self._open = False
+            self._entries.close()
+            os.close(self._folder)
 
     def _told(self, entry: os.DirEntry[str]) -> Entry | None:
         """With all that the disk tells; None where it vanished meanwhile."""

@@ -66,7 +66,9 @@ _LONGEST_NAME: Final = 1020  # bytes: 255 characters of any kind
 _MOST_LISTED: Final = 5_000_000  # things in one folder: a listing ends on any server
 _MOST: Final = 255 << 10  # bytes; what OpenSSH takes
 _BLOCK: Final = 4 << 20
-_AHEAD: Final = 8  # pieces of a folder that are asked for at once
+_LEAST_AHEAD: Final = 2  # pieces of a folder that are asked for at once: what a small one has, and its end
+_AHEAD: Final = 8  # of a large one
+_SOME_NAMES: Final = 50  # in one piece: there will be more
 _READ, _WRITE, _CREATE, _EXCLUSIVE = 0x01, 0x02, 0x08, 0x20
 _TRIES: Final = 3  # of opening what others make and remove meanwhile
 _SECOND: Final = 1_000_000_000
@@ -138,15 +140,16 @@ class SftpPlace(Place):
         except Refusal as refusal:
             raise await self._explainer.told(refusal, "open", path, way) from refusal
         asked: deque[asyncio.Future[Any]] = deque()
-        ahead, listed = 1, 0
+        ahead, listed = _LEAST_AHEAD, 0
         try:
             while True:
                 while len(asked) < ahead:
                     asked.append(self._wire.ask(READDIR, text(handle)))
-                ahead = _AHEAD
                 names = names_of(await asked.popleft())
                 if not names:
                     return
+                if len(names) >= _SOME_NAMES:
+                    ahead = _AHEAD
                 listed += len(names)
                 if listed > _MOST_LISTED or any(len(one.name) > _LONGEST_NAME for one in names):
                     shown = visible_line(self._explainer.shown(path))

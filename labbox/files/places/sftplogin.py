@@ -25,7 +25,7 @@ from labbox.errors import LabboxError
 from labbox.files.places import addresses
 from labbox.files.places.credentials import Credential
 from labbox.files.places.hosts import ChangedHostError, LoginRefusedError, UnknownHostError, lost
-from labbox.files.places.sftpwire import Wire
+from labbox.files.places.sftpwire import MANY, Wire
 from labbox.files.sshpackets import BUFFER_BYTES, PacketChannel, Packets, check_library
 from labbox.locations import SSH_PORT
 from labbox.text import visible_line
@@ -56,6 +56,8 @@ _HOST_KEYS: Final = (
 )
 _SPELL: Final = "see how its name is spelt, or give its address"
 _LITTLE: Final = 4096  # bytes on their way: no more than asking whether it lives takes
+_LITTLE_READ: Final = 8 << 10  # bytes that came at once
+_GATHER_SECONDS: Final = 0.002
 _U32: Final = struct.Struct("=I")
 _ACKNOWLEDGED: Final = struct.Struct("=120xQ")  # of struct tcp_info: bytes that the other kernel has
 
@@ -117,11 +119,23 @@ class Connection(Packets, SSHClientConnection):
         super().__init__(*arguments, **words)
         self._view = memoryview(bytearray(BUFFER_BYTES))
         self.received = 0
+        self._wire: Wire | None = None
 
     def buffer_updated(self, count: int) -> None:
-        """So many bytes have been read."""
+        """So many bytes have been read.
+
+        A server answers many small requests one by one: reading each for itself would take most of the time.
+        """
         self.received += count
         super().buffer_updated(count)
+        transport, wire = self._transport, self._wire
+        if count < _LITTLE_READ and wire is not None and wire.asked >= MANY and transport is not None:
+            transport.pause_reading()
+            self._loop.call_later(_GATHER_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def acknowledged(self) -> int | None:
         """Bytes that the other kernel has taken while much more waits here; None where it does not."""
@@ -140,6 +154,7 @@ class Connection(Packets, SSHClientConnection):
 
     async def open_sftp(self, wire: Wire) -> None:
         """Have the host serve SFTP to `wire`."""
+        self._wire = wire
         self._update_recv_pktlen(_PACKET)
         channel = _Channel(self, self._loop, "strict", None, "strict", _WINDOW, _PACKET)
         check_library(self, channel)

@@ -36,7 +36,7 @@ _INIT, _VERSION_ANSWER, _STATUS, _HANDLE, _DATA, _NAME, _ATTRS, _EXTENDED_REPLY 
 EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, OP_UNSUPPORTED = 1, 2, 3, 4, 5, 8
 
 IN_FLIGHT: Final = 8 << 20  # bytes of writes that have not been answered
-_MANY: Final = 48  # requests under way: the host has enough to do until more have gathered
+MANY: Final = 48  # requests under way: the host has enough to do until more have gathered
 _GATHER_SECONDS: Final = 0.002
 _FULL: Final = 64 << 10  # bytes that go out without waiting for more
 _LONG: Final = 16 << 10  # bytes that are not copied to be sent with others
@@ -301,7 +301,7 @@ class Wire(asyncssh.SSHClientSession[bytes]):
         self._number = number = (self._number + 1) & 0xFFFF_FFFF
         future: asyncio.Future[Answer] = self._loop.create_future()
         self._waiting[number] = future
-        if not self._out and len(self._waiting) < _MANY:
+        if not self._out and len(self._waiting) < MANY:
             self._loop.call_soon(self._send)
         elif not self._out:
             self._loop.call_later(_GATHER_SECONDS, self._send)

@@ -44,7 +44,7 @@ from labbox.files.transfer.walking import holds_itself
 from labbox.files.transfer.walls import Walls
 from labbox.model import Conflict
 
-_SIDE_BY_SIDE: Final = 8  # folders
+_SIDE_BY_SIDE: Final = 32  # folders
 _FRESH_STACK: Final = 40  # folders deep, after which a task of its own begins: Python's stack has an end
 _TRIES: Final = 3
 
