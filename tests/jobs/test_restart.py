@@ -236,7 +236,7 @@ async def test_a_start_that_box_and_engine_were_killed_over_leaves_nothing_to_th
     assert (ended.state, ended.attempt) == (S.SUCCEEDED, attempts)
     assert name in lab.engine.removed
     folder = lab.folder(ended)
-    assert (folder / "log.txt").read_text() == "hello\n"
+    assert (folder / "log.txt").read_text().count("hello\n") == 1
     assert list((folder / "output").iterdir()) == []
     assert not (folder / "code").exists()
     await lab.down()
