@@ -24,6 +24,7 @@ from labbox.files.places.scanning import Scan
 from labbox.files.places.threads import Threads
 
 _T = TypeVar("_T")
+_Begun = tuple[Scan, list[Entry]]
 _PARALLEL: Final = 4  # a guess: disks and file servers gain from some, small boxes lose by many
 _THREADS: Final = 8  # so that a slow folder does not hold up the others
 _BLOCK: Final = 1 << 20
@@ -198,7 +199,7 @@ class LocalPlace(Place):
         finally:
             os.close(found)
 
-    def _begin(self, path: str, full: bool) -> tuple[Scan, list[Entry]]:
+    def _begin(self, path: str, full: bool) -> _Begun:
         """A folder and the first of its entries: for most folders that is all."""
         scan = Scan(self._folder(path), full=full)
         try:
@@ -262,7 +263,7 @@ def _is_folder(spot: Spot) -> bool:
         return False
 
 
-def _let_go(begun: tuple[Scan, list[Entry]]) -> None:
+def _let_go(begun: _Begun) -> None:
     begun[0].close()
 
 
