@@ -148,7 +148,10 @@ class WorkerFolders:
         return _SnapshotContext(self._workers, account, self._state / "snapshots" / account.name / code)
 
     async def output_bytes(self, account: Account, *folders: int) -> int:
-        """The bytes on disk below open folders."""
+        """The bytes on disk below open folders; those that hold nothing, as many do, are nobody's work."""
+        loop = asyncio.get_running_loop()
+        if not await loop.run_in_executor(self._threads, _hold_anything, folders):
+            return 0
         result = await self._workers.call(account, work.Measure(), folders)
         if not isinstance(result, work.Measured):
             raise _strange(result)
@@ -297,6 +300,17 @@ def _handed(plan: ProjectPlan, *, code: str | None, data: str | None, beside: st
         beside=beside,
         at_top=plan.at_top,
     )
+
+
+def _hold_anything(folders: tuple[int, ...]) -> bool:
+    for folder in folders:
+        try:
+            with os.scandir(folder) as found:
+                if any(True for _ in found):
+                    return True
+        except OSError:  # its owner may be able to tell
+            return True
+    return False
 
 
 def _touch(tree: Path) -> bool:

@@ -32,7 +32,7 @@ _READ: Final = 1 << 20  # bytes taken from one stream at once
 _TURN: Final = 8  # such reads before others have their turn
 _LINE: Final = 64 << 10  # a line is kept whole up to here
 _PARTIAL_SECONDS: Final = 0.5  # a line without end is shown after that: prompts, bars that redraw themselves
-_FAST: Final = 0.01  # seconds between two looks while a run is young
+_FAST: Final = 0.02  # seconds between two looks while a run is young
 _FAST_SECONDS: Final = 1.0
 _FOLLOWED: Final = 0.1  # seconds between two looks while somebody follows
 _CALM: Final = 0.25
@@ -88,17 +88,18 @@ class _Spool:
             self._partial_since = now
         return now - self._partial_since >= _PARTIAL_SECONDS
 
+    def has_news(self) -> bool:
+        """Whether the file has another size than what was taken of it."""
+        try:
+            found = os.lstat(self._path) if self._file is None else os.fstat(self._file)
+        except FileNotFoundError:
+            return False
+        return found.st_size != self.taken
+
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-def _size(path: str) -> int:
-    try:
-        return os.lstat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 class RunLog:
@@ -113,7 +114,6 @@ class RunLog:
         self._took, self._full = took, full
         # one pump at a time, also where a cancelled follower's is still at it
         self._pumping = threading.Lock()
-        self._written = tuple(str(spool / name) for _, name in _SPOOLED)
         self._writer: LogWriter | None = None
         self._spools: tuple[_Spool, ...] = ()
         self._said: list[str] = []
@@ -176,8 +176,7 @@ class RunLog:
 
     def _has_news(self) -> bool:
         """Whether a turn has something to do: a look at two sizes costs a hundredth of a turn in a thread."""
-        taken = self._taken() if self._spools else (0, 0)
-        return bool(self._said) or tuple(map(_size, self._written)) != taken
+        return bool(self._said) or not self._spools or any(spool.has_news() for spool in self._spools)
 
     def _wake(self) -> None:
         self.changed.set()

@@ -143,15 +143,27 @@ async def bring_back(
     """
     said: list[str] = []
     size = 0
-    for layer in _layers(parts.state, account.name, handed, spool, copied=False):
-        for side in (COPY, UPPER):  # both are there where an engine that was ended in between refused the one
-            if await parts.in_thread((layer.changes / side).is_dir):
-                target, below = _target(layer.name, handed)
-                left = await _bring_back(parts, account, layer, layer.changes / side, folder / target, below)
-                told = f"{target}/{below}" if below else target
-                said += _sentences(layer.targets[-1], told, left, parts.settings.code_results)
-                size += left.size
+    found = _layers(parts.state, account.name, handed, spool, copied=False)
+    for layer, written in await parts.in_thread(_left_in, found):
+        target, below = _target(layer.name, handed)
+        left = await _bring_back(parts, account, layer, written, folder / target, below)
+        told = f"{target}/{below}" if below else target
+        said += _sentences(layer.targets[-1], told, left, parts.settings.code_results)
+        size += left.size
     return said, size
+
+
+def _left_in(found: tuple[Layer, ...]) -> list[tuple[Layer, Path]]:
+    """Where a run left anything, which most do not.
+
+    Both sides are there where an engine that was ended in between refused the one.
+    """
+    return [
+        (layer, layer.changes / side)
+        for layer in found
+        for side in (COPY, UPPER)
+        if (layer.changes / side).is_dir() and any((layer.changes / side).iterdir())
+    ]
 
 
 def _target(name: str, handed: Handed) -> tuple[str, str]:
@@ -164,8 +176,6 @@ def _target(name: str, handed: Handed) -> tuple[str, str]:
 async def _bring_back(
     parts: Parts, account: Account, layer: Layer, written: Path, target: Path, below: str
 ) -> Leavings:
-    if not await parts.in_thread(os.listdir, written):  # as most runs leave it
-        return Leavings()
     await parts.in_thread(results.make_owned, target, account)
     try:
         with opened(written) as source, opened(layer.tree) as snapshot, opened(target) as there:
