@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _CALM: Final = 0.002  # seconds between two passes at least
-_FREE_SECONDS: Final = 0.25  # for which the disk counts as it was
 _TROUBLE: Final = 5.0  # seconds until what the store or the disk refused is tried again
 LONGEST_BACK_OFF: Final = 600.0  # seconds
 
@@ -85,7 +84,6 @@ class Dispatcher:
         self._groups: dict[tuple[str, str], int | None] = {}  # limits that were set, by owner and name
         self._dirty = asyncio.Event()
         self._retry_at: float | None = None
-        self._free, self._free_at = 0, -_FREE_SECONDS  # bytes of disk, and when that was so
         self._last: tuple[Box, Plan] | None = None
 
     async def load(self) -> list[Begun]:
@@ -328,11 +326,8 @@ class Dispatcher:
         )
 
     def _disk_trouble(self) -> str:
-        now = asyncio.get_running_loop().time()
-        if now - self._free_at >= _FREE_SECONDS:
-            disk = os.statvfs(self._state)
-            self._free, self._free_at = disk.f_bavail * disk.f_frsize, now
-        free = self._free
+        disk = os.statvfs(self._state)
+        free = disk.f_bavail * disk.f_frsize
         floor = self._settings.free_floor
         if free >= floor:
             return ""
