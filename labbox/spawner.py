@@ -62,6 +62,7 @@ _FORWARDED: Final = (
 # What a first process becomes: 0.1 MB, where a copy of the spawner keeps 1.7 MB of pages for itself.
 _WAITER: Final = ("/bin/sleep", "infinity")
 _HIGH: Final = 512  # descriptors are moved above this while 0, 1, 2, 3… are filled
+_COMMAND_NICE: Final = 5
 
 
 def _run_tui(_request: SpawnRequest) -> int:
@@ -406,6 +407,8 @@ def _place(descriptors: list[int], *, terminal: bool) -> None:
 def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
     """Session, terminal, limits, ids, folder, environment, signals: what makes the process the user's."""
     os.setsid()
+    if request.kind in ("command", "exec"):
+        _give_way()
     if request.pty:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
         os.closerange(3, _HIGH)  # who holds the other ends knows: from now on its keys reach us
@@ -427,6 +430,16 @@ def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         gc.enable()
+
+
+def _give_way() -> None:
+    """Let the screens that people type in go first: a class that sends commands must not be felt in them.
+
+    Where sessions are scheduled as groups (sched(7), autogroup), the session has a priority of its own.
+    """
+    os.nice(_COMMAND_NICE)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_COMMAND_NICE))
 
 
 def _forget_signals() -> None:

@@ -479,7 +479,7 @@ def test_extras_and_groups_that_are_not_installed_are_named(lab: Any) -> None:
     groups = "[dependency-groups]\nfigures = ['seaborn']\ntest = ['pytest']\n"
     lab.project({**APP, "pyproject.toml": EXTRAS + groups})
     group, extra = lab.warnings()
-    assert "dependency-groups list is not installed: figures" in group.text
+    assert "groups of dependencies list is not installed: figures" in group.text
     assert "extras list is not installed: analysis, Fast_Plots" in extra.text
     assert "-e .[analysis]" in extra.hint
     lab.project({**APP, "pyproject.toml": EXTRAS, "requirements.txt": "-e .[Fast_Plots]\n"})

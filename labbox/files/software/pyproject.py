@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from labbox.files.software.asked import LONGEST, normal
+from labbox.files.software.poetry import OtherWordsError, extras_of, is_optional, lines_of
 from labbox.files.software.reading import Reading, shown
 from labbox.files.software.requirements import Entry, RequirementsReader
 
@@ -39,14 +40,8 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
     tool = document.get("tool")
     if not isinstance(project, dict):
         _tables(tool, name, reading)
-        if isinstance(tool, dict) and "poetry" in tool:
-            reading.error(
-                name,
-                None,
-                "its dependencies are in a table of Poetry's",
-                "move them to [project] dependencies, or write a requirements.txt with `poetry export`",
-            )
-        return None
+        poetry = tool.get("poetry") if isinstance(tool, dict) else None
+        return _of_poetry(poetry, tool, name, reading, reader) if isinstance(poetry, dict) else None
     dependencies = project.get("dependencies", [])
     dynamic = project.get("dynamic", [])
     if isinstance(dynamic, list) and "dependencies" in dynamic:
@@ -54,7 +49,7 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
         if files:
             extras = _extras(document, name, reading)
             reader.project(name, files, extras)
-            _left_out(document, extras, name, reading, reader)
+            _left_out(document.get("dependency-groups"), extras, name, reading, reader)
             return _requires(project)
         reading.error(
             name,
@@ -72,11 +67,42 @@ def read_pyproject(name: str, content: bytes, reading: Reading, reader: Requirem
     lines = [(each, 0) for each in dependencies]
     before = len(reader.asked)
     reader.project(name, lines, extras, called if isinstance(called, str) else "")
-    _left_out(document, extras, name, reading, reader)
+    _left_out(document.get("dependency-groups"), extras, name, reading, reader)
     _tables(tool, name, reading)
     _sources(tool, name, reading, reader)
     requires = _requires(project)
     return requires if dependencies or requires or len(reader.asked) > before else None
+
+
+def _of_poetry(
+    poetry: dict[str, Any], tool: Any, name: str, reading: Reading, reader: RequirementsReader
+) -> str | None:
+    """The same of a project that has tables of Poetry's alone."""
+    table = poetry.get("dependencies")
+    lines: list[Entry] = []
+    optional: dict[str, list[str]] = {}
+    requires = ""
+    for package, value in table.items() if isinstance(table, dict) else ():
+        try:
+            found = list(lines_of(package, value))
+        except OtherWordsError:
+            if package != "python":
+                why = f"“{shown(package)}” is asked for in words that are Poetry's alone: {shown(str(value))}"
+                reading.error(name, None, why, f'give one range: {shown(package)} = ">=1.0,<3"')
+            continue
+        if package == "python":
+            requires = found[0].removeprefix(package).partition(" ;")[0]
+        elif is_optional(value):
+            optional[normal(package)] = found
+        else:
+            lines += [(line, 0) for line in found]
+    extras = {extra: [(one, 0) for one in each] for extra, each in extras_of(poetry, optional).items()}
+    called, before = poetry.get("name"), len(reader.asked)
+    reader.project(name, lines, extras, called if isinstance(called, str) else "")
+    groups = poetry.get("group")
+    _left_out(groups if isinstance(groups, dict) else {}, extras, name, reading, reader)
+    _sources(tool, name, reading, reader)
+    return requires if requires or len(reader.asked) > before else None
 
 
 def _tables(tool: Any, name: str, reading: Reading) -> None:
@@ -148,14 +174,13 @@ def _extras(document: dict[str, Any], name: str, reading: Reading) -> dict[str, 
 
 
 def _left_out(
-    document: dict[str, Any], extras: Collection[str], name: str, reading: Reading, reader: RequirementsReader
+    table: Any, extras: Collection[str], name: str, reading: Reading, reader: RequirementsReader
 ) -> None:
     """Name what a run may need and does not get: groups, and extras that nobody asks for."""
-    table = document.get("dependency-groups")
     groups = [one for one in table if normal(one) not in _OF_DEVELOPMENT] if isinstance(table, dict) else []
     if groups:
-        text = f"{name}: what its dependency-groups list is not installed: {shown(', '.join(groups))}"
-        reading.warn(name, None, text, "list what the run needs in [project] dependencies, too")
+        text = f"{name}: what its groups of dependencies list is not installed: {shown(', '.join(groups))}"
+        reading.warn(name, None, text, "list what the run needs in its own dependencies, too")
     left = [one for one in extras if normal(one) not in _OF_DEVELOPMENT and not reader.wants(one)]
     if left:
         text = f"{name}: what its extras list is not installed: {shown(', '.join(left))}"

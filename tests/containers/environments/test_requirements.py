@@ -128,10 +128,58 @@ def test_pyproject_gives_its_dependencies_and_its_python() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "means"),
+    [
+        ("'*'", "six"),
+        ("'1.15'", "six==1.15"),
+        ("'1.*'", "six==1.*"),
+        ("'^1.2.3'", "six>=1.2.3,<2"),
+        ("'^0.2.3'", "six>=0.2.3,<0.3"),
+        ("'^0.0.3'", "six>=0.0.3,<0.0.4"),
+        ("'^0.0'", "six>=0.0,<0.1"),
+        ("'^0'", "six>=0,<1"),
+        ("'~1.2.3'", "six>=1.2.3,<1.3"),
+        ("'~1'", "six>=1,<2"),
+        ("'~=1.4'", "six~=1.4"),
+        ("'>= 1.2, <1.5 !=1.3'", "six>=1.2,<1.5,!=1.3"),
+        ("'^1.2b1'", "six>=1.2b1,<2"),
+        ("{version = '^1', extras = ['a', 'b']}", "six[a,b]>=1,<2"),
+        ("{version = '^1', markers = \"os_name == 'nt' or os_name == 'posix'\"}",
+         "six>=1,<2 ; (os_name == 'nt' or os_name == 'posix')"),
+        ("[{version = '1', python = '<3.9'}, {version = '2', python = '3.9.*', platform = 'linux'}]",
+         'six==1 ; python_full_version < "3.9"\n'
+         'six==2 ; python_full_version == "3.9.*" and sys_platform == "linux"'),
+    ],
+)  # fmt: skip
+def test_what_poetry_asks_for(value: str, means: str) -> None:
+    found = pyproject(f"[tool.poetry]\nname = 'study'\n[tool.poetry.dependencies]\nsix = {value}\n")
+    assert found is not None
+    assert found.text() == f"{means}\n"
+
+
+def test_poetry_gives_the_python_leaves_groups_and_takes_extras_that_are_asked_for() -> None:
+    text = (
+        "[tool.poetry.dependencies]\npython = '^3.9'\nsix = '^1'\nnumpy = {version = '>1', optional = true}\n"
+        "[tool.poetry.extras]\nfast = ['numpy']\n[tool.poetry.group.dev.dependencies]\npytest = '*'\n"
+    )
+    found = pyproject(text)
+    assert found is not None
+    assert (found.text(), found.requires_python) == ("six>=1,<2\n", ">=3.9,<4")
+    found = asked(("requirements", "-e .[fast]\n"), ("pyproject", text)).requirements
+    assert found is not None
+    assert sorted(found.text().split()) == ["numpy>1", "six>=1,<2"]
+    assert pyproject("[tool.poetry]\nname = 'study'\n") is None
+    assert pyproject("[tool.poetry.dependencies]\npython = '~2.7 || ^3.6'\n") is None
+
+
+@pytest.mark.parametrize(
     ("text", "word"),
     [
         ("[project\n", "line 1"),
-        ("[tool.poetry.dependencies]\nnumpy = '*'\n", "Poetry"),
+        ("[tool.poetry.dependencies]\nnumpy = '^1 || ^2'\n", "numpy"),
+        ("[tool.poetry.dependencies]\nnumpy = 1\n", "numpy"),
+        ("[tool.poetry.dependencies]\nnumpy = {git = 'https://x/numpy'}\n", "address"),
+        ("[tool.poetry.dependencies]\nnumpy = {path = '../numpy'}\n", "address"),
         ('[project]\nname = "x"\ndynamic = ["dependencies"]\n', "dynamic"),
         ('[project]\nname = "x"\ndependencies = "numpy"\n', "list"),
     ],
