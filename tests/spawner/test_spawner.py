@@ -57,6 +57,16 @@ async def test_no_descriptor_but_those_sent(run: Run) -> None:
     assert text == "[0, 1, 2, 3]\n"  # 3 is the folder that is being listed
 
 
+async def test_commands_and_programs_give_way_to_screens(run: Run) -> None:
+    program = "import os; print(os.nice(0), open('/proc/self/autogroup').read().split()[-1])"
+    grouped = Path("/proc/self/autogroup").exists()
+    for kind, nice in (("worker", 0), ("command", 5)):
+        _process, text = await run(program if grouped else "import os; print(os.nice(0))", kind=kind)
+        assert text.split() == [str(nice)] * (2 if grouped and as_root else 1), kind
+    _process, text = await run(kind="exec", argv=("/usr/bin/nice",))
+    assert text == "5\n"
+
+
 async def test_exit_code_and_signal(run: Run) -> None:
     process, _text = await run("code = 7")
     assert await process.wait() == 7
