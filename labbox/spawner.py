@@ -279,15 +279,16 @@ class Spawner:
         own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         try:
             unshare(CLONE_NEWPID)  # for the children forked from here on …
-            first = os.fork() or self._stand_first()
             try:
-                pid = os.fork() or self._child(request, descriptors)
-            except OSError:
-                os.kill(first, signal.SIGKILL)
-                os.waitpid(first, 0)
-                raise
+                first = os.fork() or self._stand_first()
+                try:
+                    pid = os.fork() or self._child(request, descriptors)
+                except OSError:
+                    os.kill(first, signal.SIGKILL)
+                    os.waitpid(first, 0)
+                    raise
             finally:
-                enter_namespace(own, CLONE_NEWPID)  # … and no longer
+                enter_namespace(own, CLONE_NEWPID)  # … and no longer: else no other can be made
         finally:
             os.close(own)
         return _Forked(request.id, pid, first)

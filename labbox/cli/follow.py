@@ -54,12 +54,7 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
             job = session.box.wait_job(job.id)
     except KeyboardInterrupt:
         bar.close()
-        print(
-            f"\njob {job.id} goes on without you\n"
-            f"come back:  {as_typed(f'labbox job log -f {job.id}')}\n"
-            f"end it:     {as_typed(f'labbox job cancel {job.id}')}",
-            file=sys.stderr,
-        )
+        say_it_goes_on(job)
         return CANCELLED_EXIT
     finally:
         bar.close()
@@ -67,6 +62,16 @@ def follow(session: Session, job: Job, *, quiet: bool = False, log: bool = True)
         reason = f": {visible(job.reason.text)}" if job.reason is not None else ""
         print(f"job {job.id} {state_word(job.state, job.kind)}{reason}", file=sys.stderr)
     return exit_code(job)
+
+
+def say_it_goes_on(job: Job) -> None:
+    """To whoever leaves a job to itself: how to come back to it, and how to end it."""
+    print(
+        f"\njob {job.id} goes on without you\n"
+        f"come back:  {as_typed(f'labbox job log -f {job.id}')}\n"
+        f"end it:     {as_typed(f'labbox job cancel {job.id}')}",
+        file=sys.stderr,
+    )
 
 
 def _copy_log(box: Client, number: int, bar: Bar, *, quiet: bool) -> None:

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from labbox.cli.asking import confirm
-from labbox.cli.follow import OWN_FAILURE, TIMED_OUT, progress_drawn
+from labbox.cli.follow import OWN_FAILURE, TIMED_OUT, progress_drawn, say_it_goes_on
 from labbox.cli.places import results_of, within
 from labbox.cli.progress import Bar
 from labbox.cli.session import Session
@@ -99,12 +99,7 @@ def _follow(session: Session, job: Job, *, quiet: bool) -> Job | None:
         except KeyboardInterrupt:
             bar.close()
             if not _shall_end(job):
-                print(
-                    f"\njob {job.id} goes on without you\n"
-                    f"come back:  {as_typed(f'labbox job log -f {job.id}')}\n"
-                    f"end it:     {as_typed(f'labbox job cancel {job.id}')}",
-                    file=sys.stderr,
-                )
+                say_it_goes_on(job)
                 return None
             session.box.cancel_job(job.id)
         finally:

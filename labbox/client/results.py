@@ -223,8 +223,10 @@ def _remove(link: Path) -> None:
     except PermissionError:  # in a folder that its job had closed
         mode = stat.S_IMODE(link.parent.stat().st_mode)
         link.parent.chmod(mode | stat.S_IRWXU)
-        link.unlink()
-        link.parent.chmod(mode)
+        try:
+            link.unlink()
+        finally:
+            link.parent.chmod(mode)
 
 
 def _ends_inside(path: Path, inside: Path) -> bool:

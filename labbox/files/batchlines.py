@@ -13,6 +13,7 @@ _KEYS: Final = {
     "--gres": "gpus",
 }  # fmt: skip
 _NUMBERS: Final = ("cpus", "gpus")
+_ELSE: Final = "say in job.toml what the job needs: cpus, memory, time, array"
 
 
 def told(text: str) -> tuple[str, str] | None:
@@ -22,17 +23,14 @@ def told(text: str) -> tuple[str, str] | None:
         return None
     system = lines[0][0]
     said: dict[str, str] = {}
-    for name, options in lines if system == "SBATCH" else ():
-        for option, value in _OPTION.findall(options) if name == "SBATCH" else ():
+    for options in [options for name, options in lines if name == system == "SBATCH"]:
+        for option, value in _OPTION.findall(options):
             if (key := _KEYS.get(option)) is not None and (written := _written(key, value)):
                 said.setdefault(key, written)
     hint = f"write into job.toml: {'; '.join(said.values())}" if said else _ELSE
     if "array" in said:
         hint += "; each job of the array finds its index in LABBOX_INDEX, in place of SLURM_ARRAY_TASK_ID"
     return f"its #{system} lines are not followed", hint
-
-
-_ELSE: Final = "say in job.toml what the job needs: cpus, memory, time, array"
 
 
 def _written(key: str, value: str) -> str:

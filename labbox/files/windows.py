@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
-UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _PLAINLY: Final = "p() {{ {reader} \"$1\" | tr -d '\\r'; }}; "
 # bash reads the text that comes out, knows the script by its own name, and gives its exit code.
 _BASH: Final = 'BASH_ARGV0=$1; source <(p "$1")'
@@ -61,7 +61,7 @@ def as_saved(words: tuple[str, ...], entry: str, head: bytes) -> tuple[str, ...]
 
 def _wide(head: bytes) -> str:
     """The name of the UTF-16 that a text begins in; empty where it is in none."""
-    if head.startswith(UTF16):
+    if head.startswith(_UTF16):
         return "UTF-16"
     zeros = [half == b"\0\0" for half in (head[0:4:2], head[1:4:2])]
     return {(True, False): "UTF-16BE", (False, True): "UTF-16LE"}.get((zeros[0], zeros[1]), "")

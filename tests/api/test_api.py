@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +25,7 @@ from labbox.client.transport import Transport, UnixRoute
 from labbox.daemon.api import server as server_module
 from labbox.daemon.api import streams
 from labbox.daemon.api.callers import Peer
+from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
 from labbox.model import JobSpec, JobState, Limits, Role, Scope, Stream
 from labbox.protocol import (
@@ -359,6 +362,23 @@ def test_a_sign_of_life_carries_the_cursor_to_go_on_from(
     cursors = [event.cursor for event in itertools.takewhile(lambda event: event.kind == "alive", stream)]
     assert set(cursors) <= {3}
     assert (next(stream).kind, next(stream).cursor) == ("alive", 4)
+
+
+def test_what_happens_between_the_first_sign_of_life_and_the_following_is_heard(
+    served: Served, ada: labbox.client.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada.submit_job(path="one")
+    following = served.jobs.events
+
+    async def late(account: Account, **asked: Any) -> AsyncGenerator[Event, None]:
+        await served.jobs.move(1, JobState.RUNNING)
+        async for event in following(account, **asked):
+            yield event
+
+    monkeypatch.setattr(served.jobs, "events", late)
+    stream = ada.events(follow=True)
+    told = [next(stream) for _ in range(2)]
+    assert [(event.kind, event.cursor) for event in told] == [("alive", 1), ("job", 2)]
 
 
 def test_who_follows_from_now_on_hears_nothing_twice_after_a_restart(

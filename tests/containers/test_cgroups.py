@@ -57,3 +57,18 @@ def test_what_an_engine_forgot_ends_with_its_run(groups: Groups) -> None:
 def test_a_run_that_is_gone_has_nothing_to_remove(groups: Groups) -> None:
     assert groups.remove("labbox-box-9-9") == []
     assert groups.read("labbox-box-9-9").memory is None
+
+
+def test_processes_of_another_namespace_are_not_taken_for_our_own_group(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The kernel shows them as 0, and a signal to 0 goes to whoever sends it."""
+    (tmp_path / "cgroup.controllers").touch()
+    groups = Groups("far", "cgroupfs", tmp_path)
+    folder = tmp_path / groups.parent("labbox-far-1-1").strip("/")
+    folder.mkdir(parents=True)
+    (folder / "cgroup.procs").write_text("0\n")
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _signal: killed.append(pid))
+    groups.remove("labbox-far-1-1")
+    assert killed == []

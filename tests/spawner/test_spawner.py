@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,34 @@ async def test_exception_is_one_sentence(run: Run) -> None:
         "from labbox.errors import LabboxError; raise LabboxError('usage', 'cannot fly', 'walk')"
     )
     assert (await process.wait(), text) == (2, "error: cannot fly\nhint: walk\n")
+
+
+@pytest.mark.parametrize(
+    "spawner",
+    [
+        pytest.param(
+            f"""
+import errno, os
+fork, asked = os.fork, []
+def failing():
+    asked.append(1)
+    if len(asked) == {which}:
+        raise OSError(errno.EAGAIN, "no more processes")
+    return fork()
+os.fork = failing
+""",
+            id=f"fork {which}",
+        )
+        for which in (1, 2)
+    ],
+    indirect=True,
+)
+async def test_a_start_that_fails_fails_no_other(run: Run) -> None:
+    with suppress(LabboxError):  # without root a start is one fork
+        await run("print('first')")
+        await run("print('second')")
+    process, text = await run("print('still there')")
+    assert (await process.wait(), text) == (0, "still there\n")
 
 
 async def test_program_that_is_not_there_is_one_sentence(run: Run) -> None:

@@ -48,7 +48,8 @@ async def events(call: Call) -> web.StreamResponse:
         nonlocal cursor
         if after is None and follow:
             yield alive()  # whoever is cut off before anything has happened knows where to go on
-        events = jobs.events(call.caller.account, after=after, follow=follow, mine=call.flag("mine"))
+        start = cursor if follow else after  # what is stored since it was told, too
+        events = jobs.events(call.caller.account, after=start, follow=follow, mine=call.flag("mine"))
         async with aclosing(events):
             async for event in events:
                 cursor = event.cursor

@@ -149,7 +149,7 @@ def _end(folders: Iterable[Path]) -> None:
     end = time.monotonic() + _END_SECONDS
     files = [inner / "cgroup.procs" for folder in folders for inner in _inside(folder)]
     while time.monotonic() < end:
-        pids = {int(pid) for file in files for pid in _lines(file)}
+        pids = {int(pid) for file in files for pid in _lines(file)} - {0}  # another namespace's: 0 is ours
         if not pids:
             return
         for pid in pids:

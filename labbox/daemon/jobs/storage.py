@@ -122,7 +122,8 @@ class Storage:
             left, before = _left(self._state), left
             if left >= self._floor and before - left < _FILLING:
                 calm += 1
-                first = None if calm > _CALM else first
+                if calm > _CALM:
+                    first, took = None, 0.0
                 continue
             calm, began = 0, time.monotonic()
             try:

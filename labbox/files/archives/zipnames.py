@@ -14,12 +14,11 @@ from typing import Final
 from labbox.files.viewing import charsets
 
 _SAMPLE: Final = 16 << 10  # bytes of names that are looked at
-_USUAL_PAIR, _SURE_PAIR = 0.5, 0.8
+_USUAL_PAIR: Final = 0.5
+_SURE_PAIR: Final = 0.8
 _FEW: Final = 4  # characters that tell little: what stands first is then taken for likelier
-_BETTER, _BETTER_OF_FEW = (
-    0.03,
-    0.25,
-)  # a point by which a likelier encoding must beat one that stands before it
+_BETTER: Final = 0.03  # of a point, by which a likelier encoding must beat one that stands before it
+_BETTER_OF_FEW: Final = 0.25  # the same where there are few characters
 _SINGLE: Final = (
     "cp437", "cp850", "cp1252", "cp866", "cp1251", "koi8_r", "cp852", "cp1250", "cp737", "cp1253",
     "cp862", "cp1255", "cp720", "cp1256", "cp857", "cp1254",

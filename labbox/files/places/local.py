@@ -24,7 +24,6 @@ from labbox.files.places.scanning import Scan
 from labbox.files.places.threads import Threads
 
 _T = TypeVar("_T")
-_Begun = tuple[Scan, list[Entry]]
 _PARALLEL: Final = 4  # a guess: disks and file servers gain from some, small boxes lose by many
 _THREADS: Final = 8  # so that a slow folder does not hold up the others
 _BLOCK: Final = 1 << 20
@@ -55,7 +54,7 @@ class LocalPlace(Place):
 
     async def list(self, path: str, *, full: bool = True) -> AsyncIterator[list[Entry]]:
         """The entries of a folder in batches."""
-        scan, batch = await self._read("open", path, lambda: self._begin(path, full), undo=_let_go)
+        scan, batch = await self._read("open", path, lambda: _begin(self._folder(path), full), undo=_let_go)
         try:
             while batch:
                 yield batch
@@ -63,11 +62,9 @@ class LocalPlace(Place):
                     break
                 batch = await self._read("read", path, scan.batch)
         finally:
-            if scan.ended:
-                pass
-            elif self._threads.closed:
+            if self._threads.closed:
                 scan.close()
-            else:
+            elif not scan.ended:
                 await self._threads.change(scan.close)
 
     async def entry(self, path: str, *, follow: bool = False) -> Entry:
@@ -199,15 +196,6 @@ class LocalPlace(Place):
         finally:
             os.close(found)
 
-    def _begin(self, path: str, full: bool) -> _Begun:
-        """A folder and the first of its entries: for most folders that is all."""
-        scan = Scan(self._folder(path), full=full)
-        try:
-            return scan, scan.batch()
-        except BaseException:
-            scan.close()
-            raise
-
     def _entry(self, path: str, follow: bool) -> Entry:
         name = path.rpartition("/")[2] if path not in ("/", "~") else ""
         if follow:
@@ -263,7 +251,17 @@ def _is_folder(spot: Spot) -> bool:
         return False
 
 
-def _let_go(begun: _Begun) -> None:
+def _begin(folder: int, full: bool) -> tuple[Scan, list[Entry]]:
+    """An open folder and the first of its entries: for most folders that is all."""
+    scan = Scan(folder, full=full)
+    try:
+        return scan, scan.batch()
+    except BaseException:
+        scan.close()
+        raise
+
+
+def _let_go(begun: tuple[Scan, list[Entry]]) -> None:
     begun[0].close()
 
 

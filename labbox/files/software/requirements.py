@@ -138,7 +138,6 @@ class RequirementsReader:
                 further = [one for one in extras if normal(one) in _extras(itself[2])]
                 waiting += [extras[one] for one in further if normal(one) not in self._extras]
                 self._extras |= dict.fromkeys(_extras(itself[2]) - self._extras.keys(), (file, number))
-
         self._own |= set(self._requirements[before:])
 
     def wants(self, extra: str) -> bool:
