@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labbox.files.software.asked import Software
+from labbox.files.software.asked import Line, Requirements, Software
 
 APP = {"app.py": "import six\n"}
 
@@ -363,6 +363,24 @@ wheels = [{ hash = "sha256:DIGITS" }]
     )
     assert [line.version for line in wanted.hashed("Six", "1.16.0")] == ["1.16.0"]
     assert len(wanted.hashed("six", "1.16")) == 2
+
+
+def test_versions_of_a_lock_that_do_not_say_for_whom_are_left_open(lab: Any) -> None:
+    text = lock("uv.lock")
+    text += text[text.index("[[package]]") :].replace("1.15.0", "1.16.0")
+    wanted = asked(lab, {"pyproject.toml": NEEDS_SIX, "uv.lock": text}).requirements
+    assert wanted is not None
+    assert wanted.constraint_text() == ""
+
+
+def test_hashes_of_a_line_that_names_no_version_hold_for_each() -> None:
+    lines = [
+        Line(text=text, file="requirements.txt", number=1, hashes=(f"sha256:{digit * 64}",))
+        for text, digit in (("six>=1.15", "1"), ("six==1.16.0", "2"), ("six==1.17.0", "3"))
+    ]
+    wanted = Requirements(requirements=tuple(lines))
+    assert wanted.hashed("six", "1.16.0") == tuple(lines[:2])
+    assert wanted.hashed("six", "1.15.0") == tuple(lines)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,13 @@ async def test_a_terminal_that_cannot_draw_is_told_so(box: Any, term: str) -> No
         assert await here.end() == 0
 
 
+@pytest.mark.parametrize(("length", "granted"), [(256, True), (257, False)])
+async def test_a_terminal_whose_kind_has_a_long_name_is_refused(box: Any, length: int, granted: bool) -> None:
+    async with screen(box.ssh("-tt", "whoami"), TERM="x" * length) as here:
+        await here.end()
+        assert (b"PTY allocation request failed" in here.seen) is not granted
+
+
 def test_a_wish_for_no_colours_is_passed_on() -> None:
     assert terminal.variables("xterm-256color", {"NO_COLOR": "1"})["NO_COLOR"] == "1"
     assert "NO_COLOR" not in terminal.variables("xterm-256color", {"COLORTERM": "truecolor"})

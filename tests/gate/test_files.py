@@ -91,6 +91,24 @@ async def test_rsync_both_ways_again_and_with_deletion(box: Any, study: Path, tm
     assert sorted(path.name for path in (tmp_path / "w").iterdir()) == ["app.py", "more.py"]
 
 
+async def test_what_only_brings_is_refused_on_a_full_disk_and_what_may_delete_is_not(
+    box: Any, study: Path, tmp_path: Path
+) -> None:
+    box.gate.launcher.full = lambda: "the box has only 1 MiB of disk left"
+    refused = await box.run(rsync(box, f"{study}/", "ada@127.0.0.1:study/"))
+    assert refused.returncode != 0
+    assert b"cannot take anything in: the box has only 1 MiB of disk left" in refused.stderr
+    assert not (box.home() / "study").exists()
+    emptied = tmp_path / "nothing"
+    emptied.mkdir()
+    (box.home() / "study").mkdir()
+    (box.home() / "study" / "old").write_text("x")
+    os.chown(box.home() / "study", box.home().stat().st_uid, -1)
+    done = await box.run(rsync(box, "--delete", f"{emptied}/", "ada@127.0.0.1:study/"))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list((box.home() / "study").iterdir()) == []
+
+
 async def test_other_peoples_files_stay_closed(box: Any) -> None:
     (box.home("grace") / "secret").write_text("x")
     for path in (f"{box.home('grace')}/secret", f"{box.state}/secrets/host_ed25519_key", f"{box.state}/git"):

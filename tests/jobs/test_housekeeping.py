@@ -218,7 +218,11 @@ async def test_a_transfer_that_fills_the_disk_ends_and_one_that_stores_nothing_g
         ended = await lab.ended(late.id)
         assert (ended.state, ended.reason.code) == (JobState.FAILED, ReasonCode.DISK)
         assert "of disk left" in ended.reason.text
-        lab.folders.stored += 5 * MIB
+        lab.folders.stored -= 40 * MIB
+        looks = counted()
+        await _until(lambda: counted() > looks + 2)
+        assert (await lab.job(job.id)).state is JobState.RUNNING, "its owner deletes"
+        lab.folders.stored += 5 * MIB  # of what is left: what was deleted is no room to fill again
         ended = await lab.ended(job.id)
     assert (ended.state, ended.reason.code) == (JobState.FAILED, ReasonCode.DISK), ended
     assert "of disk left" in ended.reason.text

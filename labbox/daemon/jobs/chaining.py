@@ -33,7 +33,6 @@ from labbox.model import (
     JobState,
     Reason,
     ReasonCode,
-    Resources,
     TransferSpec,
     TransferVerb,
 )
@@ -116,11 +115,7 @@ def _run_order(parts: Parts, account: Account, spec: JobSpec, source: Location) 
     """The run as far as it is known before its folder is there."""
     submitting.check_spec(spec)
     settings = parts.settings
-    need = Resources(
-        cpus=settings.default_cpus if spec.cpus is None else spec.cpus,
-        memory=settings.default_memory if spec.memory is None else spec.memory,
-        gpus=spec.gpus or 0,
-    )
+    need = submitting.resources_of(spec, settings)
     submitting.check_resources(need, parts.dispatcher.total, account.limits)
     return submitting.Order(
         spec=submitting.with_delivery(spec),

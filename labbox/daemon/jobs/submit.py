@@ -122,11 +122,7 @@ def complete(parts: Parts, account: Account, spec: JobSpec, project: Project) ->
         raise LabboxError(
             "forbidden", "cannot submit: this box gives jobs no network", "ask an administrator"
         )
-    resources = Resources(
-        cpus=settings.default_cpus if asked.cpus is None else asked.cpus,
-        memory=settings.default_memory if asked.memory is None else asked.memory,
-        gpus=asked.gpus or 0,
-    )
+    resources = resources_of(asked, settings)
     check_resources(resources, parts.dispatcher.total, account.limits)
     check_env(asked.env)
     retries = check_retries(asked.retries or 0)
@@ -355,6 +351,15 @@ def has_delivery(connection: Connection, run: int) -> bool:
         if asked is not None and asked.sources == source:
             return True
     return False
+
+
+def resources_of(spec: JobSpec, settings: JobSettings) -> Resources:
+    """What a run needs: what is asked for, and else the box's defaults."""
+    return Resources(
+        cpus=settings.default_cpus if spec.cpus is None else spec.cpus,
+        memory=settings.default_memory if spec.memory is None else spec.memory,
+        gpus=spec.gpus or 0,
+    )
 
 
 def check_resources(need: Resources, total: Resources, limits: Limits) -> None:
