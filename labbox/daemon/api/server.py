@@ -55,7 +55,7 @@ class Api:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_TIME)
         self._servers: list[asyncio.AbstractServer] = []
         self._limits: weakref.WeakKeyDictionary[asyncio.BaseTransport, Scope] = weakref.WeakKeyDictionary()
-        self._open: dict[int, weakref.WeakSet[asyncio.BaseTransport]] = {}
+        self._open: dict[int, weakref.WeakSet[asyncio.Transport]] = {}
         # Asked when a connection comes (later its pid may be another's) and again with each request (the gate
         # may just be writing the login down); what was found once holds.
         self._logins: weakref.WeakKeyDictionary[asyncio.BaseTransport, Login] = weakref.WeakKeyDictionary()
@@ -96,6 +96,9 @@ class Api:
         for task in self._streams:
             task.cancel()
         await self._runner.cleanup()
+        for these in list(self._open.values()):  # one that came in at the last moment is none of the runner's
+            for transport in list(these):
+                transport.abort()
         for path in self._doors:
             path.unlink(missing_ok=True)
 

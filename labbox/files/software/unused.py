@@ -29,7 +29,8 @@ _PIXI: Final = "write an environment.yml with: pixi workspace export conda-envir
 _NIX: Final = "name what it installs in apt.txt or environment.yml, or an image in job.toml: image = …"
 _NAMES: Final = (
     "requirements.txt", "environment.yml", "environment.yaml", "pyproject.toml", "Dockerfile",
-    "apt.txt", "runtime.txt", "Pipfile", "Pipfile.lock", "uv.lock", "poetry.lock", "setup.py", "setup.cfg",
+    "apt.txt", "runtime.txt", "Pipfile", "Pipfile.lock", "uv.lock", "poetry.lock", "pdm.lock",
+    "pylock.toml", "setup.py", "setup.cfg",
 )  # fmt: skip
 _MISSPELT: Final = tuple(name.lower() for name in _NAMES[:5])  # long ones: nothing else is called nearly so
 _CLOSE: Final = 0.9  # of difflib's ratio: one or two letters in fifteen
