@@ -53,7 +53,7 @@ class Api:
         for route in ROUTES:
             app.router.add_route(route.method, route.path, self._handler(route))
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=STOP_TIME)
-        self._servers: list[asyncio.AbstractServer] = []
+        self._servers: list[asyncio.Server] = []
         self._limits: weakref.WeakKeyDictionary[asyncio.BaseTransport, Scope] = weakref.WeakKeyDictionary()
         self._open: dict[int, weakref.WeakSet[asyncio.Transport]] = {}
         # Asked when a connection comes (later its pid may be another's) and again with each request (the gate
@@ -69,7 +69,7 @@ class Api:
         for path, scope in reversed(self._doors.items()):  # the one that clients wait for comes last
             self._servers.append(await self._listen(path, scope))
 
-    async def _listen(self, path: Path, scope: Scope | None) -> asyncio.AbstractServer:
+    async def _listen(self, path: Path, scope: Scope | None) -> asyncio.Server:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         fresh = path.with_name(f".{path.name}.new")
         try:
@@ -91,6 +91,11 @@ class Api:
 
     async def stop(self) -> None:
         """Take no more requests, end the streams, let the rest finish for a moment."""
+        loop = asyncio.get_running_loop()
+        for server in self._servers:
+            for listening in server.sockets:
+                loop.remove_reader(listening.fileno())
+        await asyncio.sleep(0)  # one that was just taken in, and has no transport yet, would never be closed
         for server in self._servers:
             server.close()
         for task in self._streams:
