@@ -28,6 +28,7 @@ DEFAULT_URL: Final = "unix:///var/run/docker.sock"
 CALL_SECONDS: Final = 60.0  # for one answer of the engine
 GREET_SECONDS = 15.0  # for the answers that cost it nothing
 _SILENT_SECONDS: Final = 900.0  # a build or a pull that says nothing for so long is given up
+_SLOW_AT_ONCE: Final = 16  # builds and pulls: of several people, each of whom has few places (places.py)
 _NEWEST_API: Final = (
     1,
     44,
@@ -57,7 +58,7 @@ class Connection:
             None
         )  # called in the event loop: the engine did not answer
         self._quick = ThreadPoolExecutor(8, thread_name_prefix="engine")
-        self._slow = ThreadPoolExecutor(4, thread_name_prefix="engine-slow")
+        self._slow = ThreadPoolExecutor(_SLOW_AT_ONCE, thread_name_prefix="engine-slow")
         self._mine = threading.local()
         self._closing = threading.Event()
 

@@ -53,6 +53,7 @@ async def plan_of(parts: Parts, handed: Handed, account: Account) -> Environment
         files=handed.files,
         context=context,
         image=handed.image,
+        asker=str(account.uid),
     )
 
 

@@ -270,7 +270,7 @@ class SftpPlace(Place):
             asked = [self._wire.ask(READ, handle, bytes(8), (size + 1).to_bytes(4, "big"))] if size else []
             asked += self._wire.ask(FSTAT, handle), self._wire.ask(CLOSE, handle)
             *read, found, _closed = await asyncio.gather(*asked)
-            data = b"".join(data_of(read[0]) or ()) if read else b""
+            data = b"".join(data_of(read[0], size + 1) or ()) if read else b""
             return data, entry_of(path.rpartition("/")[2], stat_of(found))
         except Refusal as refusal:
             raise await self._explainer.told(refusal, "read", path, way) from refusal
@@ -314,12 +314,12 @@ class SftpPlace(Place):
             )
         answers = iter(await self._wire.ask_all(asked))
         made: ManyRead = []
-        for answer, (path, _size) in zip(opened, files, strict=True):
+        for answer, (path, size) in zip(opened, files, strict=True):
             try:
                 handle_of(answer)
                 read, found, _closed = next(answers), next(answers), next(answers)
                 entry = entry_of(path.rpartition("/")[2], stat_of(found))
-                made.append((b"".join(data_of(read) or ()), entry))
+                made.append((b"".join(data_of(read, size + 1) or ()), entry))
             except Refusal:
                 made.append(None)
         return made

@@ -71,7 +71,7 @@ class SftpFile(Handle):
                     at += part
                 start, part, future = asked[0]
                 while part:
-                    data = data_of(await future)
+                    data = data_of(await future, part)
                     if data is None:
                         return pieces
                     pieces += data

@@ -11,6 +11,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import asyncssh
@@ -60,6 +61,16 @@ class Refusal(Exception):  # noqa: N818 - an answer, until it is explained
         self.code, self.text = code, text
 
 
+class StrangeAnswerError(LabboxError):
+    """What the other side says is not what SFTP says there: it is broken, or means harm."""
+
+    def __init__(self, what: str) -> None:
+        """`what` came instead."""
+        super().__init__(
+            "invalid", f"cannot go on: {what}", "its SFTP server is broken: whoever runs that machine can look"
+        )
+
+
 class Stat(NamedTuple):
     """What the server tells of an entry; None: it does not."""
 
@@ -105,7 +116,7 @@ def packed(
 
 
 class Reader:
-    """Takes an answer apart; ProtocolError where it is cut short."""
+    """Takes an answer apart; StrangeAnswerError where it is cut short."""
 
     def __init__(self, data: bytes) -> None:
         """Begin at its beginning."""
@@ -147,7 +158,7 @@ class Reader:
     def _take(self, count: int) -> bytes:
         end = self._at + count
         if end > len(self._data):
-            raise asyncssh.ProtocolError("an SFTP answer is cut short")
+            raise StrangeAnswerError("an SFTP answer is cut short")
         taken = self._data[self._at : end]
         self._at = end
         return taken
@@ -281,7 +292,8 @@ class Wire(asyncssh.SSHClientSession[bytes]):
             else:
                 future.set_result((kind, payload))
         elif kind == _HANDLE and isinstance(payload, bytes):  # whoever opened it was cancelled
-            self.forget(Reader(payload).string())
+            with suppress(StrangeAnswerError):
+                self.forget(Reader(payload).string())
 
     # Asking.
 
@@ -432,10 +444,13 @@ def _joined(pieces: list[bytes | memoryview]) -> list[bytes | memoryview]:
     return made
 
 
-def data_of(answer: tuple[int, Payload]) -> list[memoryview] | None:
-    """The pieces of what was read; None at the end of the file."""
+def data_of(answer: tuple[int, Payload], asked: int) -> list[memoryview] | None:
+    """The pieces of what was read, of the bytes that were asked for; None at the end of the file."""
     kind, payload = answer
     if kind == _DATA and isinstance(payload, list):
+        size = sum(map(len, payload))
+        if not 0 < size <= asked:  # nothing at all would be asked for again without end
+            raise StrangeAnswerError(f"{size:,} bytes of a file came, of {asked:,} that were asked for")
         return payload
     try:
         _expect(kind, payload, _DATA)
@@ -488,7 +503,7 @@ def _expect(kind: int, payload: Payload, wanted: int) -> bytes:
         if wanted == _STATUS:
             return data
     if kind != wanted:
-        raise asyncssh.ProtocolError(f"an SFTP answer of kind {kind}, not {wanted}")
+        raise StrangeAnswerError(f"an SFTP answer of kind {kind} came, not {wanted}")
     return data
 
 

@@ -57,6 +57,7 @@ class Box:
         template: Template = PYTHON,
         image: str | None = None,
         software: Software | None = None,
+        asker: str = "",
     ) -> Prepared:
         plan = EnvironmentPlan(
             template=template,
@@ -64,6 +65,7 @@ class Box:
             software=asked(*files) if software is None else software,
             context=Tree(context) if isinstance(context, Path) else context,
             image=image,
+            asker=asker,
         )
         async with asyncio.timeout(110):
             return await self.environments.prepare(plan, self.hear)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Callable
@@ -85,3 +86,25 @@ async def test_a_build_that_fails_is_told_with_its_last_words(
     assert "cannot find the header lab.h" in caught.value.message
     assert caught.value.hint
     assert any("lab.h" in line for line in building_box.lines)
+
+
+@pytest.mark.attack("S9")
+async def test_builds_that_sleep_hold_up_nobody_else(building_box: Any, source: Callable[..., Path]) -> None:
+    names = [f"labsleeps{number}" for number in range(6)]
+    for name in names:
+        source(name, backend(name, "import time\ntime.sleep(3000)"))
+    source("labquick", backend("labquick"))
+    await building_box.prepare(("requirements", "labquick\n"), asker="70009")  # the base image is there then
+    sleeping = [
+        asyncio.create_task(building_box.prepare(("requirements", f"{name}\n"), asker="70001")) for name in names
+    ]
+    for _ in range(200):
+        if sum(line.startswith("some packages have no wheel") for line in building_box.lines) >= 3:
+            break
+        await asyncio.sleep(0.05)
+    for each in sleeping:  # what they asked for goes on without them
+        each.cancel()
+    source("labother", backend("labother"))
+    async with asyncio.timeout(60):
+        await building_box.prepare(("requirements", "labother\n"), asker="70002")
+    await asyncio.wait(sleeping)

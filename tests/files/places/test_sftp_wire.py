@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from labbox.errors import LabboxError
-from labbox.files.places.sftpwire import CLOSE, LSTAT, OPEN, Wire, text
+from labbox.files.places.sftperrors import Explainer
+from labbox.files.places.sftpfile import SftpFile
+from labbox.files.places.sftpwire import CLOSE, LSTAT, OPEN, REALPATH, Wire, text
 
 
 class Channel:
@@ -90,3 +92,41 @@ async def test_what_a_cancelled_bundle_has_opened_is_closed() -> None:
         while wire.asked < 2 or text(b"late") not in channel.written[-1]:
             await asyncio.sleep(0.001)
     assert b"".join(channel.written[1:]) == request(CLOSE, 3, b"early") + request(CLOSE, 4, b"late")
+
+
+def answer(kind: int, number: int, body: bytes) -> bytes:
+    whole = bytes((kind,)) + number.to_bytes(4, "big") + body
+    return len(whole).to_bytes(4, "big") + whole
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        answer(103, 1, text(b"data")),  # no names
+        answer(104, 1, (0xFFFF_FFFF).to_bytes(4, "big") + text(b"f")),  # fewer than it says
+        answer(104, 1, (1).to_bytes(4, "big") + text(b"f") + text(b"f") + b"\0\0\0\x0f\0"),
+        answer(104, 1, b""),
+    ],
+)
+async def test_an_answer_that_is_none_is_told_in_words(sent: bytes) -> None:
+    wire, channel = opened()
+    asked = asyncio.ensure_future(wire.path(REALPATH, b"/"))
+    while not channel.written:
+        await asyncio.sleep(0)
+    wire.data_received(sent)
+    with pytest.raises(LabboxError, match="cannot go on: an SFTP answer"):
+        await asyncio.wait_for(asked, 30)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"", "0 bytes"), (b"more than that", "14 bytes")], ids=["none", "too many"]
+)
+async def test_a_read_that_brings_nothing_or_too_much_ends(data: bytes, said: str) -> None:
+    wire, channel = opened()
+    file = SftpFile(wire, Explainer(wire, "sftp://it/"), b"h", "/f", b"/f", (1 << 15, 1 << 15))
+    asked = asyncio.ensure_future(file.read(0, 10))
+    while not channel.written:
+        await asyncio.sleep(0)
+    wire.data_received(answer(103, 1, text(data)))
+    with pytest.raises(LabboxError, match=f"{said} of a file came, of 10"):
+        await asyncio.wait_for(asked, 30)

@@ -43,7 +43,8 @@ class EnvironmentPlan(Value):
     """All that decides what software a run gets.
 
     `software` is what the project's `files` say, as a process of the person's understood them; `image` is one
-    that the job itself asks for and goes before the template's.
+    that the job itself asks for and goes before the template's. `asker` decides nothing: in whose places it
+    is made.
     """
 
     template: Template
@@ -51,6 +52,7 @@ class EnvironmentPlan(Value):
     files: tuple[EnvFile, ...] = ()
     context: Context | None = None
     image: str | None = None
+    asker: str = ""
 
 
 class Prepared(Value):

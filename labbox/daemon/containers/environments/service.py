@@ -22,6 +22,7 @@ from labbox.daemon.containers.environments.conda import Condas
 from labbox.daemon.containers.environments.folders import Folders, Known, digest
 from labbox.daemon.containers.environments.index import read_package_index
 from labbox.daemon.containers.environments.interpreters import Interpreters
+from labbox.daemon.containers.environments.places import Places
 from labbox.daemon.containers.environments.plan import EnvironmentPlan, Prepared, Report
 from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.python import Locked, Pythons
@@ -92,6 +93,7 @@ class Environments:
             connection, self._programs, self._folders, workers, box, builder=builder
         )
         self._ready: dict[str, Prepared] = {}
+        self._places = Places()
         self._plans = SharedWork[Prepared]()
         self._makes = SharedWork[Path]()
         self._open = asyncio.Event()
@@ -131,7 +133,8 @@ class Environments:
     async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         """Make, or find, what a run needs; `report` follows the work.
 
-        Whoever asks for the same at once shares one build, which goes on when the asker is cancelled.
+        A person's jobs that ask for the same at once share one build, which goes on when they are cancelled;
+        what others ask for waits for none of hers (see places.py).
         LabboxError "invalid" where the project's files must change, "unavailable" where it may work later.
         """
         try:
@@ -145,7 +148,9 @@ class Environments:
         if known is not None and await self._still_stands(known):
             self._folders.use_image(known.image)
             return known
-        prepared = await self._plans.do(key, lambda tell: self._prepare(plan, tell), report)
+        prepared = await self._plans.do(
+            f"{plan.asker}/{key}", lambda tell: self._prepare(plan, tell), report
+        )
         self._folders.use_image(prepared.image)
         self._ready[key] = prepared
         return prepared
@@ -195,7 +200,7 @@ class Environments:
         check_python(requirements, target.version)
         if not requirements.requirements:
             return Prepared(image=image, digest=image)
-        lock, path, name = await self._python(image, target, requirements, report)
+        lock, path, name = await self._python(image, target, requirements, report, plan.asker)
         return Prepared(
             image=image,
             digest=image,
@@ -212,7 +217,8 @@ class Environments:
         recipe, extra, ours = plan.software.recipe, plan.software.packages, False
         if recipe is not None:
             base = await self._images.base(report) if recipe.on_base else ""
-            image = await self._images.from_dockerfile(recipe, plan.context, plan.files, base, report)
+            async with self._places.of(plan.asker):
+                image = await self._images.from_dockerfile(recipe, plan.context, plan.files, base, report)
             self._folders.use_image(image)  # also where packages come on top
         elif plan.image is not None:
             image = await self._images.named(plan.image, report)
@@ -239,7 +245,7 @@ class Environments:
         )
 
     async def _python(
-        self, image: str, target: PythonTarget, requirements: Requirements, report: Report
+        self, image: str, target: PythonTarget, requirements: Requirements, report: Report, asker: str
     ) -> tuple[str, Path, str]:
         """The lock, folder and name of the environment that `requirements` come to today."""
         question = self._question(requirements, target, image)
@@ -253,7 +259,8 @@ class Environments:
             try:
                 locked = await self._pythons.resolve_patiently(requirements, target, report)
             except NeedsBuildError as needed:
-                links = await self._builder.build(requirements, image, target, report, needed)
+                async with self._places.of(asker):
+                    links = await self._builder.build(requirements, image, target, report, needed)
                 locked = await self._pythons.resolve_patiently(requirements, target, report, links)
             except LabboxError as error:
                 # The index does not answer: what the same file came to before is better than nothing.
