@@ -67,7 +67,9 @@ class StrangeAnswerError(LabboxError):
     def __init__(self, what: str) -> None:
         """`what` came instead."""
         super().__init__(
-            "invalid", f"cannot go on: {what}", "its SFTP server is broken: whoever runs that machine can look"
+            "invalid",
+            f"cannot go on: {what}",
+            "its SFTP server is broken: tell whoever runs it",
         )
 
 

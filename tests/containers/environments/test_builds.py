@@ -96,7 +96,8 @@ async def test_builds_that_sleep_hold_up_nobody_else(building_box: Any, source: 
     source("labquick", backend("labquick"))
     await building_box.prepare(("requirements", "labquick\n"), asker="70009")  # the base image is there then
     sleeping = [
-        asyncio.create_task(building_box.prepare(("requirements", f"{name}\n"), asker="70001")) for name in names
+        asyncio.create_task(building_box.prepare(("requirements", f"{name}\n"), asker="70001"))
+        for name in names
     ]
     for _ in range(200):
         if sum(line.startswith("some packages have no wheel") for line in building_box.lines) >= 3:
@@ -105,6 +106,10 @@ async def test_builds_that_sleep_hold_up_nobody_else(building_box: Any, source: 
     for each in sleeping:  # what they asked for goes on without them
         each.cancel()
     source("labother", backend("labother"))
-    async with asyncio.timeout(60):
+    waiting = asyncio.create_task(building_box.prepare(("requirements", "labother\n"), asker="70001"))
+    await asyncio.sleep(0.5)
+    assert not waiting.done()
+    async with asyncio.timeout(60):  # the same, which is built once for both, in a place of who has one
         await building_box.prepare(("requirements", "labother\n"), asker="70002")
+        await waiting
     await asyncio.wait(sleeping)

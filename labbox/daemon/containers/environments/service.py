@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,6 +95,7 @@ class Environments:
         )
         self._ready: dict[str, Prepared] = {}
         self._places = Places()
+        self._askers: dict[str, Counter[str]] = {}  # of each plan that is being made
         self._plans = SharedWork[Prepared]()
         self._makes = SharedWork[Path]()
         self._open = asyncio.Event()
@@ -133,8 +135,8 @@ class Environments:
     async def prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         """Make, or find, what a run needs; `report` follows the work.
 
-        A person's jobs that ask for the same at once share one build, which goes on when they are cancelled;
-        what others ask for waits for none of hers (see places.py).
+        Whoever asks for the same at once shares one build, which goes on when the asker is cancelled; nobody
+        waits for another person's builds of anything else (see places.py).
         LabboxError "invalid" where the project's files must change, "unavailable" where it may work later.
         """
         try:
@@ -148,9 +150,15 @@ class Environments:
         if known is not None and await self._still_stands(known):
             self._folders.use_image(known.image)
             return known
-        prepared = await self._plans.do(
-            f"{plan.asker}/{key}", lambda tell: self._prepare(plan, tell), report
-        )
+        askers = self._askers.setdefault(key, Counter())
+        askers[plan.asker] += 1
+        self._places.look_again()
+        try:
+            prepared = await self._plans.do(key, lambda tell: self._prepare(plan, tell), report)
+        finally:
+            askers[plan.asker] -= 1
+            if not any(askers.values()):
+                self._askers.pop(key, None)
         self._folders.use_image(prepared.image)
         self._ready[key] = prepared
         return prepared
@@ -176,6 +184,10 @@ class Environments:
             return False
         return await self._images.exists(prepared.image)
 
+    def _asking(self, plan: EnvironmentPlan) -> set[str]:
+        """In whose places a plan is made: of who began it, and of all who wait for it."""
+        return {plan.asker, *(+self._askers.get(_plan_key(plan), Counter()))}
+
     async def _prepare(self, plan: EnvironmentPlan, report: Report) -> Prepared:
         image = await self._image(plan, report)
         prepared = await self._furnished(plan, image, report)
@@ -200,7 +212,7 @@ class Environments:
         check_python(requirements, target.version)
         if not requirements.requirements:
             return Prepared(image=image, digest=image)
-        lock, path, name = await self._python(image, target, requirements, report, plan.asker)
+        lock, path, name = await self._python(plan, image, target, requirements, report)
         return Prepared(
             image=image,
             digest=image,
@@ -217,7 +229,7 @@ class Environments:
         recipe, extra, ours = plan.software.recipe, plan.software.packages, False
         if recipe is not None:
             base = await self._images.base(report) if recipe.on_base else ""
-            async with self._places.of(plan.asker):
+            async with self._places.of(lambda: self._asking(plan)):
                 image = await self._images.from_dockerfile(recipe, plan.context, plan.files, base, report)
             self._folders.use_image(image)  # also where packages come on top
         elif plan.image is not None:
@@ -245,7 +257,12 @@ class Environments:
         )
 
     async def _python(
-        self, image: str, target: PythonTarget, requirements: Requirements, report: Report, asker: str
+        self,
+        plan: EnvironmentPlan,
+        image: str,
+        target: PythonTarget,
+        requirements: Requirements,
+        report: Report,
     ) -> tuple[str, Path, str]:
         """The lock, folder and name of the environment that `requirements` come to today."""
         question = self._question(requirements, target, image)
@@ -259,7 +276,7 @@ class Environments:
             try:
                 locked = await self._pythons.resolve_patiently(requirements, target, report)
             except NeedsBuildError as needed:
-                async with self._places.of(asker):
+                async with self._places.of(lambda: self._asking(plan)):
                     links = await self._builder.build(requirements, image, target, report, needed)
                 locked = await self._pythons.resolve_patiently(requirements, target, report, links)
             except LabboxError as error:
