@@ -346,6 +346,8 @@ class LabboxApp(App[int]):
         )
 
     def _tick(self) -> None:
+        if not self.screen_stack:  # the app is ending
+            return
         self._seconds += 1
         if isinstance(self.screen, Pane) and self.screen.is_mounted:
             self.screen.tick()

@@ -92,3 +92,10 @@ async def test_a_second_dismissal_takes_no_other_screen_away(
         screen.dismiss(None)
         await pilot.pause(0.05)
         assert pilot.app.screen is panes and screen.has_left
+
+
+async def test_a_second_that_passes_while_the_screens_close_ends_nothing(box: Any, running: Any) -> None:
+    async with running(box) as pilot:
+        app = pilot.app
+    assert not app.screen_stack
+    app._tick()

@@ -161,6 +161,14 @@ async def test_wheels_that_bring_the_same_file_are_both_whole(box: Any, wheel: C
     ]  # fmt: skip
 
 
+async def test_a_file_where_another_wheel_has_a_folder_is_told(box: Any, wheel: Callable[..., Path]) -> None:
+    wheel("labone", files={"shared.py": "x = 1\n"})
+    wheel("labtwo", files={"shared.py/inner.py": "x = 2\n"})
+    with pytest.raises(LabboxError, match=r"shared\.py. is a file in one and a folder in another") as caught:
+        await box.prepare(("requirements", "labone\nlabtwo\n"))
+    assert caught.value.code == "invalid"
+
+
 async def test_requirements_with_constraints(box: Any, wheel: Callable[..., Path]) -> None:
     wheel("labone", "1.0")
     wheel("labone", "2.0")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -254,6 +255,13 @@ class Programs:
 
 def disk_error(error: OSError) -> LabboxError:
     """What the disk said, in a sentence."""
+    if error.errno in (errno.EISDIR, errno.ENOTDIR):
+        name = visible_line(Path(str(error.filename or "a name")).name)
+        return LabboxError(
+            "invalid",
+            f"cannot put the packages together: “{name}” is a file in one and a folder in another",
+            "leave one of the two out of what the project asks for",
+        )
     return LabboxError(
         "unavailable",
         f"cannot write the environment: {visible_line((error.strerror or str(error)).lower())}",
