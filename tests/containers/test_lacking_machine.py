@@ -80,6 +80,6 @@ async def test_what_runs_without_the_engines_knowledge_can_be_ended(
 ) -> None:
     run = make_run("sleep", "1000")
     await following.engine.create_and_start(run)
-    following.engine._groups.end(run.name)
+    following.engine._groups.remove(run.name)
     state = await following.engine.wait(run.name)
     assert state.exit_code == 137

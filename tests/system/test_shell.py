@@ -76,7 +76,7 @@ def test_x_is_a_shell_in_the_job_and_the_screens_come_back(ada: Person, login: L
     screen.resize(25, 90)  # with the cursor where it was: nothing was typed for it
     screen.type(FOLLOWS.format(rows=25, columns=90))
     screen.wait_for("now 25x90")
-    screen.type("clear; sleep 600\r")
+    screen.type("sh -c 'clear; exec sleep 600'\r")  # wherever it is, an interrupt ends it
     screen.wait(lambda lines: not any("now 25x90" in line for line in lines))
     screen.type("\x03")  # Ctrl+C is the shell's, not the screens'
     # the shell asks again: it has dropped what was typed before

@@ -36,8 +36,20 @@ SETTINGS = Settings(containers=ContainerSettings(build_network="host"))
 PYTHON = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
 
 
+_PATIENCE = 110.0  # seconds for an environment, and
+_FIRST = 500.0  # for the first, which may make the base image, beside all that other tests do
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
+    for item in here[:1]:
+        item.add_marker(pytest.mark.timeout(_FIRST + 60))
+
+
 class Box:
     """A state folder with its environments, and what they told."""
+
+    patience = _FIRST
 
     def __init__(self, environments: Environments, connection: Connection, state: Path, name: str) -> None:
         self.environments, self.connection, self.state, self.name = environments, connection, state, name
@@ -67,8 +79,10 @@ class Box:
             image=image,
             asker=asker,
         )
-        async with asyncio.timeout(110):
-            return await self.environments.prepare(plan, self.hear)
+        async with asyncio.timeout(Box.patience):
+            made = await self.environments.prepare(plan, self.hear)
+        Box.patience = _PATIENCE
+        return made
 
     async def run(self, prepared: Prepared, *command: str) -> Outcome:
         """Run a command as a job would: a user's uid, the environment mounted read-only, its PATH first."""
