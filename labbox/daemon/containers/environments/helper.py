@@ -13,6 +13,7 @@ from __future__ import annotations
 import compileall
 import contextlib
 import ctypes
+import errno
 import importlib.util
 import json
 import os
@@ -276,8 +277,11 @@ def _link_tree(source: str, target: str) -> None:
     for entry in entries:
         path = f"{target}/{entry.name}"
         if entry.is_dir(follow_symlinks=False):
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.mkdir(path)
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
             _link_tree(entry.path, path)
         else:
             _link(entry.path, path)
