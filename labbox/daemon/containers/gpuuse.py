@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
+from labbox.daemon.containers.killed import gone
 from labbox.model import Value
 
 PROGRAM: Final = "nvidia-smi"
@@ -77,7 +78,7 @@ async def _answer(program: str) -> bytes:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
-        await process.wait()
+        await gone(process)
 
 
 async def _read(process: asyncio.subprocess.Process) -> bytes:

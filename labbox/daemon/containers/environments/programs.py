@@ -22,6 +22,7 @@ import msgspec
 import uv
 
 from labbox.daemon.containers.environments.index import PackageIndex
+from labbox.daemon.containers.killed import gone
 from labbox.errors import LabboxError
 from labbox.model import Value
 from labbox.text import decode, visible_line
@@ -216,7 +217,7 @@ class Programs:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+                await gone(process)
         return Ended(code=code, out=out, err=err)
 
     def _python(self) -> Path:

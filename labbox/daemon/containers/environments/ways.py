@@ -18,6 +18,7 @@ from labbox.daemon.containers.environments.index import PackageIndex
 from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.throwaway import Bind
 from labbox.daemon.containers.guard import plain_origin
+from labbox.daemon.containers.killed import gone
 from labbox.errors import LabboxError
 
 _FIRST_PORT: Final = 3128  # of the loopback device inside
@@ -115,7 +116,7 @@ class Ways:
             process.stdin.close()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await gone(process)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _furnish(self, folder: Path) -> None:
