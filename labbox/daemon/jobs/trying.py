@@ -62,7 +62,6 @@ class Try(ABC):
         self._hard = False
         self._stirred = asyncio.Event()  # somebody asked for something, or the engine came back
         self._log: RunLog | None = None
-        self._folder: Path | None = None
 
     @property
     def name(self) -> str:
@@ -161,11 +160,9 @@ class Try(ABC):
     # ── preparing ──
 
     async def _make_folder(self, account: Account) -> Path:
-        if self._folder is None:
-            self._folder = await self._parts.in_thread(
-                results.make, self._parts.state, account, self.row.results, self.attempt.number, self.moved
-            )
-        return self._folder
+        return await self._parts.in_thread(
+            results.make, self._parts.state, account, self.row.results, self.attempt.number, self.moved
+        )
 
     def _open_log(self, folder: Path, took: Callable[[Progress], None], full: Callable[[], None]) -> RunLog:
         return self._parts.logs.open(

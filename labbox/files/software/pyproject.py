@@ -91,7 +91,7 @@ def _of_poetry(
                 reading.error(name, None, why, f'give one range: {shown(package)} = ">=1.0,<3"')
             continue
         if package == "python":
-            requires = found[0].removeprefix(package).partition(" ;")[0]
+            requires = (found or [""])[0].removeprefix(package).partition(" ;")[0]
         elif is_optional(value):
             optional[normal(package)] = found
         else:

@@ -87,7 +87,8 @@ def test_what_is_refused_names_its_line_and_a_way_out(line: str, word: str) -> N
 
 def test_an_index_line_that_names_the_boxs_own_index_changes_nothing() -> None:
     found = read(
-        "--extra-index-url https://index.lab/simple/\nnumpy\n", places=frozenset({"https://index.lab/simple"})
+        "--extra-index-url https://index.example/simple/\nnumpy\n",
+        places=frozenset({"https://index.example/simple"}),
     )
     assert found.text() == "numpy\n"
 
@@ -169,6 +170,7 @@ def test_poetry_gives_the_python_leaves_groups_and_takes_extras_that_are_asked_f
     assert found is not None
     assert sorted(found.text().split()) == ["numpy>1", "six>=1,<2"]
     assert pyproject("[tool.poetry]\nname = 'study'\n") is None
+    assert pyproject("[tool.poetry.dependencies]\npython = []\nsix = []\n") is None
     assert pyproject("[tool.poetry.dependencies]\npython = '~2.7 || ^3.6'\n") is None
 
 
