@@ -1,10 +1,11 @@
-"""The wall around the network of jobs: they reach outside, and neither the box's own ports nor each other.
+"""The wall around the network of jobs and builds: they reach outside, not the box's own ports nor each other.
 
 The bridge keeps containers apart by itself (`enable_icc`), as long as packets between its ports pass the
 packet filter. What it does not keep from them is the box: every port that listens on any of its addresses,
 the gate's too. So what comes in from the bridge and is for the box itself is refused, but for answers and for
 name lookups (the engine asks for a container where the box's resolver is on the box). The same again between
-the bridge and itself, for engines that were told to leave the packet filter alone.
+the bridge and itself, for engines that were told to leave the packet filter alone; and between the bridge and
+the addresses of a link, at which a rented machine is told its keys.
 
 The rules stand in a chain of their own, that is filled anew at each start: an upgrade leaves no old ones.
 """
@@ -22,8 +23,11 @@ _IPV6: Final = Path("/proc/net/if_inet6")  # there is none where the kernel has 
 _PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def rules(bridge: str) -> list[list[str]]:
-    """The words for `iptables` that make the chain and lead to it; `-N` and `-D` may fail."""
+_LINK: Final = {"iptables": "169.254.0.0/16", "ip6tables": "fe80::/10"}
+
+
+def rules(program: str, bridge: str) -> list[list[str]]:
+    """The words for a program that make the chain and lead to it; `-N` and `-D` may fail."""
     return [
         ["-N", CHAIN],  # fails where it is there
         ["-F", CHAIN],
@@ -34,6 +38,7 @@ def rules(bridge: str) -> list[list[str]]:
         ["-A", CHAIN, "-j", "REJECT"],
         *_lead("INPUT", ["-i", bridge]),
         *_lead("FORWARD", ["-i", bridge, "-o", bridge]),
+        *_lead("FORWARD", ["-i", bridge, "-d", _LINK[program]]),
     ]
 
 
@@ -46,11 +51,11 @@ def raise_wall(bridge: str) -> str:
 
     Without them the gate still refuses the addresses of jobs.
     """
-    programs = ["iptables", "ip6tables"] if _IPV6.exists() else ["iptables"]
+    programs = [one for one in _LINK if one == "iptables" or _IPV6.exists()]
     if not all(shutil.which(program, path=_PATH) for program in programs):
         return "jobs with a network may reach the box's ports: there is no iptables; apt-get install iptables"
     for program in programs:
-        for words in rules(bridge):
+        for words in rules(program, bridge):
             done = _run(program, words)
             if done and words[0] not in ("-N", "-D"):
                 return f"jobs with a network may reach the box's own ports: {program}: {done}"

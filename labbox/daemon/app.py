@@ -162,7 +162,12 @@ class _Box:
             chores=self._processes.chore,
         )
         self._environments = Environments(
-            self._engine.connection, base, configuration, state.path, box=state.box_id
+            self._engine.connection,
+            base,
+            configuration,
+            state.path,
+            box=state.box_id,
+            outside=self._engine.outside,
         )
         self._jobs = Jobs(
             store,
@@ -214,7 +219,7 @@ class _Box:
 
     def _not_from(self, address: str) -> str:
         """Why nobody logs in from an address: each job with a network has one, and could have many."""
-        return "cannot log in from a job" if self._engine.is_job(address) else ""
+        return "cannot log in from a job" if self._engine.outside.has(address) else ""
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Start what goes on in the background; each task ends only when cancelled, or by a fault."""

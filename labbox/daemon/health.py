@@ -63,8 +63,8 @@ class Health:
         if not engine.available:
             problems.append(f"jobs do not start: {engine.reason}")
         problems += await asyncio.to_thread(footing.problems)
-        if engine.wall_trouble:
-            problems.append(engine.wall_trouble)
+        if engine.outside.trouble:
+            problems.append(engine.outside.trouble)
         if self._reserve.trouble:
             problems.append(self._reserve.trouble)
         if disk.free < self._floor and not numbers.problems:

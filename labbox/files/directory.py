@@ -44,6 +44,7 @@ class Kind(IntEnum):
     GONE = 6  # removed since the listing was made
 
 
+_KINDS: Final = tuple(Kind)
 _FOLDERS: Final = frozenset({int(Kind.FOLDER), int(Kind.FOLDER_LINK)})
 _FOLDER: Final = bytes(kind in _FOLDERS for kind in range(256))
 _NO_FOLDER: Final = bytes(kind not in _FOLDERS for kind in range(256))
@@ -183,7 +184,7 @@ class Listing:
         """The whole entry."""
         return Row(
             self.name(number),
-            Kind(self.kinds[number]),
+            _KINDS[self.kinds[number]],
             self.sizes[number],
             self.mtimes[number],
             self.modes[number],

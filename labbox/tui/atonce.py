@@ -79,7 +79,7 @@ def _open_region(widget: Widget, visible: dict[Widget, tuple[Region, Region]]) -
 def _drawn(widget: Widget, lines: list[int], width: int) -> list[Strip]:
     if not isinstance(widget, Painted):
         return [widget.render_lines(Region(0, y, width, 1))[0] for y in lines]
-    strips = [widget.line(y, width) for y in lines]
+    strips = widget.drawn(lines, width)
     for each in widget.get_line_filters():
         if not isinstance(each, ANSIToTruecolor) or not widget.is_truecolor:
             ground = widget.background_colors[1]

@@ -88,7 +88,7 @@ class _Lean(ChopsUpdate):
             cells = None
         line.extend(repeat(None, x + width - len(line)))
         old = line[x : x + width]
-        if cells is None or None in old:
+        if cells is None:
             pen.whole(x, y, strip)
         else:
             for first, behind in _runs(old, cells):

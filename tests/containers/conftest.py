@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -255,3 +256,43 @@ def wait_for() -> Callable[..., Any]:
                 await asyncio.sleep(0.01)
 
     return work
+
+
+LINK = "169.254.169.254"
+_ANSWERS = """
+import socket
+with socket.create_server(("0.0.0.0", 8080)) as listening:
+    print(flush=True)
+    while True:
+        listening.accept()[0].sendall(b"REACHED")
+"""
+
+
+@pytest.fixture
+def on_the_link() -> Iterator[tuple[str, int]]:
+    """A service on a neighbour machine, at the address where rented machines are told their keys."""
+    words = f"""
+        ip netns add labbox-link
+        ip link add labbox-link type veth peer name inside netns labbox-link
+        ip addr add 169.254.169.253/30 dev labbox-link
+        ip link set labbox-link up
+        ip -n labbox-link addr add {LINK}/30 dev inside
+        ip -n labbox-link link set inside up
+        ip -n labbox-link route add default via 169.254.169.253
+    """
+    serving: subprocess.Popen[bytes] | None = None
+    try:
+        for line in words.strip().splitlines():
+            subprocess.run(line.split(), check=True)
+        inside = ["ip", "netns", "exec", "labbox-link"]
+        serving = subprocess.Popen([*inside, sys.executable, "-P", "-c", _ANSWERS], stdout=subprocess.PIPE)
+        assert serving.stdout is not None
+        serving.stdout.readline()
+        with socket.create_connection((LINK, 8080), timeout=5) as seen:  # the box itself reaches it
+            assert seen.recv(7) == b"REACHED"
+        yield LINK, 8080
+    finally:
+        if serving is not None:
+            serving.kill()
+            serving.communicate()
+        subprocess.run(["ip", "netns", "delete", "labbox-link"], check=False)

@@ -288,6 +288,17 @@ async def test_a_mounted_path_cannot_be_made_by_the_engine(
 
 
 @pytest.mark.attack("S7")
+async def test_a_job_with_a_network_reaches_nothing_that_answers_on_the_link_alone(
+    run_to_end: RunToEnd, on_the_link: tuple[str, int], tried: Callable[..., None]
+) -> None:
+    address, port = on_the_link
+    tried()
+    ran = await run_to_end("sh", "-c", f"nc -w 2 {address} {port} </dev/null; echo done", network=True)
+    assert "done" in ran.text
+    assert "REACHED" not in ran.text
+
+
+@pytest.mark.attack("S7")
 async def test_a_job_with_a_network_reaches_no_port_of_the_box(
     run_to_end: RunToEnd, engine: Engine, tried: Callable[..., None]
 ) -> None:
@@ -299,8 +310,8 @@ async def test_a_job_with_a_network_reaches_no_port_of_the_box(
         gateway = re.search(r"default via ([0-9.]+)", ran.text)
         own = re.search(r"inet ([0-9.]+)/", ran.text)
         assert gateway is not None and own is not None
-        assert engine.is_job(own[1])
-        assert not engine.is_job("127.0.0.1")
+        assert engine.outside.has(own[1])
+        assert not engine.outside.has("127.0.0.1")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((own[1], 9))  # sends nothing: it tells which address faces the bridge
             facing = probe.getsockname()[0]

@@ -7,9 +7,7 @@ live on while the engine is down (`live-restore`); what happened meanwhile is to
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,11 +21,11 @@ from labbox.daemon.containers.feed import close_input, write_input
 from labbox.daemon.containers.gpus import Gpus
 from labbox.daemon.containers.hosts import Openings
 from labbox.daemon.containers.layers import volume_name
+from labbox.daemon.containers.outside import Outside
 from labbox.daemon.containers.run import (
     GATE_LABEL,
     GPU_LABEL,
     HOSTS_LABEL,
-    NETWORK,
     RunSpec,
     check,
     container_config,
@@ -38,7 +36,6 @@ from labbox.daemon.containers.starting import remove, start, start_error, sweep_
 from labbox.daemon.containers.states import ContainerState, parse_state
 from labbox.daemon.containers.stream import events
 from labbox.errors import LabboxError
-from labbox.nearby import unwrapped
 
 if TYPE_CHECKING:
     import docker
@@ -49,7 +46,6 @@ BOX_LABEL: Final = "labbox.box"
 _BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked whether it lives
 _BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
 _NEAR_LIMIT: Final = 0.9  # of its memory: a run that stayed below did not meet its limit
-_WALL_SECONDS: Final = 120.0  # a dozen commands, each of which may have to wait for a lock
 _GROUPS_SECONDS: Final = 20.0
 _TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
 
@@ -75,16 +71,14 @@ class Engine:
         self._groups = Groups(box, "")
         self._chores = chores
         self._openings = Openings(chores)
+        self.outside = Outside(self.connection, chores)
         self._changed: list[Callable[[], None]] = []
         self._listeners: list[Listener] = []
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._out_of_memory: set[str] = set()
         self._memory: dict[str, int] = {}  # the limits of the runs that were started here
         self._volumes: dict[str, frozenset[str]] = {}  # of those runs; for others the engine is asked
-        self._network_made = False
         self._swept = False
-        self._job_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
-        self.wall_trouble = ""  # why jobs with a network reach more than they should, in a sentence
         self._ready = asyncio.Event()
         self._hurry = asyncio.Event()  # something failed: look at once whether the engine lives
         self.connection.on_failure = self._hurry.set
@@ -139,7 +133,7 @@ class Engine:
             self._groups = Groups(self._box, self.connection.cgroup_driver)
         label = f"{BOX_LABEL}={self._box}"
         async with events(self.connection.socket_path, self.connection.api_version, label) as stream:
-            await self._see_network()
+            await self.outside.see()
             await self._catch_up()
             self._look_at_machine()
             async with asyncio.TaskGroup() as tasks:
@@ -261,7 +255,7 @@ class Engine:
             self._hurry.set()
             raise LabboxError("unavailable", f"cannot start {run.name}: {lacking}")
         if run.network:
-            await self._make_network()
+            await self.outside.network()
         gpus = self._gpus.take(run.name, run.gpus)
         labels = {**run.labels, BOX_LABEL: self._box}
         config = container_config(
@@ -429,69 +423,3 @@ class Engine:
         return await open_shell(
             self.connection, name, uid=uid, gid=gid, env=env, command=command, rows=rows, columns=columns
         )
-
-    # ── the network ───────────────────────────────────────────────────────────────────────────────────────
-
-    async def _make_network(self) -> None:
-        """The bridge for runs that ask for the network: they reach outside, not each other, nor the box."""
-        if self._network_made:
-            return
-
-        def work(api: docker.APIClient) -> dict[str, Any]:
-            if not api.networks(filters={"name": f"^{NETWORK}$"}):
-                api.create_network(
-                    NETWORK, driver="bridge", options={"com.docker.network.bridge.enable_icc": "false"}
-                )
-            found: dict[str, Any] = api.inspect_network(NETWORK)
-            return found
-
-        network = await self.connection.call(work)
-        self._job_networks = _subnets(network)
-        if os.geteuid() == 0:
-            self.wall_trouble = await self._raise_wall(_bridge(network))
-            if self.wall_trouble:
-                _log.warning("%s", self.wall_trouble)
-        self._network_made = True
-
-    async def _raise_wall(self, bridge: str) -> str:
-        try:
-            async with (
-                asyncio.timeout(_WALL_SECONDS),
-                output(self._chores, "wall", (bridge,)) as (said, wall),
-            ):
-                sentence = (await said.read()).decode(errors="replace")
-                code = await wall.wait()
-        except TimeoutError:
-            sentence, code = "", 124
-        return sentence or (f"jobs with a network may reach the box's own ports: code {code}" if code else "")
-
-    async def _see_network(self) -> None:
-        """Know the network where it is there already, and its wall too: runs may be in it."""
-        self._network_made = False
-
-        def work(api: docker.APIClient) -> bool:
-            return bool(api.networks(filters={"name": f"^{NETWORK}$"}))
-
-        if await self.connection.call(work):
-            await self._make_network()
-
-    def is_job(self, address: str) -> bool:
-        """Whether an address is one of a job with a network."""
-        if not self._job_networks:
-            return False
-        try:
-            parsed = unwrapped(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._job_networks)
-
-
-def _subnets(network: dict[str, Any]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    configured = (network.get("IPAM") or {}).get("Config") or []
-    return tuple(ipaddress.ip_network(one["Subnet"]) for one in configured if one.get("Subnet"))
-
-
-def _bridge(network: dict[str, Any]) -> str:
-    """The name of its device: as the engine names it, where nobody has said otherwise."""
-    options = network.get("Options") or {}
-    return str(options.get("com.docker.network.bridge.name") or f"br-{str(network['Id'])[:12]}")

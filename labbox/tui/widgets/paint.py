@@ -138,9 +138,9 @@ class Painted(Widget):
         colours = [colour for ink in inks.values() for colour in (ink.color, ink.bgcolor)]
         return all(colour is not None and colour.triplet is not None for colour in colours)
 
-    def line(self, y: int, width: int) -> Strip:
-        """The first `width` cells of a line."""
-        return self.render_line(y).crop(0, width)
+    def drawn(self, numbers: Iterable[int], width: int) -> list[Strip]:
+        """The first `width` cells of these lines."""
+        return [self.render_line(y).crop(0, width) for y in numbers]
 
     def notify_style_update(self) -> None:
         """Forget the inks: the theme changed."""

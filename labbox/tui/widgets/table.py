@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -225,18 +225,22 @@ class Table(ScrollView, Painted, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Headings first, then the rows from the scroll offset on."""
-        return self.line(y, self.size.width)
+        return self.drawn((y,), self.size.width)[0]
 
-    def line(self, y: int, width: int) -> Strip:
-        """The same, so wide."""
+    def drawn(self, numbers: Iterable[int], width: int) -> list[Strip]:
+        """The same, so wide; what all lines have in common is asked for once."""
         if self.size.width != self._laid:
             self._lay_out()
+        top = self.first_shown
+        return [self._line(y, width, top) for y in numbers]
+
+    def _line(self, y: int, width: int, top: int) -> Strip:
         if self._head and y == 0:
             parts: Cell = [(" ", "head")]
             for column, room in self._widths:
                 parts.append((fit(column.title + self.head_sign(column), room, column.right) + " ", "head"))
             return self.strip(parts, width)
-        row = self.first_shown + y - self._head
+        row = top + y - self._head
         if row >= self._count:
             if self._count == 0 and y == self._head + 1:
                 return self.strip([("  " + self.empty, "dim")], width)

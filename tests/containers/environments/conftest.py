@@ -16,6 +16,7 @@ from wishes import NAMES, Tree, asked
 
 from labbox.custom import Configuration, ContainerSettings, Settings, Template, recipe
 from labbox.daemon.containers.base import BaseImage
+from labbox.daemon.containers.chores import by_ourselves
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments import (
     EnvFile,
@@ -27,6 +28,7 @@ from labbox.daemon.containers.environments import (
 )
 from labbox.daemon.containers.environments.plan import Context
 from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
+from labbox.daemon.containers.outside import Outside
 from labbox.files.software.asked import Software
 from labbox.model import Progress
 
@@ -137,7 +139,13 @@ async def open_box(
         own = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(links)}
         configuration = Configuration(settings=settings or SETTINGS, templates=(PYTHON,))
         environments = Environments(
-            connection, base, configuration, folder, box=name, environ=own if environ is None else environ
+            connection,
+            base,
+            configuration,
+            folder,
+            box=name,
+            outside=Outside(connection, by_ourselves),
+            environ=own if environ is None else environ,
         )
         if running:
             tasks.append(asyncio.create_task(environments.run()))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import hashlib
 import io
 import os
+import re
+import socket
 import tarfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -173,6 +176,72 @@ async def test_a_dockerfile_finds_no_password_and_none_of_this_machines_services
     found = await box.connection.call(lambda api: api.history(prepared.image))
     assert PASSWORD not in repr(found)
     await box.connection.call(lambda api: api.remove_image(prepared.image, force=True))
+
+
+_LOOK_ABOUT = """
+import socket
+routes = [line.split() for line in open("/proc/net/route")][1:]
+gateways = [socket.inet_ntoa(bytes.fromhex(one[2])[::-1]) for one in routes if one[1] == "00000000"]
+for address in [(one, {port}) for one in gateways + [{own!r}, "127.0.0.1", "172.17.0.1"]] + [{link!r}]:
+    try:
+        with socket.create_connection(address, timeout=2) as seen:
+            said = seen.recv(20)
+    except OSError as error:
+        said = str(error)
+    print("tried", *address, said)
+print("by", *gateways)
+"""
+
+
+def _own_address() -> str:
+    """The address of this machine that faces the world, if it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # sends nothing
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
+
+
+@pytest.mark.attack("S13")
+@pytest.mark.parametrize("way", ["dockerfile", "source", "apt"])
+async def test_a_build_with_a_network_reaches_no_port_of_the_box_and_no_keys_of_the_machine(
+    open_box: Callable[..., Any],
+    index: Index,
+    on_the_link: tuple[str, int],
+    way: str,
+    tried: Callable[..., None],
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        listening.settimeout(0.1)
+        port = listening.getsockname()[1]
+        look = _LOOK_ABOUT.format(port=port, own=_own_address(), link=on_the_link)
+        box = await open_box(settings=building())
+        run = f"echo {base64.b64encode(look.encode()).decode()} | base64 -d | python3 -"
+        text = f"FROM labbox/base\nLABEL labbox-test={box.name}\n"
+        if way == "source":
+            work = (
+                f"import subprocess\nreturn subprocess.run({run!r}, shell=True, stdout=-1, text=True).stdout"
+            )
+            make_source(index.folder, "labspy", backend("labspy", work))
+            prepared = await box.prepare(("requirements", "labspy\n"))
+            ran = await box.run(prepared, "python3", "-c", "import labspy; print(labspy.found)")
+            lines = list(ran.lines)
+        elif way == "dockerfile":
+            prepared = await box.prepare(("dockerfile", f"{text}RUN {run}\n"))
+            lines = box.lines
+        else:
+            spy = f"RUN printf '#!/bin/sh\\n{run}\\n' >/usr/local/bin/apt-get"
+            text += f"{spy}\nRUN chmod 755 /usr/local/bin/apt-get\n"
+            prepared = await box.prepare(("dockerfile", text), ("apt", "hello\n"))
+            lines = box.lines
+        asked = [line for line in lines if "tried " in line]
+        tried(len(asked))
+        assert len(asked) >= 4
+        assert [line for line in lines if re.search(r"\bby [0-9.]+", line)]  # it has a network
+        assert not [line for line in asked if "REACHED" in line]
+        with pytest.raises(TimeoutError):
+            listening.accept()
+    if way != "source":
+        await box.connection.call(lambda api: api.remove_image(prepared.image, force=True))
 
 
 @pytest.mark.attack("S14")

@@ -308,7 +308,9 @@ import asyncio, os, sys
 from pathlib import Path
 from labbox.custom import Configuration, Template, recipe
 from labbox.daemon.containers.base import BaseImage
+from labbox.daemon.containers.chores import by_ourselves
 from labbox.daemon.containers.connection import Connection
+from labbox.daemon.containers.outside import Outside
 from labbox.daemon.containers.environments import EnvironmentPlan, Environments
 from labbox.files.software.asked import Line, Requirements, Software
 
@@ -316,7 +318,8 @@ async def main(url, state, text):
     connection = Connection(url)
     await connection.greet()
     base = BaseImage(connection, recipe=recipe(), scratch=Path(state))
-    environments = Environments(connection, base, Configuration(), Path(state), box="killed")
+    outside = Outside(connection, by_ourselves)
+    environments = Environments(connection, base, Configuration(), Path(state), box="killed", outside=outside)
     python = Template(name="python", title="Python", entries=("app.py",), command=("python3", "{entry}"))
     lines = tuple(Line(text=one, file="r.txt", number=0) for one in text.splitlines())
     wanted = Requirements(requirements=lines)

@@ -33,6 +33,7 @@ from labbox.daemon.containers.environments.sources import Builder
 from labbox.daemon.containers.environments.target import FALLBACK, PythonTarget
 from labbox.daemon.containers.environments.ways import Ways
 from labbox.daemon.containers.environments.wishes import check_python, satisfies
+from labbox.daemon.containers.outside import Outside
 from labbox.errors import LabboxError
 from labbox.files.software.asked import CondaPlan, Requirements, Software
 from labbox.text import visible_line
@@ -55,9 +56,13 @@ class Environments:
         state: Path,
         *,
         box: str,
+        outside: Outside,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """`box` is this box's id; `environ` the daemon's environment (its proxy and pip settings)."""
+        """`box` is this box's id; `environ` the daemon's environment (its proxy and pip settings).
+
+        `outside` is the network of people's builds, where the configuration names no other.
+        """
         settings = configuration.settings
         root = os.geteuid() == 0
         installer = settings.people.first_uid - 1 if root else None
@@ -76,6 +81,7 @@ class Environments:
             settings.containers,
             index,
             Ways(self._programs, self._folders, index),
+            outside,
             box,
             state / "scratch",
         )
@@ -88,6 +94,7 @@ class Environments:
             index,
             uid=builder,
             network=settings.containers.build_network,
+            outside=outside,
             owner=box,
         )
         self._interpreters = Interpreters(

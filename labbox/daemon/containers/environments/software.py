@@ -22,6 +22,7 @@ from labbox.daemon.containers.environments.plan import Context, EnvFile, Report
 from labbox.daemon.containers.environments.throwaway import Errand
 from labbox.daemon.containers.environments.ways import Ways
 from labbox.daemon.containers.images import build_image, context_of, find_image, pull_image
+from labbox.daemon.containers.outside import Outside
 from labbox.errors import LabboxError
 from labbox.files.software.asked import Recipe
 from labbox.files.software.dockerfile import OWN_REPOSITORY, Refused, check_lines, is_own, whole_name
@@ -51,15 +52,19 @@ class Images:
         settings: ContainerSettings,
         index: PackageIndex,
         ways: Ways,
+        outside: Outside,
         owner: str,
         scratch: Path,
     ) -> None:
-        """`index` tells our own builds the proxy, `ways` lead out of people's; `owner` names this box."""
+        """`index` tells our own builds the proxy, `ways` lead out of people's; `owner` names this box.
+
+        `outside`: the network of people's builds.
+        """
         self._connection = connection
         self._base = base
         self._settings = settings
         self._index = index
-        self._ways = ways
+        self._ways, self._outside = ways, outside
         self._owner = owner
         self._scratch = scratch
 
@@ -199,7 +204,7 @@ class Images:
 
         try:
             if not ours:
-                async with self._outside(report) as (network, arguments):
+                async with self._way_out(report) as (network, arguments):
                     await self._install(tag, image, words, listen, network, arguments)
             elif access := await asyncio.to_thread(archive_access):
                 await self._install_with_access(tag, image, words, listen, access)
@@ -251,19 +256,20 @@ class Images:
     async def _build_theirs(
         self, content: str, archive: IO[bytes], tag: str, name: str, report: Report
     ) -> None:
-        async with self._outside(report) as (network, arguments):
+        async with self._way_out(report) as (network, arguments):
             await self._build_on(network, arguments, content, archive, tag, name, report)
 
     @contextlib.asynccontextmanager
-    async def _outside(self, report: Report) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    async def _way_out(self, report: Report) -> AsyncIterator[tuple[str, dict[str, str]]]:
         """The network of a person's build, and what it is told of proxies: no password.
 
-        Where the box's proxy wants a password, or builds would get the machine's own network, the build joins
-        the network of a container in which nothing but a way of ours is open.
+        Where the box has a proxy, which may want a password and stand on this machine, or builds would get
+        the machine's own network, the build joins that of a container in which a way of ours is open.
         """
         network, arguments = self._settings.build_network, self._index.proxy_arguments()
-        if network != "host" and not any("@" in proxy for proxy in arguments.values()):
-            yield network, arguments
+        walled = await self._outside.instead_of(network)
+        if network != "host" and not {"http_proxy", "https_proxy"} & arguments.keys():
+            yield walled, arguments
             return
         base = await self.base(report)
         async with self._ways.open() as way:
@@ -273,7 +279,7 @@ class Images:
                 command=way.command("sleep", str(_OUTSIDE_SECONDS)),
                 uid=_NOBODY,
                 binds=way.binds,
-                network="none" if network == "host" else network,
+                network=walled,
                 seconds=_OUTSIDE_SECONDS,
             )
             name = f"labbox-throwaway-{os.urandom(6).hex()}"

@@ -27,6 +27,7 @@ from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.target import PythonTarget
 from labbox.daemon.containers.environments.throwaway import Bind, Errand, Outcome
 from labbox.daemon.containers.environments.ways import Way, Ways
+from labbox.daemon.containers.outside import Outside
 from labbox.errors import LabboxError
 from labbox.files.software.asked import Requirements
 from labbox.model import Progress
@@ -62,15 +63,19 @@ class Builder:
         *,
         uid: int | None,
         network: str,
+        outside: Outside,
         owner: str,
     ) -> None:
-        """`uid` is the builder's, None without root; `owner` names this box on its containers."""
+        """`uid` is the builder's, None without root; `owner` names this box on its containers.
+
+        `network` is what the configuration says.
+        """
         self._connection = connection
         self._programs = programs
         self._folders = folders
         self._index = index
         self._uid = uid
-        self._network = "none" if network == "host" else network  # nothing of this machine's own
+        self._network, self._outside = network, outside
         self._owner = owner
         self._ways = Ways(programs, folders, index)
 
@@ -178,7 +183,7 @@ class Builder:
             command=way.command("sh", "-c", script, "build", *words),
             uid=os.getuid() if self._uid is None else self._uid,
             binds=tuple(binds),
-            network=self._network,
+            network=await self._outside.instead_of(self._network),
             seconds=_BUILD_SECONDS,
             cwd="/build",
         )
