@@ -96,6 +96,7 @@ class LabboxApp(App[int]):
         self.client = client
         self.start = start
         self.awake = asyncio.Event()  # set when there is a client to ask
+        self._introduced = asyncio.Event()  # set when the box has said who asks, or has not
         self.calls = Calls()
         self._key_order = KeyOrder(self)
         self._escape_digits = EscapeDigits()
@@ -135,6 +136,11 @@ class LabboxApp(App[int]):
     def me(self) -> str:
         """The caller's name; the login's until the box has said it."""
         return self.caller.name if self.caller else os.environ.get("USER", "")
+
+    async def who(self) -> str:
+        """The caller's name as the box has it; a login on another machine may be called otherwise."""
+        await self._introduced.wait()
+        return self.me
 
     @property
     def is_admin(self) -> bool:
@@ -225,7 +231,10 @@ class LabboxApp(App[int]):
         self._show(FilesScreen)
 
     async def _introduce(self) -> None:
-        self.caller = await self.calls.ask(self.client.whoami)
+        try:
+            self.caller = await self.calls.ask(self.client.whoami)
+        finally:
+            self._introduced.set()
         await self._ask_status()
         for screen in self.panes():
             screen.retitle()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Any
 
 import msgspec
+import pytest
 
 from labbox.cli.progress import format_bar
 from labbox.files.transfer.reporting import Reporter
 from labbox.model import JobKind, JobState, Limits, Progress, state_word
+from labbox.tui.app import LabboxApp
 from labbox.tui.format import state_cell
 from labbox.tui.screens.users import limits_text
+from labbox.tui.settings import Settings, save_settings
 from labbox.tui.widgets.transfers import transfer_cells
 
 
@@ -65,3 +69,25 @@ async def test_what_is_marked_is_one_item_with_its_size(
         await wait(pilot, lambda: "1 item, 17 B" in shown(pilot))
         await pilot.press("insert")
         await wait(pilot, lambda: "2 items, 19 B" in shown(pilot))
+
+
+@pytest.mark.parametrize("start", ["files", "jobs"])
+async def test_what_is_ones_own_is_shown_under_the_boxs_name_for_one(
+    fakes: Any, wait: Any, shown: Any, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the login is called otherwise, and the box is slow to say who asks."""
+    monkeypatch.setenv("USER", "somebody-else")
+    save_settings(Settings(mine=True))
+    box = fakes.full_box(20)
+    box.add_transfer()
+    told, whoami = threading.Event(), box.whoami
+    monkeypatch.setattr(box, "whoami", lambda: told.wait(20) and whoami())
+    app = LabboxApp(box, start=start)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.pause(0.5)
+        told.set()
+        await wait(pilot, lambda: "ada (admin)" in shown(pilot))
+        await wait(pilot, lambda: {call[1] for call in box.calls if call[0] == "list_jobs"} >= {"ada"})
+        assert "somebody-else" not in {call[1] for call in box.calls if call[0] == "list_jobs"}
+        if start == "files":
+            await wait(pilot, lambda: "Copy raw" in shown(pilot))

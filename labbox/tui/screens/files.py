@@ -435,12 +435,13 @@ class FilesScreen(FilesMarks, FilesGoing, FilesTools):
         self.app.push_screen(TrashScreen(self))
 
     async def _ask_transfers(self) -> None:
+        owner = await self.lab.who()
         for state in ("active", "waiting"):
             page = await self.ask(
                 partial(
                     self.lab.client.list_jobs,
                     state=state,
-                    owner=self.lab.me or None,
+                    owner=owner or None,
                     group=TRANSFERS,
                     limit=100,
                 )

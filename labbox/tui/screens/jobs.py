@@ -79,12 +79,12 @@ class JobsScreen(JobPane):
         """The first page is on its way already: the app asked before this screen was made."""
         self.table.empty = "Reading…"
         if self.lab.settings.mine:
-            self.list.owner = self.lab.me
             self.attempt(self._first_of_mine(), group="list")
         else:
             self.attempt(self._first(), group="list")
 
     async def _first_of_mine(self) -> None:
+        self.list.owner = await self.lab.who()
         cursor = await self.lab.cursor()
         await self._reload(None)
         self.lab.follow(cursor)
