@@ -326,6 +326,8 @@ class Spawner:
             code = self._chore(request) if isinstance(request, ChoreRequest) else self._serve_person(request)
         except (OSError, ValueError, TypeError) as error:
             os.write(2, f"error: cannot start the session: {error}\n".encode(errors="replace"))
+        except KeyboardInterrupt:  # one that came as the work was over
+            code = 128 + signal.SIGINT
         finally:
             os._exit(code & 0xFF)
 
@@ -427,9 +429,8 @@ def _become(request: SpawnRequest, controllers: frozenset[str]) -> None:
     os.environ.update({"HOME": request.home, "USER": request.name, "LOGNAME": request.name, **request.env})
     _forget_signals()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file that grows too large is an error, not an end
-    if request.kind != "exec":  # as Python itself starts
+    if request.kind != "exec":  # as Python itself starts; an interrupt ends it until its work is begun
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         gc.enable()
 
 
@@ -455,6 +456,8 @@ def _run(runner: Runner, request: SpawnRequest) -> int:
         _renew_standard_streams()
     code: object
     try:
+        if request.kind != "exec":
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = runner(request)
     except SystemExit as stop:
         code = stop.code

@@ -114,6 +114,32 @@ async def test_a_start_that_fails_fails_no_other(run: Run) -> None:
     assert (await process.wait(), text) == (0, "still there\n")
 
 
+@pytest.mark.parametrize(
+    "spawner",
+    [
+        pytest.param(
+            f"""
+import os, signal
+from labbox import spawner
+step = spawner.{step}
+def interrupted(*words):
+    made = step(*words)
+    os.kill(os.getpid(), signal.SIGINT)
+    return made
+spawner.{step} = interrupted
+""",
+            id=step,
+        )
+        for step in ("_become", "_renew_standard_streams", "_run")
+    ],
+    indirect=True,
+)
+async def test_an_interrupt_is_one_whenever_it_comes(run: Run) -> None:
+    """Between two steps, before the work is begun and when it is over."""
+    process, text = await run("print('done')")
+    assert (await process.wait(), text) in ((130, ""), (130, "done\n"))
+
+
 async def test_program_that_is_not_there_is_one_sentence(run: Run) -> None:
     process, text = await run(kind="exec", argv=("/nowhere/program",))
     assert await process.wait() == 1

@@ -30,8 +30,9 @@ def descendants(pid: int) -> list[int]:
     """The processes below a process."""
     found = []
     for below in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, below.read_text().split()):
-            found += [child, *descendants(child)]
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            for child in map(int, below.read_text().split()):
+                found += [child, *descendants(child)]
     return found
 
 

@@ -152,7 +152,7 @@ def building(**more: Any) -> Settings:
 
 
 @pytest.mark.attack("S13")
-@pytest.mark.parametrize("network", ["host", "none"])
+@pytest.mark.parametrize("network", ["host", "none", "bridge"])
 async def test_a_dockerfile_finds_no_password_and_none_of_this_machines_services(
     open_box: Callable[..., Any], index: Index, network: str, tried: Callable[..., None]
 ) -> None:
@@ -373,7 +373,7 @@ _SPY = "RUN printf '#!/bin/sh\\nenv; cat /proc/*/environ /etc/apt/auth.conf.d/*;
 
 
 @pytest.mark.attack("S13")
-@pytest.mark.parametrize("network", ["host", "none"])
+@pytest.mark.parametrize("network", ["host", "none", "bridge"])
 async def test_packages_added_to_a_persons_image_are_added_without_passwords(
     open_box: Callable[..., Any],
     index: Index,
