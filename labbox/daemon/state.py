@@ -23,6 +23,7 @@ _FOLDERS: Final = {
     "git": 0o700,
     "environments": 0o755,
     "environments-cache": 0o700,
+    "environments-notes": 0o700,
     "wheels": 0o755,
     "scratch": 0o700,
 }

@@ -7,6 +7,7 @@ import os
 import termios
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -21,6 +22,7 @@ from textual import events
 from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
 from textual.app import App
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.keys import Keys
 
@@ -359,7 +361,8 @@ class LabboxApp(App[int]):
             return
         self._seconds += 1
         if isinstance(self.screen, Pane) and self.screen.is_mounted:
-            self.screen.tick()
+            with suppress(NoMatches):  # it is taken down, and has not all its widgets any more
+                self.screen.tick()
         if self._status_asked is not None:
             if asyncio.get_running_loop().time() - self._status_asked > SILENCE:
                 self.set_trouble("The box does not answer; trying again. What is shown may be old.")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from labbox.daemon.containers.engine import Engine
 from labbox.daemon.containers.run import RunSpec
+from labbox.daemon.containers.states import parse_state
 from labbox.errors import LabboxError
 
 pytestmark = [pytest.mark.engine, pytest.mark.root]
@@ -146,7 +148,42 @@ async def test_an_engine_that_takes_calls_and_never_answers(
 
 
 async def test_an_address_that_is_not_on_this_machine() -> None:
-    from labbox.daemon.containers.engine import Engine
-
     with pytest.raises(LabboxError, match="labbox needs one on this machine"):
         Engine("tcp://10.0.0.1:2375", box="x")
+
+
+async def test_the_last_words_of_a_container_are_not_those_of_the_next_of_its_name(
+    engine: Engine, make_run: Callable[..., RunSpec], wait_for: Callable[..., Any]
+) -> None:
+    """Its removal is told late: what runs under its name by then has not ended."""
+    told: list[tuple[str, int | None]] = []
+    run = make_run("sh", "-c", "echo begun; sleep 30")
+    engine.on_event(
+        lambda name, state: told.append((state.status, state.exit_code)) if name == run.name else None
+    )
+    await engine.create_and_start(run)
+    await wait_for(run.spool / "stdout", b"begun")
+    first = (await engine.connection.call(lambda api: api.inspect_container(run.name)))["Id"]
+    waiting = asyncio.create_task(engine.wait(run.name))
+    await asyncio.sleep(0.05)
+    await engine.remove(run.name)
+    with pytest.raises(LabboxError, match="no such container"):
+        await waiting
+    await engine.create_and_start(run)
+    second = (await engine.connection.call(lambda api: api.inspect_container(run.name)))["Id"]
+    told.clear()
+
+    async def late(number: str, code: str) -> AsyncIterator[dict[str, Any]]:
+        attributes = {"name": run.name, "exitCode": code}
+        yield {"Action": "die", "Actor": {"ID": number, "Attributes": attributes}}
+
+    for code in ("0", "137"):
+        await engine._take(late(first, code))
+    assert told == []
+    await engine._take(late(second, "0"))
+    assert told == [("exited", 0)]
+
+
+def test_a_container_that_is_being_removed_has_no_end_to_judge() -> None:
+    state = parse_state({"State": {"Status": "removing", "ExitCode": 0, "StartedAt": "0001-01-01T00:00:00Z"}})
+    assert (state.status, state.exit_code) == ("removing", None)

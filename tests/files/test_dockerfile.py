@@ -91,6 +91,7 @@ def test_no_image_is_used_unseen(text: str, tried: Callable[..., None]) -> None:
         "# x=y\n#ESCAPE = `\nFROM labbox/base\n",
         "#escape=`\nFROM labbox/base\n",
         "# syntax=evil/frontend\nFROM labbox/base\n",
+        "FROM labbox/base\nCOPY --from=² /x /y\n",
         "FROM labbox/base\nADD http://127.0.0.1:1/x /x\n",
         "FROM labbox/base\nADD HTTPS://h.example/x /x\n",
         "FROM labbox/base\nADD --chown=1 http://127.0.0.1/x /x\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 from collections.abc import Callable
 from typing import Any
@@ -270,6 +271,29 @@ async def test_a_run_that_fills_the_disk_is_looked_at_every_second(
         read = _progress_reads(monkeypatch)
         await _until(lambda: read() > 20)
         assert (await lab.job(job.id)).state is JobState.RUNNING
+    await lab.down()
+
+
+@pytest.mark.attack("S10")
+async def test_a_run_that_takes_the_disk_behind_the_end_of_what_it_printed_is_ended(
+    new_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch, tried: Callable[..., None]
+) -> None:
+    """Neither the limit of a file's size nor its size tells of such bytes."""
+    monkeypatch.setattr(watching, "_PROGRESS", 0.01)
+    monkeypatch.setattr(watching, "_BEHIND", 8 * MIB)
+    lab = new_lab(log=MIB)
+    await lab.up()
+    tried()
+    job = await lab.submit("sleep", "60")
+    await lab.until(job.id, JobState.RUNNING)
+    (printed,) = (lab.state / "spool").glob(f"{job.id}-*/stdout")
+    with printed.open("ab") as file:
+        library = ctypes.CDLL(None, use_errno=True)
+        keep_size, size = 1, 16 * MIB
+        done = library.fallocate(file.fileno(), keep_size, ctypes.c_long(0), ctypes.c_long(size))
+        assert done == 0
+    assert printed.stat().st_size < MIB
+    assert (await lab.ended(job.id)).reason.code is ReasonCode.LOG_LIMIT
     await lab.down()
 
 

@@ -191,7 +191,9 @@ def test_kills_of_box_and_engine_lose_nothing_that_runs_write_to_their_code(
         assert job["state"] == "succeeded", job["reason"]
         folder = box.state / "results/ada" / job["results"].removeprefix("jobs/")
         assert [path.name for path in (folder / "code").iterdir()] == ["lines.txt"]
-        assert (folder / "code/lines.txt").read_text().split() == expected
+        left = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*")}
+        log = (folder / "log.txt").read_text()
+        assert (folder / "code/lines.txt").read_text().split() == expected, (job, left, log)
         assert (folder / "log.txt").read_text().splitlines().count("50") == 1
     box.kill()  # an engine forgets the mounts of those before it when it starts anew; the box sweeps then
     engine.end(signal.SIGTERM)

@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 BOX_LABEL: Final = "labbox.box"
 _BEAT_SECONDS: Final = 15.0  # without a word from an engine before it is asked whether it lives
 _BACKOFF_SECONDS: Final = (0.1, 2.0)  # first and longest wait between looks at an engine that does not answer
+_NUMBERS: Final = 2000  # containers that are kept in mind
 _NEAR_LIMIT: Final = 0.9  # of its memory: a run that stayed below did not meet its limit
 _GROUPS_SECONDS: Final = 20.0
 _TOLD: Final = frozenset({"start", "die", "oom", "pause", "unpause"})
@@ -77,6 +78,7 @@ class Engine:
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._out_of_memory: set[str] = set()
         self._memory: dict[str, int] = {}  # the limits of the runs that were started here
+        self._numbers: dict[str, str] = {}  # the engine's ids of those made here; "": it is removed
         self._volumes: dict[str, frozenset[str]] = {}  # of those runs; for others the engine is asked
         self._swept = False
         self._ready = asyncio.Event()
@@ -167,8 +169,10 @@ class Engine:
         async for event in stream:
             action = str(event.get("Action", ""))
             attributes = (event.get("Actor") or {}).get("Attributes") or {}
-            if action in _TOLD and attributes.get("name"):
-                await self._tell(str(attributes["name"]), action, attributes)
+            name, number = str(attributes.get("name") or ""), str((event.get("Actor") or {}).get("ID"))
+            # One that is made anew has the name of the one before, whose last words come late.
+            if action in _TOLD and name and self._numbers.get(name, number) == number:
+                await self._tell(name, action, attributes)
 
     async def _tell(self, name: str, action: str, attributes: dict[str, Any]) -> None:
         if action == "oom":
@@ -224,11 +228,15 @@ class Engine:
         if state.status == "exited":
             self._openings.close(name)
             self._gpus.free(name)
-            for waiting in self._waiting.pop(name, ()):
-                if not waiting.done():
-                    waiting.set_result(None)
+            self._let_go(name)
         for listener in self._listeners:
             listener(name, state)
+
+    def _let_go(self, name: str) -> None:
+        """Who waits for its end looks again."""
+        for waiting in self._waiting.pop(name, ()):
+            if not waiting.done():
+                waiting.set_result(None)
 
     def _set(self, available: bool, reason: str) -> None:
         if (available, reason) == (self.available, self.reason):
@@ -268,7 +276,9 @@ class Engine:
         volumes = {volume_name(run.name, layer.name) for layer in run.layers if not layer.copied}
         self._volumes[run.name] = self._volumes.get(run.name, frozenset()) | volumes
         try:
-            await self.connection.call(lambda api: start(api, run, config))
+            await self.connection.call(
+                lambda api: start(api, run, config, lambda number: self._note(run.name, number))
+            )
         except LabboxError as error:
             if error.code != "unavailable":
                 self._gpus.free(run.name)
@@ -277,6 +287,13 @@ class Engine:
             state = await self.inspect(run.name)
             if state is not None:
                 await self._open_hosts(run.name, state, run.hosts, run.spool / "gate")
+
+    def _note(self, name: str, number: str) -> None:
+        """Which container of a name counts; only the last ones are kept in mind."""
+        self._numbers.pop(name, None)
+        self._numbers[name] = number
+        while len(self._numbers) > _NUMBERS:
+            self._numbers.pop(next(iter(self._numbers)), None)
 
     async def _open_hosts(self, name: str, state: ContainerState, hosts: tuple[str, ...], gate: Path) -> None:
         if state.status in ("running", "paused") and state.pid is not None:
@@ -291,17 +308,18 @@ class Engine:
         return self._gpus.of(name)
 
     async def inspect(self, name: str) -> ContainerState | None:
-        """What a container is now; None where there is none of that name."""
+        """What a container is now; None where there is none of that name, or it is being removed."""
 
         def work(api: docker.APIClient) -> ContainerState:
             return self._completed(name, parse_state(api.inspect_container(name)))
 
         try:
-            return await self.connection.call(work)
+            state = await self.connection.call(work)
         except LabboxError as error:
             if error.code == "not_found":
                 return None
             raise
+        return None if state.status == "removing" else state
 
     async def list(self) -> dict[str, ContainerState]:
         """All containers of this box, by name."""
@@ -318,6 +336,8 @@ class Engine:
                     state = parse_state(api.inspect_container(name))
                 except docker.errors.NotFound:
                     continue  # removed between the two questions
+                if state.status == "removing":
+                    continue
                 found[name] = (self._completed(name, state), dict(listed.get("Labels") or {}))
             return found
 
@@ -393,6 +413,8 @@ class Engine:
     async def remove(self, name: str) -> None:
         """Remove the container, running or not, and what was kept about it; the spool is the caller's."""
         await self.connection.call(lambda api: remove(api, name, self._volumes.get(name)))
+        self._note(name, "")
+        self._let_go(name)
         self._volumes.pop(name, None)
         self._openings.close(name)
         self._gpus.free(name)

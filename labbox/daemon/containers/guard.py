@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import hmac
+import re
 import socket
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -24,6 +25,13 @@ _CONNECT_SECONDS: Final = 30.0
 _CHUNK: Final = 64 * 1024
 
 Address = tuple[str, int]
+
+
+def without_login(address: str) -> str:
+    """An address as others may see it: without a name and password, and without a channel's token."""
+    place = urlsplit(address)
+    path = re.sub(r"^/t/[^/]+(?=/)", "", place.path)
+    return place._replace(netloc=place.netloc.rpartition("@")[2], path=path).geturl()
 
 
 class RefusedError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _NAMED_SECONDS: Final = 5.0
 
 
-def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
+def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any], made: Callable[[str], None]) -> None:
     """Create and start; a container of that name is started where it never was, else left as it is.
 
-    One that cannot be started is removed again.
+    One that cannot be started is removed again. `made` is told the container's id, before it starts.
     """
     import docker.errors
 
@@ -31,11 +31,14 @@ def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any]) -> None:
     taken = {*host["Tmpfs"], *(mount["Target"] for mount in host["Mounts"])}
     host["Tmpfs"] |= covers(declared(api, run.image), taken, run.tmp_bytes, run.uid)
     try:
-        api.create_container_from_config(config, run.name)
+        made(str(api.create_container_from_config(config, run.name)["Id"]))
     except docker.errors.APIError as error:
         if error.status_code != 409:
             raise
-        if _named(api, run.name).status != "created":
+        found = _named(api, run.name)
+        if found is None:  # the one before it was still being removed
+            made(str(api.create_container_from_config(config, run.name)["Id"]))
+        elif found.status != "created":
             return
     try:
         api.start(run.name)
@@ -87,18 +90,28 @@ _HELD: Final = re.compile(
 _MISSING: Final = re.compile(r"bind source path does not exist: (\S+)")
 
 
-def _named(api: docker.APIClient, name: str) -> ContainerState:
-    """The state of a container whose name is taken: a moment before it is there, when two make it at once."""
+def _named(api: docker.APIClient, name: str) -> ContainerState | None:
+    """The state of a container whose name is taken: a moment before it is there, when two make it at once.
+
+    None where one was being removed, and is gone by now.
+    """
     import docker.errors
 
     end = time.monotonic() + _NAMED_SECONDS
+    removing = False
     while True:
         try:
-            return parse_state(api.inspect_container(name))
+            found = parse_state(api.inspect_container(name))
         except docker.errors.NotFound:
+            if removing:
+                return None
             if time.monotonic() > end:
                 raise
-            time.sleep(0.01)
+        else:
+            if found.status != "removing" or time.monotonic() > end:
+                return found
+            removing = True
+        time.sleep(0.01)
 
 
 def is_held(error: LabboxError) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from labbox.model import Value
 from labbox.text import visible_line
 
-Status = Literal["created", "running", "paused", "exited"]
+Status = Literal["created", "running", "paused", "exited", "removing"]  # the last says nothing of its end
 
 
 class ContainerState(Value):
@@ -52,8 +52,10 @@ def _status(word: str) -> Status:
             return "created"
         case "paused":
             return "paused"
-        case "exited" | "dead" | "removing":
+        case "exited" | "dead":
             return "exited"
+        case "removing":
+            return "removing"
         case _:
             return "running"
 

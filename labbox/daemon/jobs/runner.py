@@ -129,6 +129,8 @@ class Run(Try):
         it; what it printed, and its output, belong to an attempt of their own.
         """
         await self._patiently(lambda: self._parts.engine.remove(self.name))
+        if self._ended.done():  # what was told of the one that is gone
+            self._ended = asyncio.get_running_loop().create_future()
         return await self._parts.in_thread(take_back, self._spool, folder)
 
     async def _bring_up(self, account: Account, handed: Handed, folder: Path, log: RunLog) -> Outcome | None:

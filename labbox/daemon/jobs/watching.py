@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _PROGRESS: Final = 1.0  # seconds between two looks at .progress
 _MEASURE: Final = 10.0  # seconds between two measurements of the output
 _FILLING: Final = 32 << 20  # bytes that go from the disk in a second where somebody fills it
+_BEHIND: Final = 256 << 20  # bytes that a run may have printed while nobody looked
 _MEASUREMENT: Final = 120.0  # seconds that one may take
 _FRACTION: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*(?:/\s*(\d{1,15}(?:\.\d{1,9})?))?\s*(%)?")
 
@@ -57,7 +59,7 @@ async def watch_output(
         return
     try:
         with open_written(spool) as others:
-            await _watch(parts, row.id, account, (output, *others), grown, report)
+            await _watch(parts, row.id, account, spool, (output, *others), grown, report)
     finally:
         parts.storage.done(account, row.id)
         os.close(output)
@@ -67,6 +69,7 @@ async def _watch(
     parts: Parts,
     job: int,
     account: Account,
+    spool: Path,
     written: tuple[int, ...],
     grown: Callable[[Outcome], None],
     report: Callable[[Progress], None],
@@ -83,6 +86,9 @@ async def _watch(
             progress = parse_progress(text)
             if progress is not None:
                 report(progress)
+        if _printed(spool) > parts.settings.log + _BEHIND:
+            grown(outcomes.over_log(parts.settings.log))
+            return
         now = loop.time()
         free, before = _free(parts), free
         filling = before - free > _FILLING or _nearly_full(parts)  # all of it is measured less often
@@ -133,6 +139,15 @@ async def _measure(parts: Parts, account: Account, written: tuple[int, ...]) -> 
     except (LabboxError, TimeoutError) as error:
         _log.info("an output of %s could not be measured: %s", account.name, error)
         return None
+
+
+def _printed(spool: Path) -> int:
+    """Bytes of the disk that a run has taken for what it prints: a file may have them behind its end."""
+    size = 0
+    for name in ("stdout", "stderr"):
+        with suppress(FileNotFoundError):
+            size += os.lstat(spool / name).st_blocks * 512
+    return size
 
 
 def _nearly_full(parts: Parts) -> bool:

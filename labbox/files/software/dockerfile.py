@@ -202,11 +202,16 @@ def _body(number: int, keyword: str, rest: str, stages: list[str]) -> str:
 
     def replace(match: re.Match[str]) -> str:
         image = match[1]
-        known = image.lower() in filter(None, stages) or (image.isdigit() and int(image) < len(stages))
+        known = image.lower() in filter(None, stages) or _is_stage(image, stages)
         return f"--from={image.lower() if known else _whole(number, image)} "
 
     flags, tail = _flags(number, rest)
     return "".join(re.sub(r"--from=(\S+) ", replace, f"{flag} ") for flag in flags) + tail
+
+
+def _is_stage(name: str, stages: Sequence[str]) -> bool:
+    """Whether it is the number of a stage before."""
+    return re.fullmatch("[0-9]{1,4}", name) is not None and int(name) < len(stages)
 
 
 def _flags(number: int, rest: str) -> tuple[list[str], str]:
@@ -245,7 +250,7 @@ def _sources(number: int, keyword: str, rest: str, stages: Sequence[str]) -> lis
     for flag in flags:
         name, _, value = flag.partition("=")
         if name == "--from":
-            known = value in filter(None, stages) or (value.isdigit() and int(value) < len(stages))
+            known = value in filter(None, stages) or _is_stage(value, stages)
             if not known:
                 found.append(value)
     return found

@@ -11,6 +11,13 @@ from labbox.files.software.reading import Reading, shown
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,127}(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]{1,128})?", re.ASCII)
 
 
+def is_package(word: str) -> bool:
+    """Whether it names a Debian package; what ends in - or + would have apt remove or install another one."""
+    bare = re.split("[:=]", word, maxsplit=1)[0]
+    plain = not bare.endswith("-") and (not bare.endswith("+") or bare.endswith("++"))
+    return len(word) <= LONGEST and plain and _PACKAGE.fullmatch(word) is not None
+
+
 _INSTALL: Final = re.compile(
     r"\s*(?:RUN\s+)?(?:sudo\s+)?(?:apt-get|aptitude|apt)\s+(?:-\S+\s+)*install\s", re.ASCII
 )
@@ -20,9 +27,9 @@ _OF_APT: Final = re.compile(r"-y|-qq?|-yq?|--yes|--assume-yes|--no-install-recom
 def _mend(word: str) -> str:
     """What to write instead of a word that is no package."""
     bare = re.split(r"[<>=~!(\[]", word, maxsplit=1)[0]
-    if re.search(r"[<>~!(]|==", word) and _PACKAGE.fullmatch(bare.lower()):
+    if re.search(r"[<>~!(]|==", word) and is_package(bare.lower()):
         return f"write {bare.lower()}: the box's Debian has one version of it"
-    if len(word) <= LONGEST and _PACKAGE.fullmatch(word.lower()):
+    if is_package(word.lower()):
         return f"write {word.lower()}: names of Debian packages have small letters"
     if word.endswith(".deb") or "://" in word:
         return "name a package that Debian has; others come with an image: image = … in job.toml"
@@ -40,7 +47,7 @@ def read_packages(name: str, content: bytes, reading: Reading) -> tuple[str, ...
             text = text[match.end() :]
         words = [word for word in re.split(r"[\s,;]+", text) if word and not _OF_APT.fullmatch(word)]
         for word in words:
-            if len(word) <= LONGEST and _PACKAGE.fullmatch(word):
+            if is_package(word):
                 found.append(word)
             else:
                 hint = _mend(word)

@@ -21,7 +21,7 @@ from made_packages import backend, make_source, make_wheel
 
 from labbox.custom import Configuration, ContainerSettings, Settings
 from labbox.daemon.containers import debian
-from labbox.daemon.containers.images import context_of
+from labbox.daemon.containers.images import build_image, context_of
 from labbox.daemon.jobs.folders import WorkerFolders
 from labbox.daemon.people.accounts import Account
 from labbox.errors import LabboxError
@@ -259,6 +259,54 @@ async def test_a_build_has_limits_and_adds_no_address(
     )
     (memory,) = (int(line) for line in box.lines if line.isdigit())
     assert memory <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    await box.connection.call(lambda api: api.remove_image(prepared.image, force=True))
+
+
+@pytest.mark.attack("S14")
+async def test_steps_that_an_image_brings_for_who_builds_on_it_are_not_done(
+    open_box: Callable[..., Any], tried: Callable[..., None]
+) -> None:
+    """They are in no Dockerfile that anybody looked at; a job may name an image without one, too."""
+    box = await open_box(settings=building(build_network="none", pull=False))
+    name = f"labbox-test/triggers-{box.name}"
+    recipe = f"FROM scratch\nLABEL labbox-test={box.name}\nONBUILD ADD http://169.254.169.254/ /x\n"
+    await build_image(box.connection, recipe.encode(), f"{name}:latest", box.hear)
+    try:
+        for way in (
+            {"files": [("dockerfile", f"FROM {name}\n")]},
+            {"files": [("dockerfile", f"FROM labbox/base AS one\nFROM {name}:latest\n")]},
+            {"files": [("apt", "hello\n")], "image": name},
+        ):
+            tried()
+            files = way.pop("files")
+            with pytest.raises(LabboxError, match="steps of its own"):
+                await box.prepare(*files, **way)
+    finally:
+        await box.connection.call(lambda api: api.remove_image(f"{name}:latest", force=True))
+
+
+@pytest.mark.attack("S10")
+async def test_packages_in_a_persons_image_are_added_within_limits_and_places(
+    open_box: Callable[..., Any], tried: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await open_box(settings=building(build_network="none"))
+    tried(2)
+    limits = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
+    held: list[str] = []
+    place = box.environments._places.of
+
+    def noted(askers: Callable[[], Any]) -> Any:
+        held.extend(askers())
+        return place(askers)
+
+    monkeypatch.setattr(box.environments._places, "of", noted)
+    spy = f"RUN printf '#!/bin/sh\\n{limits}\\n' >/usr/local/bin/apt-get\n"
+    spy += "RUN chmod 755 /usr/local/bin/apt-get\n"
+    text = f"FROM labbox/base\nLABEL labbox-test={box.name}\n{spy}"
+    prepared = await box.prepare(("dockerfile", text), ("apt", "hello\n"), asker="70001")
+    memory = [int(line) for line in box.lines if line.isdigit()]
+    assert memory and max(memory) <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    assert held == ["70001", "70001"]  # for the Dockerfile, and for the packages
     await box.connection.call(lambda api: api.remove_image(prepared.image, force=True))
 
 

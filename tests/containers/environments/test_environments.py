@@ -247,7 +247,7 @@ async def test_an_index_out_of_reach_is_tried_again_and_then_the_earlier_answer_
     wheel("labone")
     there = {**away, "PIP_NO_INDEX": "1"}
     first = await (await open_box(there)).prepare(("requirements", "labone\n"))
-    for path in (box.state / "environments-cache/known").iterdir():  # as if that had been days ago
+    for path in (box.state / "environments-notes/known").iterdir():  # as if that had been days ago
         known = json.loads(path.read_text())
         path.write_text(json.dumps({**known, "at": known["at"] - 3 * 86400}))
     (links / "labone-1.0-py3-none-any.whl").unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from labbox.custom import ContainerSettings, Settings, Template
 from labbox.daemon.containers.environments.interpreters import Interpreters
 from labbox.daemon.containers.environments.software import LABEL, check_bases
 from labbox.errors import LabboxError
-from labbox.files.software.asked import Recipe
+from labbox.files.software.asked import Line, Recipe, Requirements, Software
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ async def test_made_images_that_nobody_used_for_long_are_removed(dockerfiles: An
     try:
         await dockerfiles.environments.prune(3600.0)
         assert await stands(old, used, busy, named) == [True] * 4
-        for path in (dockerfiles.state / "environments-cache" / "used").iterdir():
+        for path in (dockerfiles.state / "environments-notes" / "used").iterdir():
             os.utime(path, (1.0, 1.0))
         await dockerfiles.environments.prune(3600.0, frozenset({used.image}))
         assert await stands(old, used, busy, named) == [False, True, True, True]
@@ -71,16 +72,31 @@ async def test_made_images_that_nobody_used_for_long_are_removed(dockerfiles: An
     assert await stands(again) == [True]
 
 
-async def test_a_debian_package_that_does_not_exist(box: Any) -> None:
-    with pytest.raises(LabboxError, match="cannot find the Debian package no-such-lab-package") as caught:
-        await box.prepare(("apt", "no-such-lab-package\n"))
+@pytest.mark.parametrize("name", ["no-such-lab-package", "hell.", "hel+o"])
+async def test_a_debian_package_that_does_not_exist(box: Any, name: str) -> None:
+    """Nor is a name taken for a pattern, which may fit hundreds."""
+    with pytest.raises(LabboxError, match=f"cannot find the Debian package {re.escape(name)}") as caught:
+        await box.prepare(("apt", f"{name}\n"))
     assert (caught.value.code, bool(caught.value.hint)) == ("invalid", True)
 
 
-@pytest.mark.parametrize("line", ["$(id)", "-o", "a`b`", "a&b", "a;$b", "A", "--help", "x|y", "ü"])
+@pytest.mark.parametrize(
+    "line", ["$(id)", "-o", "a`b`", "a&b", "a;$b", "A", "--help", "x|y", "ü", "texlive.+", "bc-"]
+)
 def test_what_is_no_package_name_never_reaches_a_shell(line: str) -> None:
     with pytest.raises(LabboxError, match=r"line 2 of apt\.txt"):
         asked(("apt", f"ffmpeg\n{line}\n"))
+
+
+async def test_names_are_looked_at_again_where_they_go_to_a_shell(box: Any) -> None:
+    """They come from a person's process."""
+    for word in ("hello; id", "-o", "a b", "x\ny", "$(id)", "hello-"):
+        with pytest.raises(LabboxError, match="is no package name"):
+            await box.prepare(software=Software(packages=(word,)))
+    for text in ("six\n--index-url=https://x.example", "-r /etc/passwd", "six\x85x"):
+        wanted = Requirements(requirements=(Line(text=text, file="requirements.txt", number=1),))
+        with pytest.raises(LabboxError, match="is no requirement"):
+            await box.prepare(software=Software(requirements=wanted))
 
 
 def test_several_names_versions_and_comments() -> None:

@@ -14,6 +14,7 @@ from labbox.daemon.containers.environments.index import PackageIndex
 from labbox.daemon.containers.environments.plan import Report
 from labbox.daemon.containers.environments.programs import Programs, disk_error
 from labbox.daemon.containers.environments.target import OUR_SERIES, PythonTarget
+from labbox.daemon.containers.guard import without_login
 from labbox.errors import LabboxError
 from labbox.files.software.asked import CondaPlan
 from labbox.model import Progress, Value
@@ -32,9 +33,10 @@ class Solved(Value):
     packages: tuple[dict[str, Any], ...]
 
     def lock(self) -> str:
-        """The packages, one a line, as conda's explicit lists are: address and hash."""
+        """The packages, one a line, as conda's explicit lists are: address and hash. Runs may read it."""
         lines = sorted(
-            f"{package['url']}#sha256:{package['record'].get('sha256', '')}\n" for package in self.packages
+            f"{without_login(package['url'])}#sha256:{package['record'].get('sha256', '')}\n"
+            for package in self.packages
         )
         return "".join(lines)
 
@@ -97,16 +99,18 @@ class Condas:
 
         report(Progress(phase="conda", done=0, total=len(solved.packages), unit="packages"))
         request = {
-            "action": "install",
             "packages": solved.packages,
             "work": str(work),
             "final": str(final),
             "scratch": str(scratch),
             **self._surroundings(),
         }
-        answer = await self._programs.conda(request, seconds=_INSTALL_SECONDS, on_message=on_message)
-        if "error" in answer:
-            raise self._install_error(answer)
+        for action in ("fetch", "install"):  # who installs reaches neither the network nor others' files
+            answer = await self._programs.conda(
+                {"action": action, **request}, seconds=_INSTALL_SECONDS, on_message=on_message
+            )
+            if "error" in answer:
+                raise self._install_error(answer)
 
     def _wanted(self, plan: CondaPlan, report: Report) -> tuple[str, ...]:
         """The channels to ask, whether they are open or not: the client knows what is the same."""

@@ -8,6 +8,7 @@ only the daemon can read.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import hashlib
 import json
 import os
@@ -30,8 +31,12 @@ from rattler.exceptions import (
     SolverError,
 )
 from rattler.install.installer import InstallerReporter
+from rattler.package import PathsJson
 
-from labbox.daemon.containers.guard import Guard
+from labbox.daemon.containers.guard import Guard, without_login
+from labbox.files.landlock import confine
+
+_PR_SET_NO_NEW_PRIVS = 38
 
 
 def main() -> int:
@@ -43,7 +48,9 @@ def main() -> int:
         os.setresuid(uid, uid, uid)
     os.umask(0o022)
     request = json.load(sys.stdin)
-    action = {"solve": solve, "install": install}[request["action"]]
+    action = {"solve": solve, "fetch": fetch, "install": install}[request["action"]]
+    if request["action"] == "install":  # before there is a second thread
+        request["confined"] = _confine(request)
     try:
         answer = asyncio.run(action(request))
     except RefusedError as error:
@@ -160,24 +167,47 @@ async def _guarded(request: dict[str, Any]) -> AsyncIterator[None]:
         server.close()
 
 
-async def install(request: dict[str, Any]) -> dict[str, Any]:
-    """Put packages into a folder whose final path is another one; scripts in packages are never run.
+async def fetch(request: dict[str, Any]) -> dict[str, Any]:
+    """Get the archives of packages.
 
     What is kept from one time to the next is archives, by channel and hash, each checked before each use.
     """
+    async with _guarded(request):
+        for package in request["packages"]:
+            await _archive(package, Path(request["cache"]) / "archives")
+    return {}
+
+
+def _confine(request: dict[str, Any]) -> bool:
+    """Leave the installing of what may be anybody's packages no other files; whether the kernel does."""
+    work, scratch = Path(request["work"]), Path(request["scratch"])
+    work.mkdir()
+    (scratch / "tmp").mkdir()
+    os.environ["TMPDIR"] = str(scratch / "tmp")
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    readable = ["/usr", "/lib", "/lib64", "/etc", sys.prefix, sys.base_prefix, f"{request['cache']}/archives"]
+    return confine(libc, readable, ["/dev/null", str(work), str(scratch)])
+
+
+async def install(request: dict[str, Any]) -> dict[str, Any]:
+    """Put packages into a folder whose final path is another one; scripts in packages are never run."""
     records = []
     folder = Path(request["scratch"])
-    async with _guarded(request):
-        archives = [
-            await _archive(package, Path(request["cache"]) / "archives") for package in request["packages"]
-        ]
+    archives = [_kept(package, Path(request["cache"]) / "archives") for package in request["packages"]]
+    for package, archive in zip(request["packages"], archives, strict=True):
+        if not _stands(archive, package["record"]["sha256"]):
+            raise FetchError(f"{package['file_name']} is gone from the cache")
+    check_layout(list(zip(request["packages"], archives, strict=True)), confined=request["confined"])
     for number, (package, archive) in enumerate(zip(request["packages"], archives, strict=True)):
         path = folder / f"{number}.json"
         path.write_text(json.dumps(package["record"]), "utf-8")
         sums = {name: package["record"].get(name) for name in ("size", "sha256", "md5")}
         record = rattler.PackageRecord.from_index_json(path, **sums)
         records.append(
-            rattler.RepoDataRecord(record, package["file_name"], archive.as_uri(), package["channel"])
+            rattler.RepoDataRecord(
+                record, package["file_name"], archive.as_uri(), without_login(package["channel"])
+            )
         )
     await rattler.install(
         records,
@@ -190,14 +220,59 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def check_layout(packages: list[tuple[dict[str, Any], Path]], *, confined: bool) -> None:
+    """RefusedError where packages would put files elsewhere than into their folder, together or alone.
+
+    The client puts a file wherever its path leads, through the links that another package has put there too.
+    What lists no files, as packages before 2017, is left to the kernel where it keeps us in.
+    """
+    versions = [
+        package["record"]["version"] for package, _ in packages if package["record"]["name"] == "python"
+    ]
+    library = (
+        f"lib/python{'.'.join(str(versions[0]).split('.')[:2])}/site-packages" if versions else "lib/python"
+    )
+    links = dict.fromkeys(("lib", "bin", "conda-meta", library.rpartition("/")[0], library), False)
+    listed: list[tuple[str, str]] = []
+    for package, archive in packages:
+        name = package["file_name"]
+        try:
+            entries = PathsJson.from_package_archive(archive).paths
+        except Exception as error:
+            if confined:
+                continue
+            raise RefusedError(f"{name} does not list its files") from error
+        for entry in entries:
+            path = str(entry.relative_path)
+            if any(part in ("", ".", "..") for part in path.split("/")):
+                raise RefusedError(f"{name} leads out of the environment: {path}")
+            if package["record"].get("noarch") == "python":
+                path = re.sub("^site-packages/", f"{library}/", re.sub("^python-scripts/", "bin/", path))
+            if entry.path_type.softlink:
+                if path in links and not links[path]:
+                    raise RefusedError(f"{name} has a link in the place of the folder {path}")
+                links[path] = True
+            listed.append((name, path))
+    for name, path in listed:
+        above = path
+        while above := above.rpartition("/")[0]:
+            if links.get(above):
+                raise RefusedError(f"{name} leads through a link: {path}")
+
+
+def _kept(package: dict[str, Any], cache: Path) -> Path:
+    """Where the archive of a package is kept."""
+    channel = hashlib.sha256(package["channel"].encode()).hexdigest()[:32]
+    return cache / channel / str(package["record"]["sha256"]) / str(package["file_name"])
+
+
 async def _archive(package: dict[str, Any], cache: Path) -> Path:
     """The archive of a package, whose bytes have the hash of its record."""
     wanted, url = package["record"]["sha256"], package["url"]
-    folder: Path = cache / hashlib.sha256(package["channel"].encode()).hexdigest()[:32] / wanted
-    archive: Path = folder / package["file_name"]
+    archive = _kept(package, cache)
     if await asyncio.to_thread(_stands, archive, wanted):
         return archive
-    partial = folder / f"{secrets.token_hex(8)}.tmp-{os.getpid()}"
+    partial = archive.parent / f"{secrets.token_hex(8)}.tmp-{os.getpid()}"
     try:
         if urlsplit(url).scheme == "file":
             await asyncio.to_thread(shutil.copyfile, unquote(urlsplit(url).path), partial)
@@ -216,7 +291,8 @@ async def _archive(package: dict[str, Any], cache: Path) -> Path:
 
 def _stands(archive: Path, wanted: str) -> bool:
     """Whether the archive is there as it should be; its folder is, and is marked as used now."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    if not archive.parent.is_dir():
+        archive.parent.mkdir(parents=True)
     os.utime(archive.parent)
     return archive.is_file() and _hash(archive) == wanted
 

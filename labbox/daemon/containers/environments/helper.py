@@ -191,11 +191,16 @@ def _compile(files: list[tuple[int, str, str | None]]) -> None:
 
 
 def _python_files(folder: str) -> Iterator[tuple[int, str]]:
+    """Plain files, where their bytecode stays beside them: conda's packages may hold links."""
     for directory, _names, names in os.walk(folder):
+        if Path(directory, "__pycache__").is_symlink():
+            continue
         for name in names:
             if name.endswith(".py"):
                 path = f"{directory}/{name}"
-                yield os.lstat(path).st_size, path
+                found = os.lstat(path)
+                if stat.S_ISREG(found.st_mode):
+                    yield found.st_size, path
 
 
 def adopt(request: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +214,9 @@ def adopt(request: dict[str, Any]) -> dict[str, Any]:
             if not directory.endswith("/__pycache__"):
                 continue
             beside = os.path.normpath(os.path.join(folder, os.path.dirname(inside)))
-            if os.path.realpath(beside) != beside or not os.path.isdir(beside):
+            if os.path.realpath(f"{beside}/__pycache__") != f"{beside}/__pycache__" or not os.path.isdir(
+                beside
+            ):
                 continue
             sources = {name: os.lstat(f"{beside}/{name}").st_size for name in os.listdir(beside)}
             for name in names:
@@ -240,10 +247,8 @@ def assemble(request: dict[str, Any]) -> dict[str, Any]:
     for source, destination in request["publish"]:
         _publish(source, destination)
     work, final = Path(request["work"]), Path(request["final"])
-    library = work / "lib" / f"python{request['version']}" / "site-packages"
-    library.mkdir(parents=True, exist_ok=True)
-    scripts = work / "bin"
-    scripts.mkdir(exist_ok=True)
+    library = _folder_in(work, "lib", f"python{request['version']}", "site-packages")
+    scripts = _folder_in(work, "bin")
     if request["layout"]:
         _layout(work, request["executable"], request["version"], request["full_version"])
     for wheel in request["wheels"]:
@@ -253,9 +258,28 @@ def assemble(request: dict[str, Any]) -> dict[str, Any]:
             for entry in os.scandir(f"{wheel}/bin"):
                 _install_script(Path(entry.path), scripts / entry.name, final / "bin" / "python")
         os.utime(wheel)
-    (work / "labbox.json").write_text(json.dumps(request["record"], indent=1) + "\n", "utf-8")
+    record = work / "labbox.json"
+    record.unlink(missing_ok=True)
+    with record.open("x", encoding="utf-8") as file:
+        file.write(json.dumps(request["record"], indent=1) + "\n")
     _publish(str(work), str(final))
     return {}
+
+
+def _folder_in(work: Path, *names: str) -> Path:
+    """A folder below another, through no link: conda's packages may hold any."""
+    work.mkdir(exist_ok=True)
+    for name in names:
+        work /= name
+        with contextlib.suppress(FileExistsError):
+            work.mkdir()
+        _check_folder(str(work))
+    return work
+
+
+def _check_folder(path: str) -> None:
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
 
 
 def _layout(work: Path, executable: str, version: str, full_version: str) -> None:
@@ -277,11 +301,9 @@ def _link_tree(source: str, target: str) -> None:
     for entry in entries:
         path = f"{target}/{entry.name}"
         if entry.is_dir(follow_symlinks=False):
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.mkdir(path)
-            except FileExistsError:
-                if not os.path.isdir(path):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+            _check_folder(path)
             _link_tree(entry.path, path)
         else:
             _link(entry.path, path)

@@ -13,7 +13,7 @@ import msgspec
 
 from labbox.daemon.containers.connection import Connection
 from labbox.daemon.containers.environments import throwaway
-from labbox.daemon.containers.environments.folders import Folders
+from labbox.daemon.containers.environments.folders import Folders, furnish
 from labbox.daemon.containers.environments.plan import Report
 from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.shared import SharedWork
@@ -54,7 +54,7 @@ class Interpreters:
         """
         if image in self._known:
             return self._known[image]
-        path = self._folders.cache / "images" / image.rpartition(":")[2]
+        path = self._folders.notes / "images" / image.rpartition(":")[2]
         try:
             self._known[image] = decode_target(path.read_bytes())
         except (FileNotFoundError, msgspec.DecodeError):
@@ -109,10 +109,7 @@ class Interpreters:
 
     def _furnish(self, rooms: Sequence[Path]) -> None:
         for folder in rooms:
-            folder.mkdir()
-            folder.chmod(0o755)
-            if self._builder is not None:
-                os.chown(folder, self._builder, self._builder)
+            furnish(folder, 0o755, self._builder)
 
     async def _ask(self, image: str, path: Path) -> PythonTarget:
         errand = Errand(image=image, command=("python3", "-I", "-S", "-c", PROBE), uid=self._uid())

@@ -28,6 +28,7 @@ from labbox.model import Value
 from labbox.text import decode, visible_line
 
 _KEPT: Final = 256 * 1024  # bytes of output kept for messages, from the end
+_LONGEST_LINE: Final = 8 * 1024 * 1024  # bytes: an answer with all records of a large environment
 _READ: Final = 64 * 1024
 _LOCK_SECONDS: Final = 120.0
 _HELPERS: Final = Path(__file__).parent
@@ -278,7 +279,7 @@ async def _read(stream: asyncio.StreamReader, listen: Listen | None) -> str:
         del kept[:-_KEPT]
         if listen is not None:
             *lines, partial = (partial + data).split(b"\n")
-            partial = partial[-_KEPT:]
+            partial = partial[-_LONGEST_LINE:]
             for line in lines:
                 listen(decode(line))
     return decode(bytes(kept))

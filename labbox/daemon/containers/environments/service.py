@@ -152,6 +152,7 @@ class Environments:
         except TimeoutError:
             what = "cannot prepare environments: the box still clears away what an earlier daemon left"
             raise LabboxError("unavailable", what, "try again in a minute") from None
+        _check_lines(plan.software)
         key = _plan_key(plan)
         known = self._ready.get(key)
         if known is not None and await self._still_stands(known):
@@ -248,7 +249,10 @@ class Environments:
             template = self._runnable(template)
             image, ours = await self._images.base(report), True
             extra = (*template.apt, *extra)
-        return await self._images.with_packages(image, extra, report, ours=ours)
+        if ours or not extra:
+            return await self._images.with_packages(image, extra, report, ours=ours)
+        async with self._places.of(lambda: self._asking(plan)):  # its apt-get may be anybody's program
+            return await self._images.with_packages(image, extra, report, ours=False)
 
     def _runnable(self, template: Template) -> Template:
         """`template`, or what it falls back to where it needs an image and names none."""
@@ -445,6 +449,18 @@ class Environments:
         return digest(
             "question-2", *_pips(requirements), target.tag, target.full_version, image, self._index_name
         )
+
+
+def _check_lines(software: Software) -> None:
+    """The words come from a process of the person's: each line is to be one where it is written down."""
+    found = software.requirements
+    for line in (*found.requirements, *found.constraints) if found is not None else ():
+        if len(line.text.splitlines()) != 1 or "\0" in line.text or line.text.startswith("-"):
+            raise LabboxError(
+                "invalid",
+                f"cannot use “{visible_line(line.text)[:200]}”: it is no requirement",
+                "write one requirement a line",
+            )
 
 
 def _pips(requirements: Requirements) -> tuple[str, ...]:

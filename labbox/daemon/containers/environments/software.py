@@ -25,7 +25,8 @@ from labbox.daemon.containers.images import build_image, context_of, find_image,
 from labbox.daemon.containers.outside import Outside
 from labbox.errors import LabboxError
 from labbox.files.software.asked import Recipe
-from labbox.files.software.dockerfile import OWN_REPOSITORY, Refused, check_lines, is_own, whole_name
+from labbox.files.software.dockerfile import BASE, OWN_REPOSITORY, Refused, check_lines, is_own, whole_name
+from labbox.files.software.plain import is_package
 from labbox.model import Progress
 from labbox.text import visible_line
 
@@ -103,6 +104,11 @@ class Images:
         words = sorted(set(packages))
         if not words:
             return image
+        for word in words:  # they come from a process of the person's, and go to a shell
+            if not is_package(word):
+                raise LabboxError("invalid", f"cannot add “{visible_line(word)[:80]}”: it is no package name")
+        if not ours:
+            await self._check_triggers(image, image)
         tag = f"{OWN_REPOSITORY}:{digest('apt-1', image, *words)}"
         found = await find_image(self._connection, tag)
         if found is not None:
@@ -123,7 +129,8 @@ class Images:
                 f"cannot build {visible_line(recipe.file)}: this box does not allow Dockerfiles",
                 "use requirements.txt, environment.yml or apt.txt, or ask whoever runs the box to allow them",
             )
-        check_bases(recipe, self._settings.bases)
+        for each in check_bases(recipe, self._settings.bases):
+            await self._check_triggers(await self.named(each, report), each)
         # A name that only this box has: no registry may give us another image of that name.
         content = recipe.text(base)
         beside = {}
@@ -175,6 +182,16 @@ class Images:
             return error.code == "not_found"
         return True
 
+    async def _check_triggers(self, image: str, name: str) -> None:
+        """Refuse an image with steps for whoever builds on it: they would be done unseen."""
+        config = (await find_image(self._connection, image) or {}).get("Config") or {}
+        if config.get("OnBuild"):
+            raise LabboxError(
+                "forbidden",
+                f"cannot build on {visible_line(name)[:200]}: it brings steps of its own (ONBUILD)",
+                "start from another image, or write its steps into the Dockerfile",
+            )
+
     async def _find_by_name(self, name: str) -> str | None:
         image = await find_image(self._connection, name)
         if image is None:
@@ -205,7 +222,7 @@ class Images:
         try:
             if not ours:
                 async with self._way_out(report) as (network, arguments):
-                    await self._install(tag, image, words, listen, network, arguments)
+                    await self._install(tag, image, words, listen, network, arguments, limited=True)
             elif access := await asyncio.to_thread(archive_access):
                 await self._install_with_access(tag, image, words, listen, access)
             else:
@@ -225,6 +242,8 @@ class Images:
         report: Report,
         network: str,
         arguments: dict[str, str],
+        *,
+        limited: bool = False,
     ) -> None:
         await build_image(
             self._connection,
@@ -235,6 +254,7 @@ class Images:
             build_args=arguments,
             labels={LABEL: tag},
             network=network,
+            limited=limited,
         )
 
     async def _install_with_access(
@@ -349,8 +369,11 @@ class Images:
             ) from error
 
 
-def check_bases(recipe: Recipe, allowed: Sequence[str]) -> None:
-    """Refuse images that the box does not allow builds to start or copy from; an empty list allows all."""
+def check_bases(recipe: Recipe, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Refuse images that the box does not allow builds to start or copy from; an empty list allows all.
+
+    Those that it uses are given, but for the box's own and the empty one.
+    """
     try:
         images = check_lines(recipe.lines).images  # the lines come from a process of the person's
     except Refused as refused:
@@ -359,6 +382,7 @@ def check_bases(recipe: Recipe, allowed: Sequence[str]) -> None:
         ) from refused
     for image in images if allowed else ():
         _check_base(image, allowed, recipe.file)
+    return tuple(image for image in images if image not in (BASE, "scratch"))
 
 
 def _check_base(image: str, allowed: Sequence[str], name: str) -> None:
@@ -377,8 +401,15 @@ def _has_tag(name: str) -> bool:
 
 
 def _apt_script(packages: Sequence[str]) -> str:
+    bare = sorted({re.split("[:=]", each, maxsplit=1)[0] for each in packages})
+    known = "".join(  # apt-get takes a name that it does not know for a pattern, where it can be one
+        f" && {{ apt-cache pkgnames | grep -Fxq -- {name}"
+        f" || {{ echo E: Unable to locate package {name}; exit 100; }}; }}"
+        for name in bare
+        if set(name) & set(".+")
+    )
     return (
-        "export DEBIAN_FRONTEND=noninteractive && apt-get update -q"
+        f"export DEBIAN_FRONTEND=noninteractive && apt-get update -q{known}"
         f" && apt-get install -q -y --no-install-recommends -- {' '.join(packages)}"
         " && rm -rf /var/lib/apt/lists/*"
     )

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from labbox.daemon.containers.environments.folders import Folders
+from labbox.daemon.containers.environments.folders import Folders, furnish
 from labbox.daemon.containers.environments.index import PackageIndex
 from labbox.daemon.containers.environments.programs import Programs
 from labbox.daemon.containers.environments.throwaway import Bind
@@ -120,7 +120,4 @@ class Ways:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _furnish(self, folder: Path) -> None:
-        folder.mkdir()
-        folder.chmod(0o755)
-        if self._programs.uid is not None:
-            os.chown(folder, self._programs.uid, self._programs.uid)
+        furnish(folder, 0o755, self._programs.uid)
