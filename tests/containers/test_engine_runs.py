@@ -266,12 +266,17 @@ async def test_gpus_are_asked_for_one_run_each(
     engine = follow(engine_url, gpu_count=2).engine
     await engine.wait_available()
     asked: list[Any] = []
+
+    def create(_api: object, config: dict[str, Any], name: str) -> dict[str, str]:
+        asked.append(config["HostConfig"]["DeviceRequests"])
+        return {"Id": name}
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(docker.APIClient, "start", lambda *_: None)
         patch.setattr(
             docker.APIClient,
             "create_container_from_config",
-            lambda _, config, name: asked.append(config["HostConfig"]["DeviceRequests"]),
+            create,
         )
         first, second, third = (make_run("true", gpus=1) for _ in range(3))
         await engine.create_and_start(first)
