@@ -180,6 +180,8 @@ async def test_the_last_words_of_a_container_are_not_those_of_the_next_of_its_na
     for code in ("0", "137"):
         await engine._take(late(first, code))
     assert told == []
+    engine._note(run.name, "")
+    await engine.create_and_start(run)  # asked for again: it is there
     await engine._take(late(second, "0"))
     assert told == [("exited", 0)]
 

@@ -35,10 +35,11 @@ def start(api: docker.APIClient, run: RunSpec, config: dict[str, Any], made: Cal
     except docker.errors.APIError as error:
         if error.status_code != 409:
             raise
-        found = _named(api, run.name)
+        number, found = _named(api, run.name)
         if found is None:  # the one before it was still being removed
-            made(str(api.create_container_from_config(config, run.name)["Id"]))
-        elif found.status != "created":
+            number = str(api.create_container_from_config(config, run.name)["Id"])
+        made(number)
+        if found is not None and found.status != "created":
             return
     try:
         api.start(run.name)
@@ -90,10 +91,10 @@ _HELD: Final = re.compile(
 _MISSING: Final = re.compile(r"bind source path does not exist: (\S+)")
 
 
-def _named(api: docker.APIClient, name: str) -> ContainerState | None:
-    """The state of a container whose name is taken: a moment before it is there, when two make it at once.
+def _named(api: docker.APIClient, name: str) -> tuple[str, ContainerState | None]:
+    """Id and state of a container whose name is taken: a moment before it is there, when two make it at once.
 
-    None where one was being removed, and is gone by now.
+    No state where one was being removed, and is gone by now.
     """
     import docker.errors
 
@@ -101,15 +102,16 @@ def _named(api: docker.APIClient, name: str) -> ContainerState | None:
     removing = False
     while True:
         try:
-            found = parse_state(api.inspect_container(name))
+            inspected = api.inspect_container(name)
         except docker.errors.NotFound:
             if removing:
-                return None
+                return "", None
             if time.monotonic() > end:
                 raise
         else:
+            found = parse_state(inspected)
             if found.status != "removing" or time.monotonic() > end:
-                return found
+                return str(inspected["Id"]), found
             removing = True
         time.sleep(0.01)
 
