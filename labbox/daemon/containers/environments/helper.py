@@ -214,9 +214,8 @@ def adopt(request: dict[str, Any]) -> dict[str, Any]:
             if not directory.endswith("/__pycache__"):
                 continue
             beside = os.path.normpath(os.path.join(folder, os.path.dirname(inside)))
-            if os.path.realpath(f"{beside}/__pycache__") != f"{beside}/__pycache__" or not os.path.isdir(
-                beside
-            ):
+            cache = f"{beside}/__pycache__"
+            if os.path.realpath(cache) != cache or not os.path.isdir(beside):
                 continue
             sources = {name: os.lstat(f"{beside}/{name}").st_size for name in os.listdir(beside)}
             for name in names:
@@ -224,7 +223,7 @@ def adopt(request: dict[str, Any]) -> dict[str, Any]:
                 source = sources.get(f"{match[1]}.py") if match else None
                 if source is not None:
                     with contextlib.suppress(OSError):
-                        _adopt(f"{directory}/{name}", f"{beside}/__pycache__", name, 64 * source + (1 << 16))
+                        _adopt(f"{directory}/{name}", cache, name, 64 * source + (1 << 16))
     return {}
 
 
